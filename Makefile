@@ -1,0 +1,48 @@
+# All that a developer runs. Each target sets up what it needs: a virtual environment from the constraints file,
+# made once and again only when the pins or the project's own requirements change.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help setup demo dev test check format pins clean
+
+help:  ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: .venv/ready  ## make the virtual environment
+
+.venv/ready: pyproject.toml constraints.txt
+	@echo "Setting up .venv (once, and again when the pins change) …"
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, this is " + sys.version)'
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: .venv/ready  ## seven simulated days, from events to a published top ten, in one process
+	@$(BIN)/game-analytics demo
+
+dev: .venv/ready  ## the Dagster UI with schedule and sensor, on an S3 server of its own
+	@exec $(BIN)/game-analytics dev
+
+test: .venv/ready  ## all tests that need no installed service
+	@$(BIN)/pytest --numprocesses 2 --dist worksteal
+
+check: .venv/ready  ## format, lint, types, import contract, dead code, definitions; warnings are errors
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/ruff check --quiet
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/vulture
+	$(BIN)/python -W error::DeprecationWarning:game_analytics -m dagster definitions validate --log-level error
+	@echo "check: clean"
+
+format: .venv/ready  ## format the code and mend what the linter can mend
+	@$(BIN)/ruff check --fix --quiet; $(BIN)/ruff format
+
+pins: .venv/ready  ## renew constraints.txt with the newest versions that fit pyproject.toml
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --all-extras --no-annotate --no-header --output-file constraints.txt pyproject.toml
+
+clean:  ## remove the environment, caches and the local stack's data
+	rm -rf .venv .local .mypy_cache .pytest_cache .ruff_cache .hypothesis
