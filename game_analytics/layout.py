@@ -1,0 +1,56 @@
+"""The names of the lake: from a day to its keys and from a key back to its day. Pure; the only place that knows them."""
+
+import re
+from datetime import date
+from typing import Literal
+
+FIRST_DAY = date(2024, 1, 1)
+"""The first day that is a partition."""
+
+STATS_PREFIX = "events/"
+
+_STATS_KEY = re.compile(r"events/([0-9]{4})_([0-9]{2})_([0-9]{2})_events\.parquet")
+
+ObjectKind = Literal["raw", "quarantine"]
+
+
+def day_token(day: date) -> str:
+    """The day as it stands in a key: ``2025_12_30``."""
+    return f"{day:%Y_%m_%d}"
+
+
+def day_prefix(kind: ObjectKind, day: date) -> str:
+    """The folder of a day's raw or quarantined messages: ``raw/2025_12_30/``."""
+    return f"{kind}/{day_token(day)}/"
+
+
+def slice_key(kind: ObjectKind, day: date, partition: int, first: int, end: int, sha256_hex: str) -> str:
+    """One slice of a Kafka partition, offsets ``first`` up to but without ``end``, named by its content."""
+    return f"{day_prefix(kind, day)}{partition}-{first}-{end}-{sha256_hex[:12]}.parquet"
+
+
+def manifest_key(day: date) -> str:
+    """The receipt that commits a day's landing."""
+    return f"{day_prefix('raw', day)}manifest.json"
+
+
+def stats_key(day: date) -> str:
+    """One row per player of the day: ``events/2025_12_30_events.parquet``."""
+    return f"{STATS_PREFIX}{day_token(day)}_events.parquet"
+
+
+def board_key(day: date) -> str:
+    """The published top ten of the day: ``leaderboard/2025_12_30_top10.parquet``."""
+    return f"leaderboard/{day_token(day)}_top10.parquet"
+
+
+def day_of_stats_key(key: str) -> date | None:
+    """The day of a stats file's key, or None if the key is not one (another name, or no day of the calendar)."""
+    match = _STATS_KEY.fullmatch(key)
+    if match is None:
+        return None
+    year, month, day = map(int, match.groups())
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return None

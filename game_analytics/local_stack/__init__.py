@@ -1,0 +1,1 @@
+"""The servers that `game-analytics demo` and `game-analytics dev` start on this machine."""

@@ -1,0 +1,1 @@
+"""Bytes, keys, connections and credentials; no rule of the game."""

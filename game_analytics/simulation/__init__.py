@@ -1,0 +1,1 @@
+"""Battle royale matches as events, the same for every process and every run: seed and hour decide."""
