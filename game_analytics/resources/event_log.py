@@ -10,11 +10,13 @@ from datetime import datetime
 
 import polars as pl
 
-MESSAGES = pl.Schema({
-    "kafka_offset": pl.Int64(),
-    "kafka_timestamp": pl.Datetime("ms", "UTC"),
-    "value": pl.Binary(),
-})
+MESSAGES = pl.Schema(
+    {
+        "kafka_offset": pl.Int64(),
+        "kafka_timestamp": pl.Datetime("ms", "UTC"),
+        "value": pl.Binary(),
+    }
+)
 """One row per message of one partition, by offset. A null value is a tombstone, a null timestamp one never set."""
 
 

@@ -1,0 +1,256 @@
+"""The lake: objects in one S3 bucket, the one way to replace them, and Parquet in and out of them.
+
+One boto3 session serves boto3, Polars and DuckDB, and is asked for credentials at each run, since they expire.
+"""
+
+import io
+import ipaddress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+import boto3
+import botocore.exceptions
+import duckdb
+import duckdb_extension_httpfs
+import polars as pl
+
+from game_analytics.errors import GameAnalyticsError
+from game_analytics.resources.s3_errors import START_LOCALLY, error_code, readable_s3_errors
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+T = TypeVar("T")
+
+_REPLACE_ATTEMPTS = 3
+_DELETE_AT_ONCE = 1000  # what one DeleteObjects request takes
+
+_ABSENT = {"404", "NoSuchKey", "NotFound"}
+# A conditional PUT is refused by 412, by 409 while another PUT is under way, and by 404 where the object has gone.
+_REFUSED = _ABSENT | {"412", "PreconditionFailed", "409", "ConditionalRequestConflict"}
+
+
+class InputChanged(Exception):
+    """What is being read was replaced meanwhile: start over."""
+
+
+class Contested(GameAnalyticsError):
+    """Another run replaced the same object again and again."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An object's content and the ETag that goes with it (without quotes)."""
+
+    body: bytes
+    etag: str
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An object as a listing shows it."""
+
+    key: str
+    etag: str
+    last_modified: datetime
+    size: int
+
+
+class Lake:
+    """One bucket. Keys are whole keys; ETags stand without quotes."""
+
+    def __init__(self, session: boto3.Session, client: "S3Client", bucket: str) -> None:
+        self._session = session
+        self._client = client
+        self.bucket = bucket
+
+    @property
+    def endpoint(self) -> str:
+        """The URL that requests really go to, whatever setting it came from."""
+        return self._client.meta.endpoint_url
+
+    @property
+    def is_local(self) -> bool:
+        """Whether that URL literally names this machine: ``localhost``, 127.0.0.0/8 or ``[::1]``."""
+        host = urlsplit(self.endpoint).hostname or ""
+        if host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return False
+
+    def uri(self, key: str) -> str:
+        return f"s3://{self.bucket}/{key}"
+
+    def ensure_reachable(self) -> None:
+        """One listing of one key: its answer tells a missing bucket from a refusal and from wrong credentials."""
+        self._credentials  # noqa: B018 - raises if there are none
+        with self._request():
+            self._client.list_objects_v2(Bucket=self.bucket, MaxKeys=1)
+
+    def listing(self, prefix: str) -> Iterator[Listed]:
+        """The objects below ``prefix``, by key."""
+        with self._request(prefix):
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+                for found in page.get("Contents", []):
+                    yield Listed(found["Key"], _bare(found["ETag"]), found["LastModified"], found["Size"])
+
+    def etag(self, key: str) -> str | None:
+        """The object's ETag, None if there is no such object."""
+        with self._request(key):
+            try:
+                return _bare(self._client.head_object(Bucket=self.bucket, Key=key)["ETag"])
+            except botocore.exceptions.ClientError as error:
+                if error_code(error) in _ABSENT:
+                    return None
+                raise
+
+    def get(self, key: str) -> Stored | None:
+        """The object, None if there is no such object."""
+        with self._request(key):
+            try:
+                found = self._client.get_object(Bucket=self.bucket, Key=key)
+            except botocore.exceptions.ClientError as error:
+                if error_code(error) in _ABSENT:
+                    return None
+                raise
+            with found["Body"] as stream:
+                return Stored(stream.read(), _bare(found["ETag"]))
+
+    def put(self, key: str, body: bytes) -> str:
+        """Store an immutable object, whose name tells its content. Returns its ETag. It is written even where it
+        stands already, so that it is young when old leftovers are cleared away."""
+        with self._request(key):
+            return _bare(self._client.put_object(Bucket=self.bucket, Key=key, Body=body)["ETag"])
+
+    def replace(self, key: str, build: Callable[[], tuple[bytes, T]]) -> tuple[T, str]:
+        """Replace an object by what ``build`` makes of its input, and return what it tells of it and the new ETag.
+
+        The standing ETag is read first, then ``build`` runs, then the object is put only if it still stands as it
+        did: no stale run overwrites a newer one. On a refusal, or if ``build`` raises `InputChanged`, all starts over.
+        Raises `Contested` when it was in vain three times.
+        """
+        for _ in range(_REPLACE_ATTEMPTS):
+            standing = self.etag(key)
+            try:
+                body, report = build()
+            except InputChanged:
+                continue
+            etag = self._put_if(key, body, standing)
+            if etag is not None:
+                return report, etag
+        raise Contested(
+            f"{self.uri(key)} or what it is made from was replaced by others {_REPLACE_ATTEMPTS} times while this run "
+            "made it anew. Look which other runs or programs write it, then run again."
+        )
+
+    def _put_if(self, key: str, body: bytes, standing: str | None) -> str | None:
+        """The new ETag; None if another object than ``standing`` is there. A retried PUT is refused by its own
+        success, so an object that is byte for byte what was to be written counts as written."""
+        condition: dict[str, Any] = {"IfNoneMatch": "*"} if standing is None else {"IfMatch": f'"{standing}"'}
+        with self._request(key):
+            try:
+                return _bare(self._client.put_object(Bucket=self.bucket, Key=key, Body=body, **condition)["ETag"])
+            except botocore.exceptions.ClientError as error:
+                if error_code(error) not in _REFUSED:
+                    raise
+        found = self.get(key)
+        return found.etag if found is not None and found.body == body else None
+
+    def delete(self, keys: Iterable[str]) -> None:
+        remaining = list(keys)
+        while remaining:
+            batch, remaining = remaining[:_DELETE_AT_ONCE], remaining[_DELETE_AT_ONCE:]
+            with self._request(batch[0]):
+                self._client.delete_objects(
+                    Bucket=self.bucket, Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True}
+                )
+
+    def scan_parquet(self, keys: Iterable[str], schema: pl.Schema) -> pl.LazyFrame:
+        """The rows of Parquet objects of one schema; none for no keys. Raises FileNotFoundError when collected if an
+        object is missing."""
+        uris = [self.uri(key) for key in keys]
+        if not uris:
+            return pl.LazyFrame(schema=schema)
+        return pl.scan_parquet(uris, schema=schema, storage_options=self._polars_options, credential_provider=None)
+
+    def parquet_metadata(self, key: str) -> dict[str, str]:
+        """The key-value metadata of a Parquet object; none if it is no Parquet."""
+        try:
+            return pl.read_parquet_metadata(
+                self.uri(key), storage_options=self._polars_options, credential_provider=None
+            )
+        except pl.exceptions.ComputeError:
+            return {}
+
+    def attach(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Let a DuckDB connection read ``s3://`` of this lake, with the extension that is installed beside it."""
+        connection.load_extension(str(_httpfs_extension()))
+        credentials = self._credentials
+        values = {
+            "key_id": credentials["aws_access_key_id"],
+            "secret": credentials["aws_secret_access_key"],
+            "token": credentials.get("aws_session_token", ""),
+            "region": self._client.meta.region_name,
+            "endpoint": urlsplit(self.endpoint).netloc,
+            "use_ssl": urlsplit(self.endpoint).scheme == "https",
+            "scope": f"s3://{self.bucket}",
+        }
+        connection.execute(
+            "CREATE OR REPLACE TEMPORARY SECRET lake (TYPE s3, PROVIDER config, KEY_ID $key_id, SECRET $secret, "
+            "SESSION_TOKEN $token, REGION $region, ENDPOINT $endpoint, USE_SSL $use_ssl, URL_STYLE 'path', "
+            "SCOPE $scope)",
+            values,
+        )
+
+    @cached_property
+    def _credentials(self) -> dict[str, str]:
+        credentials = self._session.get_credentials()
+        if credentials is None:
+            raise GameAnalyticsError(f"No AWS credentials were found for s3://{self.bucket}. {START_LOCALLY}")
+        frozen = credentials.get_frozen_credentials()
+        found = {
+            "aws_access_key_id": frozen.access_key,
+            "aws_secret_access_key": frozen.secret_key,
+            "aws_session_token": frozen.token,
+        }
+        return {name: value for name, value in found.items() if value}
+
+    @cached_property
+    def _polars_options(self) -> dict[str, str]:
+        return {
+            **self._credentials,
+            "aws_region": self._client.meta.region_name,
+            "aws_endpoint_url": self.endpoint,
+            "aws_allow_http": "true" if urlsplit(self.endpoint).scheme == "http" else "false",
+        }
+
+    @contextmanager
+    def _request(self, key: str = "") -> Iterator[None]:
+        with readable_s3_errors(self.bucket, self.endpoint, key):
+            yield
+
+
+def to_parquet(frame: pl.DataFrame, made_from: Mapping[str, str] | None = None) -> bytes:
+    """The frame as one Parquet file (zstd), with what it was made from as key-value metadata. Equal frames give equal
+    bytes."""
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer, compression="zstd", metadata=dict(made_from or {}))
+    return buffer.getvalue()
+
+
+def _httpfs_extension() -> Path:
+    """The extension file that the package `duckdb-extension-httpfs` carries for this DuckDB version."""
+    folder = Path(duckdb_extension_httpfs.__file__).parent / "extensions" / f"v{duckdb.__version__}"
+    return folder / "httpfs.duckdb_extension"
+
+
+def _bare(etag: str) -> str:
+    return etag.strip('"')

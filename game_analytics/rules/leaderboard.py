@@ -1,0 +1,136 @@
+"""Player stats become a ranked board, by SQL in DuckDB; and what makes stats rankable and a board valid.
+
+The statements read a view ``stats`` with the columns ``player_id``, ``kills``, ``deaths`` and ``row`` (the place in
+the file, from 0), which the caller lays over a Parquet file or a frame.
+"""
+
+from collections.abc import Mapping
+
+import duckdb
+import polars as pl
+
+from game_analytics.errors import GameAnalyticsError
+
+RULE = "kd_ratio = kills / max(deaths, 1); kd_ratio desc, kills desc, deaths asc, player_id asc"
+RULE_VERSION = "1"
+BOARD_SIZE = 10
+
+BOARD = pl.Schema(
+    {
+        "rank": pl.Int32(),
+        "player_id": pl.String(),
+        "kills": pl.Int64(),
+        "deaths": pl.Int64(),
+        "kd_ratio": pl.Float64(),
+    }
+)
+"""One row per ranked player, sorted by ``rank``."""
+
+STATS_COLUMNS = ("player_id", "kills", "deaths")
+_INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
+
+# Strings are compared by their UTF-8 bytes, as DuckDB does without a collation.
+_ORDER = "kd_ratio DESC, kills DESC, deaths ASC, player_id ASC"
+_RATED = """
+    SELECT player_id, kills::BIGINT AS kills, deaths::BIGINT AS deaths, kills::DOUBLE / greatest(deaths, 1) AS kd_ratio
+    FROM stats
+    WHERE kills >= $min_engagements - deaths::HUGEINT
+"""
+# The ten are found first and numbered then: numbering everybody would sort everybody.
+_TOP = f"""
+    WITH best AS (SELECT * FROM ({_RATED}) ORDER BY {_ORDER} LIMIT $size)
+    SELECT (row_number() OVER (ORDER BY {_ORDER}))::INTEGER AS rank, * FROM best ORDER BY rank
+"""  # noqa: S608 - made of constants
+_AROUND = f"""
+    WITH ranked AS (SELECT (row_number() OVER (ORDER BY {_ORDER}))::INTEGER AS rank, * FROM ({_RATED}))
+    SELECT ranked.* FROM ranked, (SELECT rank FROM ranked WHERE player_id = $player_id) AS own
+    WHERE abs(ranked.rank - own.rank) <= $neighbours ORDER BY ranked.rank
+"""  # noqa: S608 - made of constants
+
+
+class BadStats(GameAnalyticsError):
+    """A stats file that can't be ranked. The message names the column, the first bad row and what was expected."""
+
+
+class InvalidBoard(GameAnalyticsError):
+    """A board that breaks its own rules. Nothing was written."""
+
+
+def top_players(connection: duckdb.DuckDBPyConnection, min_engagements: int) -> pl.DataFrame:
+    """The best players of ``stats``, at most `BOARD_SIZE`, as `BOARD`. A player needs ``min_engagements`` kills plus
+    deaths to be ranked; one who never died is ranked by kills."""
+    return _rows(connection, _TOP, {"min_engagements": min_engagements, "size": BOARD_SIZE})
+
+
+def players_around(
+    connection: duckdb.DuckDBPyConnection, player_id: str, min_engagements: int, neighbours: int
+) -> pl.DataFrame:
+    """The line of one player among all that are ranked, and those of the ``neighbours`` before and after, as `BOARD`;
+    no row at all if the player is not ranked."""
+    values = {"min_engagements": min_engagements, "player_id": player_id, "neighbours": neighbours}
+    return _rows(connection, _AROUND, values)
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, statement: str, values: Mapping[str, object]) -> pl.DataFrame:
+    return pl.DataFrame(connection.execute(statement, dict(values)).fetchall(), schema=BOARD, orient="row")
+
+
+def ensure_columns(types: Mapping[str, str]) -> None:
+    """Raises `BadStats` unless the file's columns (name to DuckDB type) can hold stats: further ones are welcome."""
+    for column in STATS_COLUMNS:
+        if column not in types:
+            raise BadStats(f"column {column} is missing; the file has {', '.join(types) or 'none'}")
+        if column == "player_id" and types[column] != "VARCHAR":
+            raise BadStats(f"column {column} is {types[column]}; a string is expected")
+        if column != "player_id" and types[column] not in _INTEGERS:
+            raise BadStats(f"column {column} is {types[column]}; an integer is expected")
+
+
+def ensure_rankable(connection: duckdb.DuckDBPyConnection) -> None:
+    """Raises `BadStats` if ``stats`` has a null, a negative count, one beyond int64, or a player twice."""
+    for column in STATS_COLUMNS:
+        _ensure_values(connection, column)
+    (repeated,) = _one(connection, "SELECT count(*) - count(DISTINCT player_id) FROM stats")
+    if repeated:
+        row, player_id = _one(
+            connection,
+            "SELECT row, player_id FROM stats QUALIFY row_number() OVER (PARTITION BY player_id ORDER BY row) = 2 "
+            "ORDER BY row LIMIT 1",
+        )
+        raise BadStats(f"column player_id, row {row + 1}: {player_id!r} stands here a second time")
+
+
+def _ensure_values(connection: duckdb.DuckDBPyConnection, column: str) -> None:
+    value = duckdb.ColumnExpression(column)
+    is_bad = value.isnull()
+    if column != "player_id":
+        is_bad |= (value < 0) | (value > 2**63 - 1)
+    rows = connection.view("stats").filter(is_bad).select("row", column).order("row").limit(1).fetchall()
+    for row, found in rows:
+        expected = "a string" if column == "player_id" else "a whole number from 0 to 2^63 - 1"
+        raise BadStats(f"column {column}, row {row + 1}: {'null' if found is None else found}; {expected} is expected")
+
+
+def _one(connection: duckdb.DuckDBPyConnection, statement: str) -> tuple[int, ...]:
+    row = connection.execute(statement).fetchone()
+    if row is None:
+        raise AssertionError(f"no row from: {statement}")
+    return row
+
+
+def ensure_valid(board: pl.DataFrame) -> None:
+    """Raises `InvalidBoard` unless the board is one: at most ten rows, ranks 1 to n in order, players unique, the
+    ratio recomputable, and everybody behind those who are better."""
+    ratio = pl.col("kills").cast(pl.Float64) / pl.max_horizontal("deaths", 1)
+    by_the_rule = board.sort(["kd_ratio", "kills", "deaths", "player_id"], descending=[True, True, False, False])
+    checks = {
+        f"columns are {BOARD.names()}": board.schema == BOARD,
+        f"at most {BOARD_SIZE} rows": board.height <= BOARD_SIZE,
+        "ranks are 1 to n": board["rank"].to_list() == list(range(1, board.height + 1)),
+        "each player stands once": board["player_id"].n_unique() == board.height,
+        "kd_ratio is kills / max(deaths, 1)": board.select((pl.col("kd_ratio") == ratio).all()).item(),
+        "the order is the rule's": board.equals(by_the_rule),
+    }
+    broken = [what for what, holds in checks.items() if not holds]
+    if broken:
+        raise InvalidBoard(f"The board breaks its rules: {'; '.join(broken)}. Nothing was written. Report this.")

@@ -1,0 +1,118 @@
+"""A day's receipt: what was read of each Kafka partition, where it went, and that the account balances."""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import Self
+
+import msgspec
+
+from game_analytics.errors import GameAnalyticsError
+from game_analytics.layout import ObjectKind
+
+VERSION = 1
+
+
+class Unbalanced(GameAnalyticsError):
+    """Messages were lost or counted twice on the way from the log to the lake. Nothing was committed."""
+
+
+class Window(msgspec.Struct, frozen=True):
+    """The delivery times that a landing looked at: from ``start`` up to but without ``end``, in UTC."""
+
+    start: datetime
+    end: datetime
+
+
+class Account(msgspec.Struct, frozen=True):
+    """What became of one partition's offsets ``first`` up to but without ``end``. All numbers count messages."""
+
+    partition: int
+    first: int
+    end: int
+    next_day_first: int
+    """Where the next day's window starts. If the log has dropped it when that day lands, that day is truncated."""
+    read: int
+    gaps: int
+    """Offsets that hold no message: compaction, transaction markers."""
+    landed: int
+    ignored: int
+    other_days: int
+    quarantined: int
+
+
+class LandedObject(msgspec.Struct, frozen=True):
+    """A Parquet object that belongs to the day."""
+
+    key: str
+    kind: ObjectKind
+    rows: int
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """The receipt of one day's landing, key: the day. It commits the day: readers read what it lists, nothing else.
+
+    The same messages, settings and package versions give the same bytes: it holds no run id and no clock.
+    """
+
+    version: int
+    day: date
+    topic: str
+    window: Window
+    window_closed: bool
+    partitions: list[Account]
+    objects: list[LandedObject]
+    missed: dict[str, int]
+    """Events of other days that those days' own windows did not hold, counted by day (``2025-12-29``)."""
+
+    def to_json(self) -> bytes:
+        return msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n"
+
+    @classmethod
+    def from_json(cls, content: bytes, key: str) -> Self:
+        """Raises `GameAnalyticsError` if the content is no manifest of a known version."""
+        try:
+            manifest = msgspec.json.decode(content, type=cls)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise GameAnalyticsError(f"{key} is no manifest ({error}). Land the day again.") from error
+        if manifest.version != VERSION:
+            raise GameAnalyticsError(
+                f"{key} has version {manifest.version}, this package knows {VERSION}. Upgrade the package."
+            )
+        return manifest
+
+    def account(self, partition: int) -> Account | None:
+        return next((account for account in self.partitions if account.partition == partition), None)
+
+    def keys(self, kind: ObjectKind) -> list[str]:
+        return [landed.key for landed in self.objects if landed.kind == kind]
+
+    def rows(self, kind: ObjectKind) -> int:
+        return sum(landed.rows for landed in self.objects if landed.kind == kind)
+
+    def total(self) -> dict[str, int]:
+        """The account of the whole day: the sum over the partitions."""
+        names = ("read", "gaps", "landed", "ignored", "other_days", "quarantined")
+        return {name: sum(getattr(account, name) for account in self.partitions) for name in names}
+
+
+def ensure_balanced(manifest: Manifest) -> None:
+    """Raises `Unbalanced` naming each sum that does not come out, per partition and for the objects in all."""
+    total = manifest.total()
+    sums = [
+        *(line for account in manifest.partitions for line in _sums(account)),
+        ("rows of raw objects = landed", manifest.rows("raw"), total["landed"]),
+        ("rows of quarantine objects = quarantined", manifest.rows("quarantine"), total["quarantined"]),
+    ]
+    wrong = [f"{what}: {left:,} is not {right:,}" for what, left, right in sums if left != right]
+    if wrong:
+        raise Unbalanced(
+            f"The account of {manifest.day} does not balance: {'; '.join(wrong)}. It was not committed, and what stood "
+            f"before stays. Land the day again; if it stays so, report it."
+        )
+
+
+def _sums(account: Account) -> Iterable[tuple[str, int, int]]:
+    partition = f"partition {account.partition}"
+    yield f"{partition}: end - first = read + gaps", account.end - account.first, account.read + account.gaps
+    classes = account.landed + account.ignored + account.other_days + account.quarantined
+    yield f"{partition}: read = landed + ignored + other_days + quarantined", account.read, classes
