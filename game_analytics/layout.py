@@ -1,4 +1,4 @@
-"""The names of the lake: from a day to its keys and from a key back to its day. Pure; the only place that knows them."""
+"""The names of the lake: from a day to its keys, and from a key back to its day. Pure; no other place knows them."""
 
 import re
 from datetime import date

@@ -1,4 +1,7 @@
-"""The lake and the pipeline's settings as Dagster configures them; what they do stands elsewhere, without Dagster."""
+"""The event log, the lake and the pipeline's settings as Dagster configures them; what they do stands elsewhere,
+without Dagster."""
+
+from abc import ABC, abstractmethod
 
 import boto3
 import dagster as dg
@@ -6,8 +9,17 @@ from botocore.config import Config
 from dagster_aws.s3 import S3Resource
 from pydantic import Field
 
+from game_analytics.resources.event_log import EventLog
 from game_analytics.resources.lake import Lake
 from game_analytics.resources.s3_errors import readable_s3_errors
+
+
+class EventLogResource(dg.ConfigurableResource, ABC):
+    """Where events come from. Each source of events has one of these."""
+
+    @abstractmethod
+    def open(self) -> EventLog:
+        """The log, ready to be read."""
 
 
 class LakeResource(S3Resource):

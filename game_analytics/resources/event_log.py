@@ -41,6 +41,9 @@ class Found:
 class EventLog(ABC):
     """Read-only access by partition and offset. Nothing is remembered between calls: no group, no position."""
 
+    simulated = False
+    """Whether the events are invented. They don't get into a production lake."""
+
     @property
     @abstractmethod
     def topic(self) -> str:

@@ -27,6 +27,7 @@ BOARD = pl.Schema(
 """One row per ranked player, sorted by ``rank``."""
 
 STATS_COLUMNS = ("player_id", "kills", "deaths")
+_MAX = 2**63 - 1
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
 
 # Strings are compared by their UTF-8 bytes, as DuckDB does without a collation.
@@ -101,14 +102,13 @@ def ensure_rankable(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _ensure_values(connection: duckdb.DuckDBPyConnection, column: str) -> None:
-    value = duckdb.ColumnExpression(column)
-    is_bad = value.isnull()
-    if column != "player_id":
-        is_bad |= (value < 0) | (value > 2**63 - 1)
-    rows = connection.view("stats").filter(is_bad).select("row", column).order("row").limit(1).fetchall()
-    for row, found in rows:
+    is_bad = f"{column} IS NULL" if column == "player_id" else f"{column} IS NULL OR {column} < 0 OR {column} > {_MAX}"
+    statement = f"SELECT row, {column} FROM stats WHERE {is_bad} ORDER BY row LIMIT 1"  # noqa: S608 - made of constants
+    found = connection.execute(statement).fetchone()
+    if found is not None:
+        row, value = found
         expected = "a string" if column == "player_id" else "a whole number from 0 to 2^63 - 1"
-        raise BadStats(f"column {column}, row {row + 1}: {'null' if found is None else found}; {expected} is expected")
+        raise BadStats(f"column {column}, row {row + 1}: {'null' if value is None else value}; {expected} is expected")
 
 
 def _one(connection: duckdb.DuckDBPyConnection, statement: str) -> tuple[int, ...]:

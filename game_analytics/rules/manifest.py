@@ -73,7 +73,7 @@ class Manifest(msgspec.Struct, frozen=True):
         try:
             manifest = msgspec.json.decode(content, type=cls)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise GameAnalyticsError(f"{key} is no manifest ({error}). Land the day again.") from error
+            raise GameAnalyticsError(f"{key} is no manifest ({error}). Remove it, then land the day again.") from error
         if manifest.version != VERSION:
             raise GameAnalyticsError(
                 f"{key} has version {manifest.version}, this package knows {VERSION}. Upgrade the package."

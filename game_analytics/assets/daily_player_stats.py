@@ -1,0 +1,128 @@
+"""`daily_player_stats`: a day's kills and deaths per player, by Polars."""
+
+from datetime import date
+
+import dagster as dg
+import polars as pl
+
+from game_analytics.assets.days import RETRY, DayReport, materialize_days, readable_failures
+from game_analytics.assets.raw_events import raw_events
+from game_analytics.assets.report import column_schema
+from game_analytics.errors import GameAnalyticsError
+from game_analytics.landing.commit import read_manifest
+from game_analytics.layout import manifest_key, stats_key
+from game_analytics.partitions import daily
+from game_analytics.resources.configured import LakeResource
+from game_analytics.resources.lake import InputChanged, Lake, to_parquet
+from game_analytics.rules.events import RAW_EVENTS
+from game_analytics.rules.manifest import Manifest
+from game_analytics.rules.player_stats import STATS, ensure_all_counted, player_stats
+
+COLUMNS = {
+    "player_id": "Who",
+    "kills": "KILL events of the day, each once",
+    "deaths": "DEATH events of the day, each once",
+}
+
+MADE_FROM = "game_analytics.manifest_etag"
+"""In the file's Parquet metadata: the ETag of the manifest that it was made from. A file without it is somebody
+else's."""
+
+
+@dg.asset(
+    deps=[raw_events],
+    partitions_def=daily,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    retry_policy=RETRY,
+    group_name="leaderboard",
+    owners=["team:game-analytics"],
+    kinds={"polars", "s3", "parquet"},
+    tags={"domain": "game-analytics", "layer": "stats"},
+    metadata={
+        "dagster/column_schema": column_schema(STATS, COLUMNS),
+        "grain": "one row per player with a kill or a death that UTC day, sorted by player_id",
+        "rebuild": "whole, from the objects that the day's manifest lists",
+    },
+    check_specs=[
+        dg.AssetCheckSpec(
+            "made_from_closed_window",
+            asset="daily_player_stats",
+            description="The landing behind it saw its whole window.",
+        ),
+    ],
+)
+def daily_player_stats(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
+    """One row per player with a kill or a death that UTC day: `events/YYYY_MM_DD_events.parquet`.
+
+    Counts each landed event once: deliveries that agree in `event_id`, `player_id` and `event_type` are one event.
+    """
+    with readable_failures():
+        opened = lake.open()
+    return materialize_days(context, lambda day: publish_stats(opened, day))
+
+
+def publish_stats(lake: Lake, day: date) -> DayReport:
+    """Count the day's landed events and replace its stats file."""
+    key = stats_key(day)
+
+    def build() -> tuple[bytes, tuple[Manifest, str, pl.DataFrame]]:
+        manifest, manifest_etag = landed_day(lake, day)
+        stats = collect(lake, manifest, manifest_etag)
+        totals = totals_of(stats)
+        ensure_all_counted(manifest.total()["landed"], totals["kills"] + totals["deaths"], totals["duplicates"])
+        if stats.is_empty():
+            ensure_own_or_absent(lake, key)
+        return to_parquet(stats.select(STATS.names()), {MADE_FROM: manifest_etag}), (manifest, manifest_etag, stats)
+
+    (manifest, manifest_etag, stats), etag = lake.replace(key, build)
+    return DayReport(
+        metadata={
+            "dagster/row_count": stats.height,
+            "dagster/uri": lake.uri(key),
+            "landed": manifest.total()["landed"],
+            **totals_of(stats),
+            "window_closed": manifest.window_closed,
+            "source_etag": manifest_etag,
+            "etag": etag,
+        },
+        findings={
+            "made_from_closed_window": None
+            if manifest.window_closed
+            else "made from a landing before its window closed: land the day again"
+        },
+    )
+
+
+def totals_of(stats: pl.DataFrame) -> dict[str, int]:
+    return dict(stats.select(pl.sum("kills", "deaths", "duplicates")).row(0, named=True))
+
+
+def landed_day(lake: Lake, day: date) -> tuple[Manifest, str]:
+    """The day's manifest and its ETag. Raises `GameAnalyticsError` if the day was never landed."""
+    found = read_manifest(lake, day)
+    if found is None:
+        raise GameAnalyticsError(
+            f"{lake.uri(manifest_key(day))} does not exist: {day} was not landed yet. Materialize raw_events for it."
+        )
+    return found
+
+
+def collect(lake: Lake, manifest: Manifest, manifest_etag: str) -> pl.DataFrame:
+    """The stats of the objects that the manifest lists. If one is gone, the day was landed anew meanwhile, or lost."""
+    try:
+        return player_stats(lake.scan_parquet(manifest.keys("raw"), RAW_EVENTS)).collect(engine="streaming")
+    except FileNotFoundError as error:
+        if lake.etag(manifest_key(manifest.day)) != manifest_etag:
+            raise InputChanged from error
+        raise GameAnalyticsError(
+            f"An object that {lake.uri(manifest_key(manifest.day))} lists is gone ({error}). Land the day again."
+        ) from error
+
+
+def ensure_own_or_absent(lake: Lake, key: str) -> None:
+    """Raises `GameAnalyticsError` if an empty day would replace a stats file that somebody else wrote."""
+    if lake.etag(key) is not None and MADE_FROM not in lake.parquet_metadata(key):
+        raise GameAnalyticsError(
+            f"{lake.uri(key)} was written by somebody else, and the landing of that day is empty, so the file stays. "
+            "Remove the file if the empty day is right."
+        )

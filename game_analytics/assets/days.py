@@ -1,0 +1,94 @@
+"""One run, one day or many: each day is done by itself, a failing one doesn't stop the others, each is recorded."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from game_analytics.errors import GameAnalyticsError, Unavailable
+
+RETRY = dg.RetryPolicy(max_retries=2, delay=2, backoff=dg.Backoff.EXPONENTIAL)
+"""For a service that did not answer; every other fault ends the run at once."""
+
+
+@dataclass(frozen=True)
+class DayReport:
+    """What a day's materialization shows, and what its checks found: check name to finding, None if all is well."""
+
+    metadata: Mapping[str, Any]
+    findings: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@contextmanager
+def readable_failures() -> Iterator[None]:
+    """Show a fault that a user can act upon as its message alone, and try again only if it may pass by itself."""
+    try:
+        yield
+    except GameAnalyticsError as error:
+        raise dg.Failure(description=str(error), allow_retries=isinstance(error, Unavailable)) from error
+
+
+def materialize_days(context: dg.AssetExecutionContext, work: Callable[[date], DayReport]) -> dg.MaterializeResult:
+    """Do ``work`` for each day of the run.
+
+    In a range, a day that fails is noted and the next one begins; a finished day is recorded at once, so that it stays
+    recorded whatever comes after. At the end the run fails naming every day that failed, or else returns one result,
+    with which Dagster records all days of the run.
+    """
+    days = [date.fromisoformat(key) for key in context.partition_keys]
+    findings: dict[date, Mapping[str, str | None]] = {}
+    if len(days) == 1:
+        with readable_failures():
+            report = work(days[0])
+        _attach(context, days[0], report)
+        findings[days[0]] = report.findings
+        return dg.MaterializeResult(check_results=_check_results(findings))
+
+    failed: dict[date, Exception] = {}
+    for number, day in enumerate(days, 1):
+        try:
+            report = work(day)
+        except Exception as error:
+            context.log.error(f"{day} ({number} of {len(days)}) failed: {error}", exc_info=error)
+            failed[day] = error
+            continue
+        _attach(context, day, report)
+        context.log_event(
+            dg.AssetMaterialization(context.asset_key, partition=day.isoformat(), metadata=report.metadata)
+        )
+        context.log.info(f"{day} ({number} of {len(days)}) is done")
+        findings[day] = report.findings
+    if failed:
+        reasons = "\n".join(f"{day}: {error}" for day, error in failed.items())
+        raise dg.Failure(
+            description=f"{len(failed)} of {len(days)} days failed, the others are done and recorded. Run these again "
+            f"once what they name is mended:\n{reasons}",
+            allow_retries=False,
+        ) from ExceptionGroup("failed days", list(failed.values()))
+    return dg.MaterializeResult(check_results=_check_results(findings))
+
+
+def _attach(context: dg.AssetExecutionContext, day: date, report: DayReport) -> None:
+    context.add_asset_metadata(metadata=report.metadata, partition_key=day.isoformat())
+
+
+def _check_results(findings: Mapping[date, Mapping[str, str | None]]) -> list[dg.AssetCheckResult]:
+    """One result for each check; it names the days, since checks have no partitions."""
+    names = {name: None for of_day in findings.values() for name in of_day}
+    return [_check_result(name, {day: of_day.get(name) for day, of_day in findings.items()}) for name in names]
+
+
+def _check_result(name: str, findings: Mapping[date, str | None]) -> dg.AssetCheckResult:
+    found = [f"{day}: {finding}" for day, finding in findings.items() if finding]
+    first, last = min(findings), max(findings)
+    days = str(first) if first == last else f"{first} to {last}"
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=not found,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="\n".join(found) or f"{days}: all is well",
+        metadata={"days": days},
+    )

@@ -1,0 +1,137 @@
+"""`raw_events`: a day's kills and deaths, landed from the event log in S3."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import dagster as dg
+from pydantic import Field
+
+from game_analytics.assets.days import RETRY, DayReport, materialize_days, readable_failures
+from game_analytics.assets.report import account_table, column_schema, quarantine_table, table
+from game_analytics.errors import GameAnalyticsError
+from game_analytics.landing.commit import Landing, land_day
+from game_analytics.layout import day_prefix
+from game_analytics.partitions import daily
+from game_analytics.resources.configured import EventLogResource, LakeResource, PipelineSettings
+from game_analytics.resources.event_log import EventLog
+from game_analytics.resources.lake import Lake
+from game_analytics.resources.s3_errors import START_LOCALLY
+from game_analytics.rules.events import RAW_EVENTS
+
+COLUMNS = {
+    "event_time": "When it happened, UTC",
+    "player_id": "Who killed or died",
+    "event_type": "KILL or DEATH",
+    "game_id": "The match, if the message names one",
+    "event_id": "The event, if the message names one; a repeated delivery has the same",
+    "kafka_partition": "Where the message lies",
+    "kafka_offset": "Where the message lies",
+}
+
+
+class LandingConfig(dg.Config):
+    """What a single run may ask for."""
+
+    allow_truncated: bool = Field(
+        default=False, description="Land what is left of a day that the log no longer holds whole."
+    )
+
+
+@dg.asset(
+    partitions_def=daily,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    retry_policy=RETRY,
+    group_name="leaderboard",
+    owners=["team:game-analytics"],
+    kinds={"kafka", "s3", "parquet"},
+    tags={"domain": "game-analytics", "layer": "raw"},
+    metadata={
+        "dagster/column_schema": column_schema(RAW_EVENTS, COLUMNS),
+        "grain": "one row per KILL or DEATH of the UTC day, repeated deliveries included",
+        "rebuild": "whole, from the log, as often as you like: the same messages give the same bytes",
+    },
+    check_specs=[
+        dg.AssetCheckSpec(
+            "window_closed", asset="raw_events", description="Everything that may still be late has had its time."
+        ),
+        dg.AssetCheckSpec("has_events", asset="raw_events", description="The day is not empty."),
+        dg.AssetCheckSpec(
+            "nothing_missed", asset="raw_events", description="No event came too late for the window of its day."
+        ),
+        dg.AssetCheckSpec(
+            "read_as_planned", asset="raw_events", description="Nothing truncated, stamped far ahead or held back."
+        ),
+    ],
+)
+def raw_events(
+    context: dg.AssetExecutionContext,
+    config: LandingConfig,
+    event_log: EventLogResource,
+    lake: LakeResource,
+    settings: PipelineSettings,
+) -> dg.MaterializeResult:
+    """One row per `KILL` or `DEATH` of the UTC day, as it was delivered.
+
+    Lands the day's window of the event log (from 5 minutes before the day to 60 minutes after it, unless configured)
+    in `raw/`, sets messages that can't be read aside in `quarantine/`, and commits the day by its manifest, whose
+    account balances to the message.
+    """
+    with readable_failures():
+        log, opened = event_log.open(), lake.open()
+        ensure_may_be_written(log, opened, settings)
+
+    def land(day: date) -> DayReport:
+        landing = land_day(
+            log,
+            opened,
+            day,
+            lateness=timedelta(minutes=settings.lateness_minutes),
+            now=datetime.now(UTC),
+            allow_truncated=config.allow_truncated,
+            tell=lambda line: context.log.info(f"{day}: {line}"),
+        )
+        for warning in (*landing.warnings, *landing.truncated):
+            context.log.warning(f"{day}: {warning}")
+        return report(landing, opened)
+
+    return materialize_days(context, land)
+
+
+def ensure_may_be_written(log: EventLog, lake: Lake, settings: PipelineSettings) -> None:
+    """Raises `GameAnalyticsError` where invented players would get into a lake that is not on this machine."""
+    if log.simulated and not lake.is_local and not settings.simulate_anywhere:
+        raise GameAnalyticsError(
+            f"The events are simulated, but the lake is at {lake.endpoint}, which is not on this machine. Set "
+            "KAFKA_BOOTSTRAP_SERVERS to read real events, or GAME_ANALYTICS_SIMULATION=allow to write simulated ones "
+            f"there. {START_LOCALLY}"
+        )
+
+
+def report(landing: Landing, lake: Lake) -> DayReport:
+    """What the day's materialization shows, and what a person should look at."""
+    manifest, total = landing.manifest, landing.manifest.total()
+    remarks = [*landing.warnings, *landing.truncated]
+    missed = ", ".join(f"{count:,} of {day}" for day, count in manifest.missed.items())
+    return DayReport(
+        metadata={
+            "dagster/row_count": total["landed"],
+            "dagster/uri": lake.uri(day_prefix("raw", manifest.day)),
+            "account": account_table(landing),
+            **{name: total[name] for name in ("read", "ignored", "other_days", "quarantined")},
+            "quarantine": quarantine_table(landing.reasons, landing.samples),
+            "missed": table(["day", "events"], manifest.missed.items()),
+            "window": f"{manifest.window.start:%Y-%m-%d %H:%M} to {manifest.window.end:%Y-%m-%d %H:%M} UTC",
+            "window_closed": manifest.window_closed,
+            "topic": manifest.topic,
+            "manifest_etag": landing.etag,
+            **({"truncated": "\n".join(landing.truncated)} if landing.truncated else {}),
+            **({"warnings": "\n".join(landing.warnings)} if landing.warnings else {}),
+        },
+        findings={
+            "window_closed": None
+            if manifest.window_closed
+            else f"landed before its window closed ({manifest.window.end:%Y-%m-%d %H:%M} UTC): land it again then",
+            "has_events": None if total["landed"] else "no event was landed",
+            "nothing_missed": f"came too late for the window of their own day: {missed}" if missed else None,
+            "read_as_planned": "; ".join(remarks) or None,
+        },
+    )

@@ -1,0 +1,79 @@
+"""What people read about a materialization in the UI: tables and text. Whatever a message or a file brought along is
+shown as text, never as markup."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+import dagster as dg
+import polars as pl
+
+from game_analytics.landing.commit import Landing
+from game_analytics.rules.manifest import Account
+
+_MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&:@/])")
+_SAMPLE_LENGTH = 100
+
+
+def plain(text: str) -> str:
+    """Foreign text inside Markdown: control characters as escapes, punctuation without its power."""
+    visible = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return _MARKUP.sub(r"\\\1", visible)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.MarkdownMetadataValue:
+    """A Markdown table; numbers stand to the right, with thousands separated."""
+    body = [list(row) for row in rows]
+    numeric = [bool(body) and all(isinstance(row[i], int | float) for row in body) for i in range(len(header))]
+    lines = [
+        header,
+        ["--:" if right else "---" for right in numeric],
+        *([_cell(value) for value in row] for row in body),
+    ]
+    return dg.MetadataValue.md("\n".join(f"| {' | '.join(line)} |" for line in lines))
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return plain(str(value))
+
+
+def board_table(board: pl.DataFrame) -> dg.MarkdownMetadataValue:
+    return table(board.columns, board.iter_rows())
+
+
+def account_table(landing: Landing) -> dg.MarkdownMetadataValue:
+    """The account of the day, a line per partition and one for all."""
+    columns = [name for name in Account.__struct_fields__ if name != "next_day_first"]
+    counts = columns[3:]
+    lines = [[getattr(account, name) for name in columns] for account in landing.manifest.partitions]
+    total = landing.manifest.total()
+    # As text, so that the line of sums has no offsets: they don't add up to anything.
+    rows = [[f"{value:,}" for value in line] for line in lines] + [
+        ["all", "", "", *(f"{total[name]:,}" for name in counts)]
+    ]
+    return table(columns, rows)
+
+
+def quarantine_table(reasons: Mapping[str, int], samples: Mapping[str, bytes | None]) -> dg.MarkdownMetadataValue:
+    """How many messages could not be read, by reason, with the beginning of one of each."""
+    return table(
+        ["reason", "messages", "sample"],
+        [(reason, count, _beginning(samples[reason])) for reason, count in reasons.items()],
+    )
+
+
+def _beginning(value: bytes | None) -> str:
+    if value is None:
+        return "(no value)"
+    text = repr(value[:_SAMPLE_LENGTH])[2:-1]
+    return f"{text} … ({len(value):,} bytes)" if len(value) > _SAMPLE_LENGTH else text
+
+
+def column_schema(schema: pl.Schema, descriptions: Mapping[str, str]) -> dg.TableSchema:
+    """The columns as the asset's page lists them."""
+    return dg.TableSchema(
+        [dg.TableColumn(name, str(dtype), description=descriptions[name]) for name, dtype in schema.items()]
+    )

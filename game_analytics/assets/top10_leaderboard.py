@@ -1,0 +1,164 @@
+"""`top10_leaderboard`: the day's ten best players by kill/death ratio, by DuckDB."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+
+import dagster as dg
+import duckdb
+import polars as pl
+from dagster_duckdb import DuckDBResource
+from pydantic import Field
+
+from game_analytics.assets.daily_player_stats import daily_player_stats
+from game_analytics.assets.days import RETRY, DayReport, materialize_days, readable_failures
+from game_analytics.assets.report import board_table, column_schema
+from game_analytics.errors import GameAnalyticsError, Unavailable
+from game_analytics.layout import board_key, stats_key
+from game_analytics.partitions import daily
+from game_analytics.resources.configured import LakeResource, PipelineSettings
+from game_analytics.resources.lake import InputChanged, Lake, to_parquet
+from game_analytics.rules.leaderboard import (
+    BOARD,
+    RULE,
+    RULE_VERSION,
+    BadStats,
+    ensure_columns,
+    ensure_rankable,
+    ensure_valid,
+    top_players,
+)
+
+COLUMNS = {
+    "rank": "1 to 10, no ties",
+    "player_id": "Who",
+    "kills": "Kills of the day",
+    "deaths": "Deaths of the day",
+    "kd_ratio": "kills / max(deaths, 1)",
+}
+
+SOURCE_ETAG = "source_etag"
+"""In a materialization's metadata: the ETag of the stats file that the board was made from. The sensor compares it."""
+
+
+class RankingConfig(dg.Config):
+    """What a single run may ask for."""
+
+    min_engagements: int | None = Field(
+        default=None, ge=0, description="Kills plus deaths that a player needs to be ranked; unset: the setting."
+    )
+
+
+@dg.asset(
+    deps=[daily_player_stats],
+    partitions_def=daily,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    retry_policy=RETRY,
+    group_name="leaderboard",
+    owners=["team:game-analytics"],
+    kinds={"duckdb", "s3", "parquet"},
+    tags={"domain": "game-analytics", "layer": "leaderboard"},
+    metadata={
+        "dagster/column_schema": column_schema(BOARD, COLUMNS),
+        "grain": "one row per ranked player, at most ten, sorted by rank",
+        "rebuild": "whole, from the day's stats file, whoever wrote it",
+    },
+    check_specs=[
+        dg.AssetCheckSpec("somebody_is_ranked", asset="top10_leaderboard", description="The board is not empty."),
+    ],
+)
+def top10_leaderboard(
+    context: dg.AssetExecutionContext,
+    config: RankingConfig,
+    lake: LakeResource,
+    duckdb: DuckDBResource,
+    settings: PipelineSettings,
+) -> dg.MaterializeResult:
+    """The ten best players of the UTC day by kill/death ratio: `leaderboard/YYYY_MM_DD_top10.parquet`.
+
+    A player who never died is ranked by kills; ties go to more kills, then fewer deaths, then the smaller `player_id`.
+    """
+    min_engagements = settings.min_engagements if config.min_engagements is None else config.min_engagements
+    with readable_failures():
+        opened = lake.open()
+    with duckdb.get_connection() as connection:
+        opened.attach(connection)
+        return materialize_days(context, lambda day: publish_board(opened, connection, day, min_engagements))
+
+
+def publish_board(lake: Lake, connection: duckdb.DuckDBPyConnection, day: date, min_engagements: int) -> DayReport:
+    """Rank the day's stats file and replace its board."""
+    key = board_key(day)
+
+    def build() -> tuple[bytes, tuple[pl.DataFrame, str]]:
+        with stats_of(lake, connection, day) as stats_etag:
+            board = top_players(connection, min_engagements)
+        ensure_valid(board)
+        made_from = {
+            "game_analytics.stats_etag": stats_etag,
+            "game_analytics.rule_version": RULE_VERSION,
+            "game_analytics.min_engagements": str(min_engagements),
+        }
+        return to_parquet(board, made_from), (board, stats_etag)
+
+    (board, stats_etag), etag = lake.replace(key, build)
+    return DayReport(
+        metadata={
+            "dagster/row_count": board.height,
+            "dagster/uri": lake.uri(key),
+            "board": board_table(board),
+            "rule": RULE,
+            "rule_version": RULE_VERSION,
+            "min_engagements": min_engagements,
+            SOURCE_ETAG: stats_etag,
+            "etag": etag,
+        },
+        findings={"somebody_is_ranked": None if board.height else "the board is empty"},
+    )
+
+
+@contextmanager
+def stats_of(lake: Lake, connection: duckdb.DuckDBPyConnection, day: date) -> Iterator[str]:
+    """The day's stats file as the view ``stats``, checked, and its ETag.
+
+    Raises `BadStats` naming the key, and `InputChanged` if the file was replaced while it was read.
+    """
+    key = stats_key(day)
+    etag = lake.etag(key)
+    if etag is None:
+        raise GameAnalyticsError(
+            f"{lake.uri(key)} does not exist. Materialize daily_player_stats for {day} first, or put the file there."
+        )
+    try:
+        _lay_view(connection, lake.uri(key))
+        yield etag
+    except (BadStats, duckdb.Error) as error:
+        if lake.etag(key) != etag:
+            raise InputChanged from error
+        raise _explain(error, lake.uri(key)) from error
+    if lake.etag(key) != etag:
+        raise InputChanged
+
+
+def _lay_view(connection: duckdb.DuckDBPyConnection, uri: str) -> None:
+    file = {"uri": uri}
+    columns = connection.execute("SELECT * FROM read_parquet($uri) LIMIT 0", file).description or []
+    ensure_columns({name: str(dtype) for name, dtype, *_ in columns})
+    connection.execute("SET VARIABLE stats_uri = $uri", file)
+    connection.execute(
+        "CREATE OR REPLACE TEMPORARY VIEW stats AS "
+        "SELECT player_id, kills, deaths, file_row_number AS row FROM read_parquet(getvariable('stats_uri'))"
+    )
+    ensure_rankable(connection)
+
+
+def _explain(error: Exception, uri: str) -> GameAnalyticsError:
+    """The fault of a stats file with the file named, or that S3 did not deliver it."""
+    if isinstance(error, BadStats):
+        return BadStats(f"{uri}, {error}. Write the file anew; the board that stood before stays.")
+    first_line = str(error).splitlines()[0]
+    if isinstance(error, duckdb.IOException):
+        return Unavailable(f"{uri} could not be read: {first_line}. Try again later.")
+    return BadStats(
+        f"{uri} can't be read as Parquet: {first_line}. Write the file anew; the board that stood before stays."
+    )

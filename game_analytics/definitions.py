@@ -1,0 +1,92 @@
+"""The whole graph on one screen, and the only place that reads environment variables."""
+
+import os
+from datetime import timedelta
+from functools import partial
+
+import dagster as dg
+from dagster_duckdb import DuckDBResource
+
+from game_analytics.assets.daily_player_stats import daily_player_stats
+from game_analytics.assets.raw_events import raw_events
+from game_analytics.assets.top10_leaderboard import top10_leaderboard
+from game_analytics.errors import GameAnalyticsError
+from game_analytics.jobs import daily_stats_job, leaderboard_job
+from game_analytics.resources.configured import EventLogResource, LakeResource, PipelineSettings
+from game_analytics.resources.memory import MemoryEventLogResource
+from game_analytics.schedules import daily_stats_schedule
+from game_analytics.sensors import new_stats_file
+
+WHERE = {
+    raw_events: "raw/YYYY_MM_DD/",
+    daily_player_stats: "events/YYYY_MM_DD_events.parquet",
+    top10_leaderboard: "leaderboard/YYYY_MM_DD_top10.parquet",
+}
+
+
+def pipeline(
+    event_log: EventLogResource, lake: LakeResource, settings: PipelineSettings
+) -> dg.Definitions:
+    """All definitions, on these resources: from the environment below, or the demo's and the tests' own."""
+    return dg.Definitions(
+        assets=[
+            asset.map_asset_specs(partial(_stored_at, uri=f"s3://{lake.bucket}/{key}")) for asset, key in WHERE.items()
+        ],
+        jobs=[daily_stats_job, leaderboard_job],
+        schedules=[daily_stats_schedule(timedelta(minutes=settings.lateness_minutes))],
+        sensors=[new_stats_file],
+        resources={
+            "event_log": event_log,
+            "lake": lake,
+            "settings": settings,
+            # Nothing is downloaded at run time: what DuckDB needs is installed beside it.
+            "duckdb": DuckDBResource(
+                database=":memory:",
+                connection_config={"autoinstall_known_extensions": False, "autoload_known_extensions": False},
+            ),
+        },
+        # A step is seconds of work: a process of its own would cost more than that. Runs are processes anyway.
+        executor=dg.in_process_executor,
+    )
+
+
+def _stored_at(spec: dg.AssetSpec, uri: str) -> dg.AssetSpec:
+    return spec.merge_attributes(metadata={"dagster/uri": uri})
+
+
+def _whole_number(name: str, unset: int) -> int:
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return unset
+    if not text.isascii() or not text.isdigit():
+        raise GameAnalyticsError(f"{name} is {text!r}; a whole number from 0 is expected.")
+    return int(text)
+
+
+def _event_log() -> EventLogResource:
+    if os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+        raise GameAnalyticsError(
+            "KAFKA_BOOTSTRAP_SERVERS is set, but this version reads simulated events only. Unset it."
+        )
+    return MemoryEventLogResource()
+
+
+def _region() -> dg.EnvVar | None:
+    """boto3 reads AWS_DEFAULT_REGION by itself, but not the AWS_REGION that other SDKs and AWS's own services set."""
+    return dg.EnvVar("AWS_REGION") if os.environ.get("AWS_REGION") else None
+
+
+def from_environment() -> dg.Definitions:
+    """The definitions as the settings in the README say. Reads the environment, and asks no server for anything."""
+    return pipeline(
+        event_log=_event_log(),
+        lake=LakeResource(bucket=os.environ.get("GAME_ANALYTICS_BUCKET") or "game-analytics", region_name=_region()),
+        settings=PipelineSettings(
+            lateness_minutes=_whole_number("GAME_ANALYTICS_LATENESS_MINUTES", unset=60),
+            min_engagements=_whole_number("GAME_ANALYTICS_MIN_ENGAGEMENTS", unset=0),
+            simulate_anywhere=os.environ.get("GAME_ANALYTICS_SIMULATION") == "allow",
+        ),
+    )
+
+
+defs = from_environment()

@@ -1,0 +1,19 @@
+"""What can be launched as one run: the two halves of the day, split where the sensor stands."""
+
+import dagster as dg
+
+from game_analytics.assets.daily_player_stats import daily_player_stats
+from game_analytics.assets.raw_events import raw_events
+from game_analytics.assets.top10_leaderboard import top10_leaderboard
+
+daily_stats_job = dg.define_asset_job(
+    "daily_stats_job",
+    selection=[raw_events, daily_player_stats],
+    description="Land a day's events and count them per player.",
+)
+
+leaderboard_job = dg.define_asset_job(
+    "leaderboard_job",
+    selection=[top10_leaderboard],
+    description="Publish the top ten of a day from its stats file.",
+)

