@@ -1,0 +1,73 @@
+"""The command line: `game-analytics demo | dev | show`. Thin: it reads words, calls one function and prints."""
+
+from datetime import date, datetime
+from pathlib import Path
+
+import click
+
+from game_analytics.errors import GameAnalyticsError
+
+# Dagster and boto3 take seconds to import, so each command brings in what it needs when it runs.
+
+
+class _Commands(click.Group):
+    """Faults that a user can act upon end a command with one line, not with a stack trace."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except GameAnalyticsError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="game-analytics")
+def main() -> None:
+    """Daily kill/death leaderboards of a battle royale game."""
+
+
+@main.command()
+def demo() -> None:
+    """Run the whole pipeline for the last seven days in one process; nothing is left behind."""
+    from game_analytics.demo import run_demo
+    from game_analytics.terminal import console
+
+    run_demo(console())
+
+
+@main.command()
+@click.option("--port", default=3000, show_default=True, help="Where the Dagster UI listens.")
+@click.option("--s3-port", default=8333, show_default=True, help="Where the S3 server listens.")
+@click.pass_context
+def dev(ctx: click.Context, port: int, s3_port: int) -> None:
+    """Run the Dagster UI with schedule and sensor, on an S3 server that keeps its files in .local/."""
+    from game_analytics.definitions import lake_from_environment
+    from game_analytics.local_stack.dev import DevSettings, run_dev
+
+    here = Path.cwd()
+    workspace = here / "workspace.yaml"
+    if not workspace.exists():
+        raise GameAnalyticsError(f"There is no workspace.yaml in {here}. Go to the project's folder first.")
+    settings = DevSettings(
+        directory=here / ".local",
+        workspace=workspace,
+        bucket=lake_from_environment().bucket,
+        ui_port=port,
+        s3_port=s3_port,
+    )
+    ctx.exit(run_dev(settings))
+
+
+@main.command()
+@click.argument("day", type=click.DateTime(formats=["%Y-%m-%d"]), metavar="DAY")
+@click.option("--player", metavar="ID", help="The line of this player, with rank and neighbours.")
+def show(day: datetime, player: str | None) -> None:
+    """Print the published board of DAY (YYYY-MM-DD), or one player's line computed from the day's stats."""
+    from game_analytics.show import show_board, show_player
+    from game_analytics.terminal import console
+
+    chosen: date = day.date()
+    if player is None:
+        show_board(console(), chosen)
+    else:
+        show_player(console(), chosen, player)

@@ -5,6 +5,7 @@ from datetime import timedelta
 from functools import partial
 
 import dagster as dg
+from dagster_aws.s3 import S3Resource
 from dagster_duckdb import DuckDBResource
 
 from game_analytics.assets.daily_player_stats import daily_player_stats
@@ -23,10 +24,14 @@ WHERE = {
     top10_leaderboard: "leaderboard/YYYY_MM_DD_top10.parquet",
 }
 
+# Nothing is downloaded at run time: what DuckDB needs is installed beside it.
+DUCKDB = DuckDBResource(
+    database=":memory:",
+    connection_config={"autoinstall_known_extensions": False, "autoload_known_extensions": False},
+)
 
-def pipeline(
-    event_log: EventLogResource, lake: LakeResource, settings: PipelineSettings
-) -> dg.Definitions:
+
+def pipeline(event_log: EventLogResource, lake: LakeResource, settings: PipelineSettings) -> dg.Definitions:
     """All definitions, on these resources: from the environment below, or the demo's and the tests' own."""
     return dg.Definitions(
         assets=[
@@ -39,11 +44,7 @@ def pipeline(
             "event_log": event_log,
             "lake": lake,
             "settings": settings,
-            # Nothing is downloaded at run time: what DuckDB needs is installed beside it.
-            "duckdb": DuckDBResource(
-                database=":memory:",
-                connection_config={"autoinstall_known_extensions": False, "autoload_known_extensions": False},
-            ),
+            "duckdb": DUCKDB,
         },
         # A step is seconds of work: a process of its own would cost more than that. Runs are processes anyway.
         executor=dg.in_process_executor,
@@ -52,6 +53,34 @@ def pipeline(
 
 def _stored_at(spec: dg.AssetSpec, uri: str) -> dg.AssetSpec:
     return spec.merge_attributes(metadata={"dagster/uri": uri})
+
+
+def lake_from_environment() -> LakeResource:
+    """The lake that the environment names. What is not set here, the AWS SDK's own default chain finds out."""
+    return LakeResource(
+        bucket=os.environ.get("GAME_ANALYTICS_BUCKET") or "game-analytics",
+        s3=S3Resource(
+            # boto3 reads AWS_DEFAULT_REGION by itself, but not the AWS_REGION that AWS's own services set.
+            region_name=os.environ.get("AWS_REGION") or None,
+            max_attempts=3,
+        ),
+    )
+
+
+def settings_from_environment() -> PipelineSettings:
+    return PipelineSettings(
+        lateness_minutes=_whole_number("GAME_ANALYTICS_LATENESS_MINUTES", unset=60),
+        min_engagements=_whole_number("GAME_ANALYTICS_MIN_ENGAGEMENTS", unset=0),
+        simulate_anywhere=os.environ.get("GAME_ANALYTICS_SIMULATION") == "allow",
+    )
+
+
+def event_log_from_environment() -> EventLogResource:
+    if os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+        raise GameAnalyticsError(
+            "KAFKA_BOOTSTRAP_SERVERS is set, but this version reads simulated events only. Unset it."
+        )
+    return MemoryEventLogResource()
 
 
 def _whole_number(name: str, unset: int) -> int:
@@ -63,30 +92,5 @@ def _whole_number(name: str, unset: int) -> int:
     return int(text)
 
 
-def _event_log() -> EventLogResource:
-    if os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
-        raise GameAnalyticsError(
-            "KAFKA_BOOTSTRAP_SERVERS is set, but this version reads simulated events only. Unset it."
-        )
-    return MemoryEventLogResource()
-
-
-def _region() -> dg.EnvVar | None:
-    """boto3 reads AWS_DEFAULT_REGION by itself, but not the AWS_REGION that other SDKs and AWS's own services set."""
-    return dg.EnvVar("AWS_REGION") if os.environ.get("AWS_REGION") else None
-
-
-def from_environment() -> dg.Definitions:
-    """The definitions as the settings in the README say. Reads the environment, and asks no server for anything."""
-    return pipeline(
-        event_log=_event_log(),
-        lake=LakeResource(bucket=os.environ.get("GAME_ANALYTICS_BUCKET") or "game-analytics", region_name=_region()),
-        settings=PipelineSettings(
-            lateness_minutes=_whole_number("GAME_ANALYTICS_LATENESS_MINUTES", unset=60),
-            min_engagements=_whole_number("GAME_ANALYTICS_MIN_ENGAGEMENTS", unset=0),
-            simulate_anywhere=os.environ.get("GAME_ANALYTICS_SIMULATION") == "allow",
-        ),
-    )
-
-
-defs = from_environment()
+# Reads the settings and asks no server for anything.
+defs = pipeline(event_log_from_environment(), lake_from_environment(), settings_from_environment())

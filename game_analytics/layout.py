@@ -2,7 +2,8 @@
 
 import re
 from datetime import date
-from typing import Literal
+
+from game_analytics.rules.manifest import ObjectKind
 
 FIRST_DAY = date(2024, 1, 1)
 """The first day that is a partition."""
@@ -10,8 +11,6 @@ FIRST_DAY = date(2024, 1, 1)
 STATS_PREFIX = "events/"
 
 _STATS_KEY = re.compile(r"events/([0-9]{4})_([0-9]{2})_([0-9]{2})_events\.parquet")
-
-ObjectKind = Literal["raw", "quarantine"]
 
 
 def day_token(day: date) -> str:

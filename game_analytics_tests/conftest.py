@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from dagster_aws.s3 import S3Resource
 
 from game_analytics.local_stack.embedded_s3 import embedded_s3
 from game_analytics.local_stack.endpoint import S3Endpoint
@@ -22,7 +23,7 @@ def s3() -> Iterator[S3Endpoint]:
 def lake_resource(s3: S3Endpoint) -> LakeResource:
     """The resource of a lake that is new and empty."""
     resource = lake_at(s3, bucket=f"lake-{uuid.uuid4()}")
-    resource.get_client().create_bucket(Bucket=resource.bucket)
+    resource.s3.get_client().create_bucket(Bucket=resource.bucket)
     return resource
 
 
@@ -35,8 +36,11 @@ def lake(lake_resource: LakeResource) -> Lake:
 def lake_at(endpoint: S3Endpoint, bucket: str) -> LakeResource:
     return LakeResource(
         bucket=bucket,
-        endpoint_url=endpoint.url,
-        region_name=endpoint.region,
-        aws_access_key_id=endpoint.access_key_id,
-        aws_secret_access_key=endpoint.secret_access_key,
+        s3=S3Resource(
+            endpoint_url=endpoint.url,
+            region_name=endpoint.region,
+            aws_access_key_id=endpoint.access_key_id,
+            aws_secret_access_key=endpoint.secret_access_key,
+            max_attempts=2,
+        ),
     )

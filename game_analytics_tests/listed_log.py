@@ -81,4 +81,4 @@ class ListedLog(EventLog):
                     "value": [message.value for message in batch],
                 },
                 schema={"kafka_offset": pl.Int64, "kafka_timestamp": pl.Int64, "value": pl.Binary},
-            ).cast(dict(MESSAGES))
+            ).cast(MESSAGES)

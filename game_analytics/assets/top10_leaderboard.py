@@ -41,6 +41,12 @@ SOURCE_ETAG = "source_etag"
 """In a materialization's metadata: the ETag of the stats file that the board was made from. The sensor compares it."""
 
 
+STATS_ETAG = "game_analytics.stats_etag"
+RULE_VERSION_KEY = "game_analytics.rule_version"
+MIN_ENGAGEMENTS = "game_analytics.min_engagements"
+"""In the file's Parquet metadata: what the board was made from, and by which rule."""
+
+
 class RankingConfig(dg.Config):
     """What a single run may ask for."""
 
@@ -95,9 +101,9 @@ def publish_board(lake: Lake, connection: duckdb.DuckDBPyConnection, day: date, 
             board = top_players(connection, min_engagements)
         ensure_valid(board)
         made_from = {
-            "game_analytics.stats_etag": stats_etag,
-            "game_analytics.rule_version": RULE_VERSION,
-            "game_analytics.min_engagements": str(min_engagements),
+            STATS_ETAG: stats_etag,
+            RULE_VERSION_KEY: RULE_VERSION,
+            MIN_ENGAGEMENTS: str(min_engagements),
         }
         return to_parquet(board, made_from), (board, stats_etag)
 

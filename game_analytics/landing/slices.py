@@ -12,11 +12,11 @@ from datetime import date
 import polars as pl
 
 from game_analytics.landing.window import Range
-from game_analytics.layout import ObjectKind, slice_key
+from game_analytics.layout import slice_key
 from game_analytics.resources.event_log import EventLog
 from game_analytics.resources.lake import Lake, to_parquet
 from game_analytics.rules.events import QUARANTINED, RAW_EVENTS, classify
-from game_analytics.rules.manifest import LandedObject
+from game_analytics.rules.manifest import LandedObject, ObjectKind
 
 MAX_SLICE = 250_000
 """Offsets in a slice."""

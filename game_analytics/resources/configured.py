@@ -2,8 +2,11 @@
 without Dagster."""
 
 from abc import ABC, abstractmethod
+from functools import cache
 
 import boto3
+import botocore.loaders
+import botocore.session
 import dagster as dg
 from botocore.config import Config
 from dagster_aws.s3 import S3Resource
@@ -22,39 +25,53 @@ class EventLogResource(dg.ConfigurableResource, ABC):
         """The log, ready to be read."""
 
 
-class LakeResource(S3Resource):
-    """Where the lake is: all that `S3Resource` takes, and the bucket. What is not given, the AWS SDK finds out."""
+class LakeResource(dg.ConfigurableResource):
+    """Where the lake is: a bucket, and how S3 is reached. What is not given, the AWS SDK finds out."""
 
     bucket: str = Field(description="The bucket that holds all of the lake.")
-    max_attempts: int = Field(default=3, description="How often a request is made before S3 counts as unavailable.")
+    s3: S3Resource = Field(description="How S3 is reached; by default as the AWS SDK is configured.")
 
     def open(self) -> Lake:
         """The lake, once S3 has shown that it answers, that the bucket exists and that it may be read.
 
         Raises `GameAnalyticsError` (or `Unavailable`) saying which of these does not hold and what to do.
         """
-        with readable_s3_errors(self.bucket, self.endpoint_url):
-            session = boto3.Session(
-                aws_access_key_id=self.aws_access_key_id,
-                aws_secret_access_key=self.aws_secret_access_key,
-                aws_session_token=self.aws_session_token,
-                region_name=self.region_name,
-                profile_name=self.profile_name,
-            )
+        with readable_s3_errors(self.bucket, self.s3.endpoint_url):
+            session = self._session()
             client = session.client(
                 "s3",
-                endpoint_url=self.endpoint_url,
-                use_ssl=self.use_ssl,
-                verify=self.verify,
+                endpoint_url=self.s3.endpoint_url,
+                use_ssl=self.s3.use_ssl,
+                verify=self.s3.verify,
                 config=Config(
                     connect_timeout=5,
                     read_timeout=60,
-                    retries={"mode": "standard", "total_max_attempts": self.max_attempts},
+                    retries={"mode": "standard", "total_max_attempts": self.s3.max_attempts},
                 ),
             )
         lake = Lake(session, client, self.bucket)
         lake.ensure_reachable()
         return lake
+
+    def _session(self) -> boto3.Session:
+        """A new session at each run, because credentials expire. `S3Resource.get_client` would keep its own to itself,
+        but Polars and DuckDB need the same credentials."""
+        botocore_session = botocore.session.Session()
+        botocore_session.register_component("data_loader", _api_descriptions())
+        return boto3.Session(
+            botocore_session=botocore_session,
+            aws_access_key_id=self.s3.aws_access_key_id,
+            aws_secret_access_key=self.s3.aws_secret_access_key,
+            aws_session_token=self.s3.aws_session_token,
+            region_name=self.s3.region_name,
+            profile_name=self.s3.profile_name,
+        )
+
+
+@cache
+def _api_descriptions() -> botocore.loaders.Loader:
+    """What botocore knows of AWS's APIs: a quarter of a second to read, and the same for every session."""
+    return botocore.loaders.create_loader()
 
 
 class PipelineSettings(dg.ConfigurableResource):

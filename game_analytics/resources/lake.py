@@ -181,6 +181,11 @@ class Lake:
             return pl.LazyFrame(schema=schema)
         return pl.scan_parquet(uris, schema=schema, storage_options=self._polars_options, credential_provider=None)
 
+    def read_parquet(self, key: str) -> pl.DataFrame | None:
+        """A small Parquet object whole; None if there is no such object."""
+        stored = self.get(key)
+        return None if stored is None else pl.read_parquet(io.BytesIO(stored.body))
+
     def parquet_metadata(self, key: str) -> dict[str, str]:
         """The key-value metadata of a Parquet object; none if it is no Parquet."""
         try:

@@ -72,6 +72,14 @@ def players_around(
     return _rows(connection, _AROUND, values)
 
 
+def counts_of(connection: duckdb.DuckDBPyConnection, player_id: str) -> tuple[int, int] | None:
+    """The kills and deaths of one player, ranked or not; None if the player is not in ``stats``."""
+    found = connection.execute(
+        "SELECT kills, deaths FROM stats WHERE player_id = $player_id", {"player_id": player_id}
+    ).fetchone()
+    return None if found is None else (found[0], found[1])
+
+
 def _rows(connection: duckdb.DuckDBPyConnection, statement: str, values: Mapping[str, object]) -> pl.DataFrame:
     return pl.DataFrame(connection.execute(statement, dict(values)).fetchall(), schema=BOARD, orient="row")
 

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable
 from datetime import date, datetime
-from typing import Self
+from typing import Literal, Self
 
 import msgspec
 
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.layout import ObjectKind
 
 VERSION = 1
+
+ObjectKind = Literal["raw", "quarantine"]
 
 
 class Unbalanced(GameAnalyticsError):
