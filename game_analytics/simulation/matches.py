@@ -155,11 +155,16 @@ def _largest_size_that_fits(events: pl.DataFrame, room: Sequence[int]) -> int:
 
 def _timed(events: pl.DataFrame, matches: Sequence[Match], size: int, dice: Dice) -> pl.DataFrame:
     """The events of matches of at most ``size`` players, numbered, stamped and delivered."""
-    plan = pl.DataFrame(matches, schema=dict.fromkeys(Match._fields, pl.Int32), orient="row").select(
-        pl.int_range(1, pl.len() + 1, dtype=pl.Int32).alias("match"),
-        pl.col("players").clip(upper_bound=size),
-        pl.exclude("players"),
-    )
+    plan = pl.DataFrame(
+        {
+            "match": range(1, len(matches) + 1),
+            "players": [min(match.players, size) for match in matches],
+            "start_ms": [match.start_ms for match in matches],
+            "length_ms": [match.length_ms for match in matches],
+            "released_ms": [match.released_ms for match in matches],
+            "ahead_ms": [match.ahead_ms for match in matches],
+        }
+    ).cast(pl.Int32)
     number = pl.col("players") - pl.col("place")
     # A moment takes up no more than nine tenths, so that no two falls of a match come in the same millisecond.
     at_ms = pl.col("start_ms") + pl.col("length_ms") * (number - 0.9 * pl.col("moment")) / pl.col("players")

@@ -103,14 +103,15 @@ def _match_events(simulation: Simulation, hour: int, room: Sequence[int]) -> pl.
 
 def _heartbeats(simulation: Simulation) -> pl.DataFrame:
     """One message for each partition at the very beginning of an hour, so that look-ups there need no timeline."""
-    nothing = pl.lit(0, pl.Int32)
-    return pl.select(partition=pl.int_range(simulation.partitions, dtype=pl.UInt8)).with_columns(
-        match=pl.lit(1, pl.Int32),
-        number=nothing,
+    partition, zero = pl.int_range(simulation.partitions, dtype=pl.Int32), pl.lit(0, pl.Int32)
+    return pl.select(
+        partition=partition.cast(pl.UInt8),
+        match=zero,
+        number=partition,
         event_type=pl.lit("HEARTBEAT", EVENT_TYPES),
-        player=pl.col("partition").cast(pl.Int32),
-        at_ms=nothing,
-        delivered_ms=nothing,
+        player=partition,
+        at_ms=zero,
+        delivered_ms=zero,
     )
 
 

@@ -74,6 +74,7 @@ MALFORMED_IN_TURN = pl.Series(
 """The same values in the order in which a partition gets them: every reason comes once before any comes again."""
 
 _STALLED_PLAYERS = 5
+_STALLED_MS = 10 * 60_000
 _STALLED_MESSAGES = (_STALLED_PLAYERS - 1) * MESSAGES_PER_ELIMINATION
 
 
@@ -99,38 +100,6 @@ def stalled_matches(simulation: Simulation, hour: int) -> list[Match]:
     return [kinds[turn % len(kinds)](hour, dice) for turn in turns]
 
 
-def _late(_hour: int, dice: Dice) -> Match:
-    """Over for a minute to an hour when its events arrive; in the first hour of a day it may belong to the day before,
-    or lie across midnight."""
-    arrival_ms = _arrival(dice)
-    return _stalled(arrival_ms - dice.between(60_000, HOUR_MS), arrival_ms, dice)
-
-
-def _very_late(hour: int, dice: Dice) -> Match:
-    """Over for hours when its events arrive. In the first hours of a day it was over before midnight, so that they come
-    too late for the day to which they belong."""
-    arrival_ms = _arrival(dice)
-    hour_of_day = hour % 24
-    if hour_of_day < 6:
-        return _stalled(-hour_of_day * HOUR_MS - dice.between(0, HOUR_MS), arrival_ms, dice)
-    return _stalled(arrival_ms - dice.between(HOUR_MS, 6 * HOUR_MS), arrival_ms, dice)
-
-
-def _ahead(_hour: int, dice: Dice) -> Match:
-    """Played in the last minute of the hour and stamped in the first minutes of the next, which may be another day."""
-    start_ms = HOUR_MS - 70_000
-    return Match(_STALLED_PLAYERS, start_ms, length_ms=60_000, ahead_ms=dice.between(90_000, 150_000))
-
-
-def _arrival(dice: Dice) -> int:
-    return dice.between(0, HOUR_MS - 10_000)
-
-
-def _stalled(over_ms: int, arrival_ms: int, dice: Dice) -> Match:
-    length_ms = dice.between(120_000, 600_000)
-    return Match(_STALLED_PLAYERS, over_ms - length_ms, length_ms, released_ms=arrival_ms)
-
-
 def repeated(simulation: Simulation, hour: int, events: pl.DataFrame, wanted: Sequence[int]) -> pl.DataFrame:
     """Further deliveries of some of the events, a second to a minute later and still in the hour: as many as each
     partition wants, and none where it has no event to repeat."""
@@ -143,6 +112,29 @@ def repeated(simulation: Simulation, hour: int, events: pl.DataFrame, wanted: Se
     return events.select(pl.all().gather(pl.Series(chosen, dtype=pl.UInt32))).with_columns(
         delivered_ms=(pl.col("delivered_ms") + pause_ms.cast(pl.Int32)).clip(upper_bound=HOUR_MS - 1)
     )
+
+
+def _late(_hour: int, dice: Dice) -> Match:
+    """Played across the beginning of the hour, which may be midnight; its events arrive later in the hour."""
+    arrival_ms = dice.between(_STALLED_MS, HOUR_MS - 10_000)
+    return Match(_STALLED_PLAYERS, -_STALLED_MS // 2, _STALLED_MS, released_ms=arrival_ms)
+
+
+def _very_late(hour: int, dice: Dice) -> Match:
+    """Over for hours when its events arrive. In the first hours of a day it was over before midnight, so that they come
+    too late for the day to which they belong."""
+    arrival_ms = dice.between(0, HOUR_MS - 10_000)
+    hour_of_day = hour % 24
+    if hour_of_day < 6:
+        over_ms = -hour_of_day * HOUR_MS - dice.between(0, HOUR_MS)
+    else:
+        over_ms = arrival_ms - dice.between(HOUR_MS, 6 * HOUR_MS)
+    return Match(_STALLED_PLAYERS, over_ms - _STALLED_MS, _STALLED_MS, released_ms=arrival_ms)
+
+
+def _ahead(_hour: int, dice: Dice) -> Match:
+    """Played in the last minute of the hour and stamped in the first minutes of the next, which may be another day."""
+    return Match(_STALLED_PLAYERS, HOUR_MS - 70_000, 60_000, ahead_ms=dice.between(90_000, 150_000))
 
 
 def _due(simulation: Simulation, kind: str, number: int, share: float, first: int, end: int) -> range:
