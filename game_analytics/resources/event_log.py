@@ -62,4 +62,5 @@ class EventLog(ABC):
         self, partition: int, first: int, end: int, *, max_messages: int, max_bytes: int
     ) -> Iterator[pl.DataFrame]:
         """The messages with ``first <= offset < end`` in batches of `MESSAGES`, bounded by count and by bytes of
-        values (one message larger than ``max_bytes`` comes alone). Offsets without a message are passed over."""
+        values (one message larger than ``max_bytes`` comes alone). Offsets without a message are passed over, and so
+        are those that the partition does not hold."""

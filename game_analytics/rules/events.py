@@ -32,6 +32,8 @@ REASONS = (
 COUNTED_TYPES = ("KILL", "DEATH")
 MAX_ID_LENGTH = 128
 MAX_NESTING = 64
+_DEEP_TAKES = 2 * MAX_NESTING
+"""Bytes: JSON that is nested deeper takes at least two for each level."""
 
 RAW_EVENTS = pl.Schema(
     {
@@ -136,22 +138,13 @@ def _decode(values: Sequence[bytes | None]) -> pl.DataFrame:
 
 
 def _hidden_faults(values: Sequence[bytes | None]) -> dict[int, str]:
-    """The faults that the fast decoder doesn't look for: bytes that are no UTF-8 in fields that it skips, and deep
-    nesting. One look at the whole batch tells of nearly every batch that there are none."""
-    present = [value for value in values if value is not None]
-    # Legal JSON nested deeper than the limit takes at least two bytes a level.
-    all_short = max(map(len, present), default=0) <= 2 * MAX_NESTING
-    if all_short and _is_utf8(b"\n".join(present)):
-        return {}
-    faults = {}
-    for index, value in enumerate(values):
-        if value is None:
-            continue
-        if not _is_utf8(value):
-            faults[index] = "not_utf8"
-        elif value.count(b"{") + value.count(b"[") > MAX_NESTING and _nesting(value) > MAX_NESTING:
-            faults[index] = "not_json"
-    return faults
+    """The faults that the fast decoder doesn't look for: deep nesting, and bytes that are no UTF-8 in fields that it
+    skips. For these one look at the whole batch tells of nearly every batch that there are none."""
+    present = {index: value for index, value in enumerate(values) if value is not None}
+    deep = [index for index, value in present.items() if len(value) > _DEEP_TAKES and _is_deep(value)]
+    all_utf8 = _is_utf8(b"\n".join(present.values()))
+    not_utf8 = [] if all_utf8 else [index for index, value in present.items() if not _is_utf8(value)]
+    return dict.fromkeys(deep, "not_json") | dict.fromkeys(not_utf8, "not_utf8")
 
 
 def _is_utf8(value: bytes) -> bool:
@@ -211,8 +204,10 @@ def _refuse(constant: str) -> NoReturn:
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 
 
-def _nesting(value: bytes) -> int:
-    """How deep arrays and objects stand in one another, brackets inside strings left aside."""
+def _is_deep(value: bytes) -> bool:
+    """Whether arrays and objects stand in one another deeper than the limit, brackets inside strings left aside."""
+    if value.count(b"{") + value.count(b"[") <= MAX_NESTING:
+        return False
     depth = deepest = 0
     for byte in _STRING.sub(b"", value):
         if byte in b"[{":
@@ -220,7 +215,7 @@ def _nesting(value: bytes) -> int:
             deepest = max(deepest, depth)
         elif byte in b"]}":
             depth -= 1
-    return deepest
+    return deepest > MAX_NESTING
 
 
 def _reason() -> pl.Expr:

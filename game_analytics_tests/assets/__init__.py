@@ -1,0 +1,1 @@
+"""Each asset against a real S3 API."""
