@@ -71,7 +71,10 @@ class Pipeline:
             partition_key=day,
             instance=self.instance,
             tags={**span, **(tags or {})},
-            run_config={"ops": {asset: {"config": values} for asset, values in (config or {}).items()}},
+            run_config={
+                "ops": {asset: {"config": values} for asset, values in (config or {}).items()},
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            },
             raise_on_error=False,
         )
 

@@ -1,0 +1,98 @@
+"""The definitions load without a server, by every way that a user has, and say what is wrong with a setting."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from game_analytics.definitions import defs
+
+PROJECT = Path(__file__).parent.parent
+
+
+MATERIALIZE = ("dagster", "asset", "materialize", "-m", "game_analytics.definitions")
+
+
+def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A command as a user types it in the project's folder, with no settings but these."""
+    clean = {
+        "PATH": f"{Path(sys.executable).parent}:{os.defpath}",
+        "HOME": "/nonexistent",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    return subprocess.run(  # noqa: S603 - our own commands
+        command, cwd=PROJECT, env={**clean, **environment}, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_the_graph_is_whole() -> None:
+    graph = defs.resolve_asset_graph()
+    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == {
+        "raw_events",
+        "daily_player_stats",
+        "top10_leaderboard",
+    }
+    assert graph.get(dg.AssetKey("top10_leaderboard")).parent_keys == {dg.AssetKey("daily_player_stats")}
+    assert graph.get(dg.AssetKey("daily_player_stats")).parent_keys == {dg.AssetKey("raw_events")}
+    assert [sensor.name for sensor in defs.sensors or []] == ["new_stats_file"]
+    assert [schedule.name for schedule in defs.schedules or []] == ["daily_stats"]
+
+
+@pytest.mark.parametrize("asset", ["raw_events", "daily_player_stats", "top10_leaderboard"])
+def test_each_asset_says_what_it_is(asset: str) -> None:
+    spec = defs.resolve_asset_graph().get(dg.AssetKey(asset))
+    assert spec.description
+    assert spec.owners == ["team:game-analytics"]
+    assert {"s3", "parquet"} < spec.kinds
+    assert spec.metadata["dagster/uri"].startswith("s3://game-analytics/")
+    assert len(spec.metadata["dagster/column_schema"].columns) >= 3
+    assert all(column.description for column in spec.metadata["dagster/column_schema"].columns)
+
+
+def test_importing_them_warns_of_nothing_and_needs_no_environment() -> None:
+    done = run(sys.executable, "-c", "import game_analytics.definitions")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_setting_that_is_no_number_is_named() -> None:
+    done = run(sys.executable, "-c", "import game_analytics.definitions", GAME_ANALYTICS_LATENESS_MINUTES="an hour")
+    assert done.returncode == 1
+    assert "GAME_ANALYTICS_LATENESS_MINUTES is 'an hour'" in done.stderr
+
+
+def test_the_bucket_is_named_by_the_environment() -> None:
+    show_uri = (
+        "from game_analytics.definitions import defs; import dagster as dg; "
+        "print(defs.resolve_asset_graph().get(dg.AssetKey('raw_events')).metadata['dagster/uri'])"
+    )
+    done = run(sys.executable, "-c", show_uri, GAME_ANALYTICS_BUCKET="another")
+    assert done.stdout == "s3://another/raw/YYYY_MM_DD/\n"
+
+
+def test_without_endpoint_and_credentials_a_command_says_what_to_do_at_once() -> None:
+    done = run(*MATERIALIZE, "--select", "raw_events", "--partition", "2025-12-30")
+    assert done.returncode == 1
+    assert "No AWS credentials were found for s3://game-analytics" in done.stderr
+    assert "source .local/env" in done.stderr
+
+
+def test_a_partition_that_does_not_exist_is_refused() -> None:
+    done = run(*MATERIALIZE, "--select", "raw_events", "--partition", "2025-02-30")
+    assert done.returncode == 1
+    assert "2025-02-30" in done.stderr
+
+
+def test_show_without_a_lake_says_what_to_do_in_one_line() -> None:
+    done = run("game-analytics", "show", "2025-12-30")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: No AWS credentials were found")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_dg_finds_the_definitions_too() -> None:
+    done = run("dg", "list", "defs", "--json", HOME=os.environ.get("TMPDIR", "/tmp"))  # noqa: S108 - dg wants a home
+    assert done.returncode == 0, done.stderr
+    assert "top10_leaderboard" in done.stdout
