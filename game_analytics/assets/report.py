@@ -11,7 +11,7 @@ from game_analytics.landing.commit import Landing
 from game_analytics.rules.manifest import Account
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&:@/])")
-_SAMPLE_LENGTH = 100
+_SAMPLE_LENGTH = 60
 
 
 def plain(text: str) -> str:
@@ -23,13 +23,16 @@ def plain(text: str) -> str:
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.MarkdownMetadataValue:
     """A Markdown table; numbers stand to the right, with thousands separated."""
     body = [list(row) for row in rows]
-    numeric = [bool(body) and all(isinstance(row[i], int | float) for row in body) for i in range(len(header))]
     lines = [
         header,
-        ["--:" if right else "---" for right in numeric],
+        [_alignment([row[place] for row in body]) for place in range(len(header))],
         *([_cell(value) for value in row] for row in body),
     ]
     return dg.MetadataValue.md("\n".join(f"| {' | '.join(line)} |" for line in lines))
+
+
+def _alignment(column: Sequence[object]) -> str:
+    return "--:" if all(isinstance(value, int | float) or value == "" for value in column) else "---"
 
 
 def _cell(value: object) -> str:
@@ -47,14 +50,10 @@ def board_table(board: pl.DataFrame) -> dg.MarkdownMetadataValue:
 def account_table(landing: Landing) -> dg.MarkdownMetadataValue:
     """The account of the day, a line per partition and one for all."""
     columns = [name for name in Account.__struct_fields__ if name != "next_day_first"]
-    counts = columns[3:]
-    lines = [[getattr(account, name) for name in columns] for account in landing.manifest.partitions]
     total = landing.manifest.total()
-    # As text, so that the line of sums has no offsets: they don't add up to anything.
-    rows = [[f"{value:,}" for value in line] for line in lines] + [
-        ["all", "", "", *(f"{total[name]:,}" for name in counts)]
-    ]
-    return table(columns, rows)
+    rows = [[getattr(account, name) for name in columns] for account in landing.manifest.partitions]
+    # Offsets don't add up to anything.
+    return table(columns, [*rows, ["all", "", "", *(total[name] for name in columns[3:])]])
 
 
 def quarantine_table(reasons: Mapping[str, int], samples: Mapping[str, bytes | None]) -> dg.MarkdownMetadataValue:
