@@ -101,7 +101,7 @@ def run_dev(settings: DevSettings) -> int:
             if settings.ui_port == settings.s3_port:
                 raise GameAnalyticsError(f"The UI and the S3 server cannot share port {settings.ui_port}.")
             obituary = _start_and_watch(settings, stop, stack)
-            _say("Stopping: Dagster and its runs first, then the S3 server …")
+            _say("Stopping: Dagster and its runs first, then the S3 server ...")
         _say("Stopped; nothing is left running.")
     if obituary is None:
         return 0
@@ -111,7 +111,7 @@ def run_dev(settings: DevSettings) -> int:
 
 def _start_and_watch(settings: DevSettings, stop: _StopSignal, stack: ExitStack) -> str | None:
     """Returns why the stack has to end: None if somebody asked for it."""
-    _say("Starting the S3 server …")
+    _say("Starting the S3 server ...")
     try:
         s3 = stack.enter_context(_s3_server(settings, stop))
     except GameAnalyticsError:

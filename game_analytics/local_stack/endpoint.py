@@ -65,6 +65,6 @@ def make_bucket(endpoint: S3Endpoint, bucket: str) -> None:
             return
         except (BotoCoreError, ClientError) as refusal:
             raise GameAnalyticsError(
-                f"The S3 server at {endpoint.url} refuses to make the bucket {bucket!r}: {refusal}. "
+                f"The S3 server at {endpoint.url} refuses to make the bucket {bucket!r} ({refusal}). "
                 "GAME_ANALYTICS_BUCKET chooses another name: 3 to 63 lower-case letters, digits and hyphens."
             ) from refusal

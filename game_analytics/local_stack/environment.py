@@ -45,6 +45,7 @@ def write_shell_file(path: Path, variables: Mapping[str, str]) -> None:
         "# Written anew by each `game-analytics dev`. Source it to work on the stack from this shell.",
         f"unset {' '.join(_UNSET)}",
         *(f"export {name}={shlex.quote(value)}" for name, value in variables.items()),
+        f"export VIRTUAL_ENV={shlex.quote(sys.prefix)}",
         f'export PATH={shlex.quote(str(programs))}:"$PATH"',
     ]
     path.unlink(missing_ok=True)

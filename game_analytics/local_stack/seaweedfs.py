@@ -142,7 +142,8 @@ def _write_credentials(path: Path) -> None:
 def _forget_old_masters(data: Path) -> None:
     """The master's own state stands under its port of that start; it learns all it needs from the volumes."""
     for state in data.glob("m[0-9]*"):
-        shutil.rmtree(state)
+        if state.is_dir():  # the files of a bucket may have such a name as well
+            shutil.rmtree(state)
 
 
 def _wait_for_answer(server: SeaweedFS, give_up: Callable[[], bool]) -> None:

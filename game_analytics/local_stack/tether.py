@@ -36,7 +36,8 @@ def main() -> None:
     while program.poll() is None and not let_go:
         let_go = bool(select.select([sys.stdin], [], [], _LOOK_EVERY_SECONDS)[0])
     _end(program)
-    sys.exit(program.returncode if program.returncode >= 0 else 128 - program.returncode)
+    code = program.wait()
+    sys.exit(code if code >= 0 else 128 - code)  # as a shell tells of a signal
 
 
 def _end(program: subprocess.Popen[bytes]) -> None:

@@ -1,0 +1,1 @@
+"""The local servers, started for real on free loopback ports."""

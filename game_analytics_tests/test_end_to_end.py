@@ -1,0 +1,151 @@
+"""The real thing, from outside: `game-analytics dev` with its webserver, daemon and code server as processes, used
+over GraphQL and by a file dropped into the lake."""
+
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from dagster_aws.s3 import S3Resource
+
+from game_analytics.local_stack.ports import free_ports
+from game_analytics.resources.configured import LakeResource
+from game_analytics.resources.lake import Lake
+from game_analytics_tests.harness import foreign_stats, parquet
+
+PROJECT = Path(__file__).parent.parent
+
+LAUNCH = """
+mutation Launch($selector: JobOrPipelineSelector!, $day: String!) {
+  launchPipelineExecution(executionParams: {
+    selector: $selector, mode: "default",
+    executionMetadata: {tags: [{key: "dagster/partition", value: $day}]}
+  }) { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } }
+}
+"""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running `game-analytics dev`."""
+
+    folder: Path
+    ui: str
+
+    def ask(self, query: str, **variables: Any) -> Any:
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = urllib.request.Request(  # noqa: S310 - loopback
+            f"{self.ui}/graphql", data=body, headers={"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+            return json.load(answer)["data"]
+
+    def shell(self, command: str) -> str:
+        """What another shell gets that has sourced the stack's file and knows nothing else."""
+        done = subprocess.run(  # noqa: S603
+            ["/bin/bash", "-c", f"source .local/env; {command}"],
+            cwd=self.folder,
+            env={"PATH": os.defpath, "HOME": str(self.folder)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        return done.stdout
+
+    def lake(self) -> Lake:
+        names = [
+            "AWS_ENDPOINT_URL",
+            "AWS_REGION",
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+            "GAME_ANALYTICS_BUCKET",
+        ]
+        url, region, key_id, secret, bucket = self.shell("; ".join(f"echo ${name}" for name in names)).splitlines()
+        s3 = S3Resource(endpoint_url=url, region_name=region, aws_access_key_id=key_id, aws_secret_access_key=secret)
+        return LakeResource(bucket=bucket, s3=s3).open()
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    shutil.copy(PROJECT / "workspace.yaml", tmp_path)
+    ui_port, s3_port = free_ports(2)
+    log = tmp_path / "dev.log"
+    with log.open("wb") as output:
+        dev = subprocess.Popen(  # noqa: S603
+            [Path(sys.executable).parent / "game-analytics", "dev", f"--port={ui_port}", f"--s3-port={s3_port}"],
+            cwd=tmp_path,
+            env={"PATH": os.defpath, "HOME": str(tmp_path)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        wait_until(lambda: "To stop" in log.read_text(), 90, still_running=dev, log=log)
+        yield Stack(tmp_path, f"http://127.0.0.1:{ui_port}")
+    finally:
+        dev.send_signal(signal.SIGTERM)
+        dev.wait(timeout=60)
+    assert dev.returncode == 0, log.read_text()
+
+
+def wait_until(
+    condition: Callable[[], bool],
+    seconds: float,
+    still_running: "subprocess.Popen[bytes] | None" = None,
+    log: Path | None = None,
+) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        alive = still_running is None or still_running.poll() is None
+        assert alive, log.read_text() if log else "it ended"
+        assert time.monotonic() < deadline, f"not within {seconds} s: {log.read_text() if log else condition}"
+        time.sleep(0.2)
+
+
+@pytest.mark.timeout(240)
+def test_a_day_by_graphql_and_a_file_from_outside_both_get_their_board(stack: Stack) -> None:
+    lake = stack.lake()
+    selector = {
+        "repositoryLocationName": "game_analytics",
+        "repositoryName": "__repository__",
+        "pipelineName": "daily_stats_job",
+    }
+    lake.put("events/2024_02_29_events.parquet", parquet(foreign_stats(ann=(7, 2), bob=(3, 1))))
+    launched = stack.ask(LAUNCH, selector=selector, day="2025-12-30")["launchPipelineExecution"]
+    assert launched["__typename"] == "LaunchRunSuccess", launched
+
+    by_the_sensor = ["leaderboard/2024_02_29_top10.parquet", "leaderboard/2025_12_30_top10.parquet"]
+    wait_until(lambda: [found.key for found in lake.listing("leaderboard/")] == by_the_sensor, 90)
+
+    dropped = lake.get(by_the_sensor[0])
+    assert dropped is not None
+    assert pl.read_parquet(io.BytesIO(dropped.body)).rows() == [(1, "ann", 7, 2, 3.5), (2, "bob", 3, 1, 3.0)]
+    simulated = lake.get(by_the_sensor[1])
+    assert simulated is not None
+    assert pl.read_parquet(io.BytesIO(simulated.body))["rank"].to_list() == list(range(1, 11))
+
+    shown = stack.shell("game-analytics show 2024-02-29")
+    assert "ann" in shown
+    assert "3.50" in shown
+    runs = stack.ask("{ runsOrError { ... on Runs { results { jobName tags { key value } } } } }")["runsOrError"][
+        "results"
+    ]
+    asked_for = {
+        tag["value"]
+        for run in runs
+        if run["jobName"] == "leaderboard_job"
+        for tag in run["tags"]
+        if tag["key"] == "dagster/sensor_name"
+    }
+    assert asked_for == {"new_stats_file"}
