@@ -58,19 +58,20 @@ class Lookups:
     """The log as it was when this was made: watermarks are asked for once, before reading, and each instant once."""
 
     def __init__(self, log: EventLog, lateness: timedelta, now: datetime) -> None:
-        self._log = log
         self.lateness = lateness
         self.now = now
         self.extents: Mapping[int, Extent] = log.extents()
         self._found = cache(log.first_at_or_after)
 
     def found_at(self, instant: datetime, partition: int) -> Found | None:
-        return self._found(instant).get(partition)
+        """The first message at or after the instant, unless it came after the watermarks were asked for."""
+        found = self._found(instant).get(partition)
+        return found if found is not None and found.offset < self.extents[partition].high else None
 
     def offset_at(self, instant: datetime, partition: int) -> int:
         """The first offset at or after the instant; the high watermark where there is none."""
-        found, high = self.found_at(instant, partition), self.extents[partition].high
-        return high if found is None else min(found.offset, high)
+        found = self.found_at(instant, partition)
+        return self.extents[partition].high if found is None else found.offset
 
     def first_left(self, partition: int) -> Found | None:
         return self.found_at(_START_OF_TIME, partition)

@@ -52,7 +52,7 @@ def columns(**columns: pl.Series | list[object]) -> pl.DataFrame:
 
 
 # What lies there, and what the error names of it.
-BAD_FILES = {
+BAD_FILES: dict[str, tuple[bytes | pl.DataFrame, list[str]]] = {
     "an empty object": (b"", ["too small"]),
     "no Parquet at all": (b"player_id,kills,deaths\nann,1,1\n" * 20, ["can't be read as Parquet"]),
     "half a Parquet file": (b"PAR1" + b"\x00" * 40 + b"PAR1", ["can't be read as Parquet"]),
