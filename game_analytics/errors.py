@@ -9,4 +9,4 @@ class GameAnalyticsError(Exception):
 
 
 class Unavailable(GameAnalyticsError):
-    """A service did not answer. The same run may succeed later, so an asset tries again by itself."""
+    """A service did not answer. The same may succeed later, so a run that is under way tries again by itself."""

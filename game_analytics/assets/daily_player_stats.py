@@ -5,7 +5,7 @@ from datetime import date
 import dagster as dg
 import polars as pl
 
-from game_analytics.assets.days import RETRY, DayReport, materialize_days, readable_failures
+from game_analytics.assets.days import DayReport, materialize_days, readable_failures
 from game_analytics.assets.raw_events import raw_events
 from game_analytics.assets.report import column_schema
 from game_analytics.errors import GameAnalyticsError
@@ -33,7 +33,6 @@ else's."""
     deps=[raw_events],
     partitions_def=daily,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    retry_policy=RETRY,
     group_name="leaderboard",
     owners=["team:game-analytics"],
     kinds={"polars", "s3", "parquet"},

@@ -1,6 +1,7 @@
 """One run, one day or many: each day is done by itself, a failing one doesn't stop the others, each is recorded."""
 
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -10,8 +11,9 @@ import dagster as dg
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
 
-RETRY = dg.RetryPolicy(max_retries=2, delay=2, backoff=dg.Backoff.EXPONENTIAL)
-"""For a service that did not answer; every other fault ends the run at once."""
+PAUSES = (5, 15)
+"""Seconds that a run waits before it tries again, when a service stops answering while it works. Dagster's own retry
+policy would show «RetryRequestedFromPolicy» in place of the error."""
 
 
 @dataclass(frozen=True)
@@ -24,15 +26,17 @@ class DayReport:
 
 @contextmanager
 def readable_failures() -> Iterator[None]:
-    """Show a fault that a user can act upon as its message alone, and try again only if it may pass by itself."""
+    """Show a fault that a user can act upon as its message alone."""
     try:
         yield
     except GameAnalyticsError as error:
         # Without its causes: what they say stands in the message, and their stack traces would bury it.
-        raise dg.Failure(description=str(error), allow_retries=isinstance(error, Unavailable)) from None
+        raise dg.Failure(description=str(error)) from None
 
 
-def materialize_days(context: dg.AssetExecutionContext, work: Callable[[date], DayReport]) -> dg.MaterializeResult:
+def materialize_days(
+    context: dg.AssetExecutionContext, work: Callable[[date], DayReport], pauses: Sequence[float] = PAUSES
+) -> dg.MaterializeResult:
     """Do ``work`` for each day of the run.
 
     In a range, a day that fails is noted and the next one begins; a finished day is recorded at once, so that it stays
@@ -40,6 +44,7 @@ def materialize_days(context: dg.AssetExecutionContext, work: Callable[[date], D
     with which Dagster records all days of the run.
     """
     days = [date.fromisoformat(key) for key in context.partition_keys]
+    work = _patiently(context, work, iter(pauses))
     findings: dict[date, Mapping[str, str | None]] = {}
     if len(days) == 1:
         with readable_failures():
@@ -67,9 +72,27 @@ def materialize_days(context: dg.AssetExecutionContext, work: Callable[[date], D
         raise dg.Failure(
             description=f"{len(failed)} of {len(days)} days failed, the others are done and recorded. Run these again "
             f"once what they name is mended:\n{reasons}",
-            allow_retries=False,
         ) from ExceptionGroup("failed days", list(failed.values()))
     return dg.MaterializeResult(check_results=_check_results(findings))
+
+
+def _patiently(
+    context: dg.AssetExecutionContext, work: Callable[[date], DayReport], pauses: Iterator[float]
+) -> Callable[[date], DayReport]:
+    """``work`` that is tried again when a service does not answer, as often in the whole run as there are pauses."""
+
+    def attempt(day: date) -> DayReport:
+        while True:
+            try:
+                return work(day)
+            except Unavailable as error:
+                pause = next(pauses, None)
+                if pause is None:
+                    raise
+                context.log.warning(f"{day}: {error} Trying again in {pause} s.")
+                time.sleep(pause)
+
+    return attempt
 
 
 def _attach(context: dg.AssetExecutionContext, day: date, report: DayReport) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 from pydantic import Field
 
-from game_analytics.assets.days import RETRY, DayReport, materialize_days, readable_failures
+from game_analytics.assets.days import DayReport, materialize_days, readable_failures
 from game_analytics.assets.report import account_table, column_schema, quarantine_table, table
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.landing.commit import Landing, land_day
@@ -39,7 +39,6 @@ class LandingConfig(dg.Config):
 @dg.asset(
     partitions_def=daily,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    retry_policy=RETRY,
     group_name="leaderboard",
     owners=["team:game-analytics"],
     kinds={"kafka", "s3", "parquet"},

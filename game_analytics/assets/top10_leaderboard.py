@@ -11,7 +11,7 @@ from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
 from game_analytics.assets.daily_player_stats import daily_player_stats
-from game_analytics.assets.days import RETRY, DayReport, materialize_days, readable_failures
+from game_analytics.assets.days import DayReport, materialize_days, readable_failures
 from game_analytics.assets.report import board_table, column_schema
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.layout import board_key, stats_key
@@ -59,7 +59,6 @@ class RankingConfig(dg.Config):
     deps=[daily_player_stats],
     partitions_def=daily,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    retry_policy=RETRY,
     group_name="leaderboard",
     owners=["team:game-analytics"],
     kinds={"duckdb", "s3", "parquet"},

@@ -89,13 +89,10 @@ def test_a_bad_file_fails_its_day_by_name_and_the_board_stays(pipeline: Pipeline
 
 
 def test_in_a_range_a_bad_file_fails_its_own_day_alone(pipeline: Pipeline) -> None:
-    for day, content in {
-        "2025_12_28": foreign_stats(ann=(1, 1)),
-        "2025_12_29": b"garbage",
-        "2025_12_30": columns(player_id=["x", "x", "y"]),
-        "2025_12_31": foreign_stats(bob=(2, 1)),
-    }.items():
-        pipeline.put(f"events/{day}_events.parquet", content)
+    pipeline.put("events/2025_12_28_events.parquet", foreign_stats(ann=(1, 1)))
+    pipeline.put("events/2025_12_29_events.parquet", b"garbage")
+    pipeline.put("events/2025_12_30_events.parquet", columns(player_id=["x", "x", "y"]))
+    pipeline.put("events/2025_12_31_events.parquet", foreign_stats(bob=(2, 1)))
 
     result = pipeline.run(BOARD_JOB, days=("2025-12-28", "2025-12-31"))
 

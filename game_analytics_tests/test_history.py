@@ -1,0 +1,68 @@
+"""What an instance remembers of an asset: the latest materialization of each day, and what it recorded."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from game_analytics.history import latest_materializations, recorded
+
+BOARD = dg.AssetKey("top10_leaderboard")
+STATS = dg.AssetKey("daily_player_stats")
+
+
+@pytest.fixture(params=["in memory", "on disk"])
+def instance(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """The two keep their events in different ways."""
+    if request.param == "in memory":
+        with dg.DagsterInstance.ephemeral() as forgetful:
+            yield forgetful
+    else:
+        with dg.DagsterInstance.local_temp(str(tmp_path)) as kept:
+            yield kept
+
+
+def note(instance: dg.DagsterInstance, asset: dg.AssetKey, day: str | None, **metadata: str) -> None:
+    instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=day, metadata=metadata))
+
+
+def etags(instance: dg.DagsterInstance, asset: dg.AssetKey) -> dict[str, object]:
+    return {day: recorded(board, "etag") for day, board in latest_materializations(instance, asset).items()}
+
+
+def test_an_asset_without_history_has_none(instance: dg.DagsterInstance) -> None:
+    assert latest_materializations(instance, BOARD) == {}
+    note(instance, STATS, "2025-12-30", etag="of stats")
+    assert etags(instance, BOARD) == {}
+
+
+def test_the_latest_of_each_day_counts_whatever_came_in_between(instance: dg.DagsterInstance) -> None:
+    note(instance, BOARD, "2025-12-30", etag="first")
+    note(instance, BOARD, "2025-12-29", etag="only")
+    note(instance, BOARD, "2025-12-30", etag="second")
+    note(instance, STATS, "2025-12-30", etag="of stats")
+    note(instance, BOARD, None, etag="of no day")
+    assert etags(instance, BOARD) == {"2025-12-29": "only", "2025-12-30": "second"}
+
+
+def test_a_later_materialization_has_a_higher_id(instance: dg.DagsterInstance) -> None:
+    note(instance, BOARD, "2025-12-30")
+    first = latest_materializations(instance, BOARD)["2025-12-30"].storage_id
+    note(instance, BOARD, "2025-12-30")
+    assert latest_materializations(instance, BOARD)["2025-12-30"].storage_id > first
+
+
+def test_what_was_not_recorded_is_none(instance: dg.DagsterInstance) -> None:
+    note(instance, BOARD, "2025-12-30", etag="given")
+    board = latest_materializations(instance, BOARD)["2025-12-30"]
+    assert (recorded(board, "etag"), recorded(board, "source_etag")) == ("given", None)
+    assert recorded(None, "etag") is None
+
+
+def test_wiped_history_is_gone_and_what_comes_after_counts(instance: dg.DagsterInstance) -> None:
+    note(instance, BOARD, "2025-12-30", etag="wiped")
+    instance.wipe_assets([BOARD])
+    assert etags(instance, BOARD) == {}
+    note(instance, BOARD, "2025-12-30", etag="after")
+    assert etags(instance, BOARD) == {"2025-12-30": "after"}
