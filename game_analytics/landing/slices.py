@@ -16,7 +16,7 @@ from game_analytics.layout import slice_key
 from game_analytics.resources.event_log import EventLog
 from game_analytics.resources.lake import Lake, to_parquet
 from game_analytics.rules.events import QUARANTINED, RAW_EVENTS, classify
-from game_analytics.rules.manifest import LandedObject, ObjectKind
+from game_analytics.rules.manifest import LandedObject, ObjectKind, Unbalanced
 
 MAX_SLICE = 250_000
 """Offsets in a slice."""
@@ -65,7 +65,9 @@ def land_slice(log: EventLog, lake: Lake, piece: Slice) -> SliceReport:
     read = ignored = 0
     landed, quarantined, other_days = [], [], []
     batches = log.read(piece.partition, piece.first, piece.end, max_messages=MAX_BATCH, max_bytes=MAX_BATCH_BYTES)
+    expected = piece.first
     for messages in batches:
+        expected = _ensure_in_order(piece, messages, expected)
         sorted_out = classify(messages, piece.partition, piece.day)
         read += messages.height
         ignored += sorted_out.ignored
@@ -85,6 +87,20 @@ def land_slice(log: EventLog, lake: Lake, piece: Slice) -> SliceReport:
         reasons=dict(refused.group_by("reason").len().iter_rows()),
         samples=dict(refused.group_by("reason", maintain_order=True).first().select("reason", "value").iter_rows()),
     )
+
+
+def _ensure_in_order(piece: Slice, messages: pl.DataFrame, expected: int) -> int:
+    """Raises `Unbalanced` if the log delivers an offset twice, or one that was not asked for: a gap could hide that
+    from the account. Returns the lowest offset that may come next."""
+    offsets = messages["kafka_offset"]
+    first, last = offsets.item(0), offsets.item(-1)
+    if not expected <= first <= last < piece.end or not (offsets.diff().drop_nulls() > 0).all():
+        raise Unbalanced(
+            f"{piece.day}, partition {piece.partition}: offsets {expected} up to but without {piece.end} were expected in "
+            f"order, and the log delivered {first} to {last}, some twice or out of order. Nothing was committed. Land "
+            "the day again; if it stays so, report it."
+        )
+    return int(last) + 1
 
 
 def _store(lake: Lake, kind: ObjectKind, piece: Slice, rows: pl.DataFrame) -> list[LandedObject]:

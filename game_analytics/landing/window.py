@@ -109,10 +109,10 @@ def plan(
     window = window_of(day, lookups.lateness)
     if standing is not None:
         window = Window(start=min(window.start, standing.window.start), end=max(window.end, standing.window.end))
-    truncated = _truncations(lookups, window, standing, previous)
-    if truncated and not allow_truncated:
+    lost = _truncations(lookups, window, standing, previous)
+    if lost and not allow_truncated:
         raise Truncated(
-            f"The log no longer holds all of {day}: {'; '.join(truncated)}. Nothing was committed. To "
+            f"The log no longer holds all of {day}: {'; '.join(lost.values())}. Nothing was committed. To "
             "land what is left, run again with `allow_truncated: true` in the run config of raw_events."
         )
     warnings = []
@@ -136,43 +136,49 @@ def plan(
                 "the rest back"
             )
         first, end = max(first, extent.low), min(end, extent.stable)
-        next_day = window_of(day + timedelta(days=1), lookups.lateness)
-        ranges.append(Range(partition, min(first, end), end, lookups.offset_at(next_day.start, partition)))
-    return Plan(window, lookups.now >= window.end and not held_back, ranges, warnings, truncated)
+        next_day_first = lookups.offset_at(window_of(day + timedelta(days=1), lookups.lateness).start, partition)
+        if partition in lost and next_day_first <= extent.low:
+            next_day_first = 0  # the next day may have lost some too: it must not be taken for whole
+        ranges.append(Range(partition, min(first, end), end, next_day_first))
+    closed = lookups.now >= window.end and not held_back
+    return Plan(window, closed, ranges, warnings, list(lost.values()))
 
 
-def _truncations(lookups: Lookups, window: Window, standing: Manifest | None, previous: Manifest | None) -> list[str]:
+def _truncations(
+    lookups: Lookups, window: Window, standing: Manifest | None, previous: Manifest | None
+) -> dict[int, str]:
     """What the log no longer holds of the window: a sentence for each partition that lost some of it.
 
-    Where an earlier manifest tells at which offset the window starts, that decides. Else a partition is truncated if
+    Where the day before tells at which offset the window starts, that decides. Else a partition is truncated if
     something was dropped from it and no message older than the window is left. An empty partition is idle, not
     truncated, unless the whole log is empty.
     """
     some_left = any(extent.low < extent.high for extent in lookups.extents.values())
-    sentences = []
+    lost = {}
     for partition, extent in sorted(lookups.extents.items()):
-        known = _known_first(partition, standing, previous)
+        starts = _known_start(partition, extent.low, standing, previous)
         left = lookups.first_left(partition)
-        if known is not None:
-            is_truncated = known < extent.low
+        if starts is not None:
+            is_truncated = starts < extent.low
         elif left is not None:
             is_truncated = extent.low > 0 and left.timestamp_ms >= _milliseconds(window.start)
         else:
             is_truncated = extent.low > 0 and not some_left
         if is_truncated:
-            lost = f"offsets {known} to {extent.low - 1}" if known is not None else f"offsets before {extent.low}"
+            gone = f"offsets before {extent.low}" if starts is None else f"offsets {starts} to {extent.low - 1}"
             oldest = "no message is left" if left is None else f"the first one left is of {_moment(left.timestamp_ms)}"
-            sentences.append(f"partition {partition} has lost {lost} ({oldest})")
-    return sentences
+            lost[partition] = f"partition {partition} has lost {gone} ({oldest})"
+    return lost
 
 
-def _known_first(partition: int, standing: Manifest | None, previous: Manifest | None) -> int | None:
-    """Where earlier landings say that the window starts: the day's own, and what the day before saw of it."""
+def _known_start(partition: int, low: int, standing: Manifest | None, previous: Manifest | None) -> int | None:
+    """The offset at which the window starts, as far as earlier landings tell."""
     own = standing.account(partition) if standing is not None else None
-    # One that landed too early did not see where the next day starts.
+    if own is not None and own.first < low:
+        return own.first  # else it tells nothing: it may have been landed truncated, and then starts where the log did
+    # A day that was landed too early did not see where the next one starts.
     before = previous.account(partition) if previous is not None and previous.window_closed else None
-    known = [*([own.first] if own else []), *([before.next_day_first] if before else [])]
-    return min(known, default=None)
+    return before.next_day_first if before is not None else None
 
 
 def _milliseconds(instant: datetime) -> int:

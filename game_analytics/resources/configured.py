@@ -44,8 +44,9 @@ class LakeResource(dg.ConfigurableResource):
                 use_ssl=self.s3.use_ssl,
                 verify=self.s3.verify,
                 config=Config(
+                    # So that three attempts fit into the minute that the daemon gives a sensor's tick.
                     connect_timeout=5,
-                    read_timeout=60,
+                    read_timeout=12,
                     retries={"mode": "standard", "total_max_attempts": self.s3.max_attempts},
                 ),
             )

@@ -6,7 +6,7 @@ One boto3 session serves boto3, Polars and DuckDB, and is asked for credentials 
 import io
 import ipaddress
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -121,7 +121,8 @@ class Lake:
                 if error_code(error) in _ABSENT:
                     return None
                 raise
-            with found["Body"] as stream:
+            # Not «with found["Body"]»: that gives the raw stream, whose errors are not botocore's.
+            with closing(found["Body"]) as stream:
                 return Stored(stream.read(), _bare(found["ETag"]))
 
     def put(self, key: str, body: bytes) -> str:
@@ -187,11 +188,12 @@ class Lake:
         return None if stored is None else pl.read_parquet(io.BytesIO(stored.body))
 
     def parquet_metadata(self, key: str) -> dict[str, str]:
-        """The key-value metadata of a Parquet object; none if it is no Parquet."""
+        """The key-value metadata of a Parquet object; none if there is no such object or it is no Parquet."""
+        stored = self.get(key)
+        if stored is None:
+            return {}
         try:
-            return pl.read_parquet_metadata(
-                self.uri(key), storage_options=self._polars_options, credential_provider=None
-            )
+            return pl.read_parquet_metadata(io.BytesIO(stored.body))
         except pl.exceptions.ComputeError:
             return {}
 

@@ -50,6 +50,10 @@ def readable_s3_errors(bucket: str, endpoint: str | None, key: str = "") -> Iter
             f"{where} does not answer ({type(error).__name__} for {place}). Start it, or check AWS_ENDPOINT_URL. "
             f"{START_LOCALLY}"
         ) from error
+    except RecursionError as error:  # botocore follows a redirect that leads nowhere until the stack is full
+        raise GameAnalyticsError(
+            f"{where} only points elsewhere when asked for {place}. Set AWS_ENDPOINT_URL to where it points (https?)."
+        ) from error
     except (botocore.exceptions.BotoCoreError, ValueError) as error:
         raise GameAnalyticsError(f"{where} can't be asked for {place}: {error}. Check the AWS settings.") from error
 
