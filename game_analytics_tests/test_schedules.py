@@ -1,4 +1,4 @@
-"""When the schedule ticks, and which days it then asks for: after downtime, after a failure, or a day landed too early."""
+"""When the schedule ticks and what it asks for then: after downtime, after a failure, after a day landed too early."""
 
 import shutil
 from collections.abc import Iterator

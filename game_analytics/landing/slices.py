@@ -96,7 +96,7 @@ def _ensure_in_order(piece: Slice, messages: pl.DataFrame, expected: int) -> int
     first, last = offsets.item(0), offsets.item(-1)
     if not expected <= first <= last < piece.end or not (offsets.diff().drop_nulls() > 0).all():
         raise Unbalanced(
-            f"{piece.day}, partition {piece.partition}: offsets {expected} up to but without {piece.end} were expected in "
+            f"{piece.day}, partition {piece.partition}: offsets {expected} to {piece.end - 1} were expected in "
             f"order, and the log delivered {first} to {last}, some twice or out of order. Nothing was committed. Land "
             "the day again; if it stays so, report it."
         )

@@ -1,0 +1,1 @@
+"""Tests of landing a day: window, slices and commit, without Dagster."""

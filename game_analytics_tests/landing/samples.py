@@ -1,0 +1,107 @@
+"""What the landing tests share: one day with its clock, events and messages in short hand, a landing of it, and what
+of it stands in the lake."""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+
+from game_analytics.landing.commit import Landing, land_day, read_manifest
+from game_analytics.landing.window import Lookups, Plan, plan
+from game_analytics.layout import manifest_key
+from game_analytics.resources.event_log import EventLog
+from game_analytics.resources.lake import Lake
+from game_analytics.rules.manifest import Account, Manifest
+from game_analytics_tests.listed_log import Message
+
+DAY = date(2025, 12, 30)
+DAY_BEFORE = date(2025, 12, 29)
+NEXT_DAY = date(2025, 12, 31)
+
+ONE_HOUR = timedelta(minutes=60)
+"""The lateness unless a test says otherwise: the window of `DAY` ends at 2025-12-31 01:00."""
+
+
+def utc(text: str) -> datetime:
+    """``2025-12-30 12:00`` as a moment."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+MORNING_AFTER = utc("2025-12-31 06:00")
+"""A clock past the end of `DAY`'s window."""
+
+
+def kill(player: str = "ann", **fields: object) -> bytes:
+    return json.dumps({"event_type": "KILL", "player_id": player, **fields}).encode()
+
+
+def death(player: str = "ann", **fields: object) -> bytes:
+    return json.dumps({"event_type": "DEATH", "player_id": player, **fields}).encode()
+
+
+def at(offset: int, delivered: str, value: bytes | None = None) -> Message:
+    """A message; a kill without a ``ts`` of its own, hence of the moment of its delivery, unless told otherwise."""
+    return Message(offset, utc(delivered), kill() if value is None else value)
+
+
+def tombstone(offset: int, delivered: str) -> Message:
+    return Message(offset, utc(delivered), None)
+
+
+def planned(log: EventLog, *, day: date = DAY, now: datetime = MORNING_AFTER, lateness: timedelta = ONE_HOUR) -> Plan:
+    """What a landing of a day that was never landed would read."""
+    return plan(Lookups(log, lateness, now), day, None, None, allow_truncated=False)
+
+
+def spans(to_read: Plan) -> dict[int, tuple[int, int]]:
+    """The offsets to read: partition to first and end."""
+    return {span.partition: (span.first, span.end) for span in to_read.ranges}
+
+
+def land(
+    log: EventLog,
+    lake: Lake,
+    *,
+    day: date = DAY,
+    now: datetime = MORNING_AFTER,
+    lateness: timedelta = ONE_HOUR,
+    allow_truncated: bool = False,
+) -> Landing:
+    return land_day(log, lake, day, lateness=lateness, now=now, allow_truncated=allow_truncated)
+
+
+def account_of(manifest: Manifest, partition: int = 0) -> Account:
+    account = manifest.account(partition)
+    assert account is not None
+    return account
+
+
+def read_of(manifest: Manifest, partition: int = 0) -> tuple[int, int]:
+    """The offsets that were read of a partition: first and end."""
+    account = account_of(manifest, partition)
+    return account.first, account.end
+
+
+def standing(lake: Lake, day: date = DAY) -> Manifest:
+    found = read_manifest(lake, day)
+    assert found is not None
+    return found[0]
+
+
+def stored(lake: Lake, prefix: str = "") -> dict[str, str]:
+    """All that lies in the lake below a prefix: key to ETag."""
+    return {found.key: found.etag for found in lake.listing(prefix)}
+
+
+def body_of(lake: Lake, key: str) -> bytes:
+    found = lake.get(key)
+    assert found is not None, key
+    return found.body
+
+
+def manifest_bytes(lake: Lake, day: date = DAY) -> bytes:
+    return body_of(lake, manifest_key(day))
+
+
+def ensure_whole(lake: Lake, day: date = DAY) -> None:
+    """Every object that the standing manifest lists is there."""
+    missing = [landed.key for landed in standing(lake, day).objects if lake.etag(landed.key) is None]
+    assert missing == []

@@ -1,0 +1,214 @@
+"""The unit of work: cut at the same places, read in bounded batches, stored as immutable objects named by content."""
+
+import hashlib
+import io
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+from game_analytics.landing.slices import Slice, cut, land_slice
+from game_analytics.landing.window import Range
+from game_analytics.resources.lake import Lake
+from game_analytics_tests.landing.logs import OneByOne, off_the_calendar
+from game_analytics_tests.landing.samples import DAY, at, body_of, death, kill, land, stored, tombstone, utc
+from game_analytics_tests.listed_log import ListedLog, Message
+
+
+def some_of_everything() -> list[Message]:
+    """Offsets 2 to 20 of a partition; what is missing in between was compacted away."""
+    return [
+        at(2, "2025-12-29 23:58", kill("early", ts="2025-12-30T00:00:00Z")),
+        # Every field, an offset from UTC, and more digits than the lake keeps.
+        at(3, "2025-12-30 12:00", death("ann", ts="2025-12-30T13:30:00.1234567+01:30", game_id="g-1", event_id="e-1")),
+        tombstone(4, "2025-12-30 12:00:01.234"),
+        at(9, "2025-12-30 12:00:02", b"\xff\x00 no text at all"),
+        at(10, "2025-12-30 12:00:03.5", kill("b\N{LATIN SMALL LETTER O WITH DIAERESIS}b")),
+        at(11, "2025-12-30 12:00:04", b'{"event_type": "LOGIN"}'),  # ignored
+        at(12, "2025-12-30 12:00:05", kill("late", ts="2025-12-29T23:59:59.999999Z")),  # of the day before
+        at(19, "2025-12-30 12:00:06", kill("")),  # bad_player_id
+    ]
+
+
+WHOLE = Slice(DAY, partition=5, first=2, end=20)
+
+
+def log_of(messages: Sequence[Message]) -> ListedLog:
+    return ListedLog({5: messages})
+
+
+def read_back(lake: Lake, key: str) -> pl.DataFrame:
+    return pl.read_parquet(io.BytesIO(body_of(lake, key)))
+
+
+def test_a_range_is_cut_at_the_same_places_into_slices_of_bounded_size() -> None:
+    ranges = [Range(0, 0, 10, 9), Range(1, 5, 5, 5), Range(2, 7, 9, 8), Range(3, 1, 9, 9)]
+    expected = [
+        Slice(DAY, 0, 0, 4),
+        Slice(DAY, 0, 4, 8),
+        Slice(DAY, 0, 8, 10),
+        Slice(DAY, 2, 7, 9),
+        Slice(DAY, 3, 1, 5),
+        Slice(DAY, 3, 5, 9),
+    ]
+    assert list(cut(DAY, ranges, size=4)) == expected
+
+
+def test_a_large_range_is_not_one_slice() -> None:
+    pieces = list(cut(DAY, [Range(0, 1_000, 2_000_000, 2_000_000)]))
+    assert max(piece.end - piece.first for piece in pieces) <= 250_000
+    assert (pieces[0].first, pieces[-1].end) == (1_000, 2_000_000)
+    assert [piece.first for piece in pieces[1:]] == [piece.end for piece in pieces[:-1]]
+
+
+def test_a_slice_counts_what_became_of_each_message(lake: Lake) -> None:
+    report = land_slice(log_of(some_of_everything()), lake, WHOLE)
+    assert (report.read, report.landed, report.ignored, report.quarantined) == (8, 3, 1, 3)
+    assert report.other_days.rows() == [(utc("2025-12-29 00:00").date(), 12)]
+    assert report.reasons == {"tombstone": 1, "not_utf8": 1, "bad_player_id": 1}
+    assert report.samples == {"tombstone": None, "not_utf8": b"\xff\x00 no text at all", "bad_player_id": kill("")}
+
+
+def test_only_its_own_offsets_are_read(lake: Lake) -> None:
+    report = land_slice(log_of(some_of_everything()), lake, Slice(DAY, 5, 3, 10))
+    assert (report.read, report.landed, report.quarantined) == (3, 1, 2)
+
+
+def test_a_slice_leaves_one_object_of_each_kind_named_by_its_content(lake: Lake) -> None:
+    report = land_slice(log_of(some_of_everything()), lake, WHOLE)
+    raw, quarantine = report.objects
+    assert (raw.kind, raw.rows) == ("raw", 3)
+    assert (quarantine.kind, quarantine.rows) == ("quarantine", 3)
+    for landed in report.objects:
+        sha256 = hashlib.sha256(body_of(lake, landed.key)).hexdigest()
+        assert landed.key == f"{landed.kind}/2025_12_30/5-2-20-{sha256[:12]}.parquet"
+    assert sorted(stored(lake)) == sorted([raw.key, quarantine.key])
+
+
+@pytest.mark.parametrize(
+    ("messages", "kinds"),
+    [
+        ([], []),  # all compacted away
+        ([at(2, "2025-12-30 12:00", b'{"event_type": "LOGIN"}')], []),
+        ([at(2, "2025-12-30 12:00", kill(ts="2025-12-29T12:00:00Z"))], []),
+        ([at(2, "2025-12-30 12:00")], ["raw"]),
+        ([tombstone(2, "2025-12-30 12:00")], ["quarantine"]),
+    ],
+)
+def test_no_object_is_left_where_there_is_nothing_to_put_in_it(
+    lake: Lake, messages: list[Message], kinds: list[str]
+) -> None:
+    report = land_slice(log_of(messages), lake, WHOLE)
+    assert [landed.kind for landed in report.objects] == kinds
+    assert list(stored(lake)) == [landed.key for landed in report.objects]
+
+
+def test_the_events_stand_in_the_lake_as_the_contract_has_them(lake: Lake) -> None:
+    raw, _ = land_slice(log_of(some_of_everything()), lake, WHOLE).objects
+    events = read_back(lake, raw.key)
+    assert dict(events.schema) == {
+        "event_time": pl.Datetime("us", "UTC"),
+        "player_id": pl.String,
+        "event_type": pl.String,
+        "game_id": pl.String,
+        "event_id": pl.String,
+        "kafka_partition": pl.Int32,
+        "kafka_offset": pl.Int64,
+    }
+    assert events.rows() == [
+        (utc("2025-12-30 00:00:00"), "early", "KILL", None, None, 5, 2),
+        (utc("2025-12-30 12:00:00.123456"), "ann", "DEATH", "g-1", "e-1", 5, 3),
+        (utc("2025-12-30 12:00:03.500"), "böb", "KILL", None, None, 5, 10),
+    ]
+
+
+def test_what_could_not_be_read_stands_in_the_lake_as_received(lake: Lake) -> None:
+    _, quarantine = land_slice(log_of(some_of_everything()), lake, WHOLE).objects
+    refused = read_back(lake, quarantine.key)
+    assert dict(refused.schema) == {
+        "reason": pl.String,
+        "value": pl.Binary,
+        "kafka_partition": pl.Int32,
+        "kafka_offset": pl.Int64,
+        "kafka_timestamp": pl.Datetime("ms", "UTC"),
+    }
+    assert refused.rows() == [
+        ("tombstone", None, 5, 4, utc("2025-12-30 12:00:01.234")),
+        ("not_utf8", b"\xff\x00 no text at all", 5, 9, utc("2025-12-30 12:00:02")),
+        ("bad_player_id", kill(""), 5, 19, utc("2025-12-30 12:00:06")),
+    ]
+
+
+def test_a_timestamp_that_no_calendar_knows_is_kept_in_quarantine(lake: Lake) -> None:
+    # No `ts`, so its delivery would have to tell when it happened.
+    log = log_of([off_the_calendar(2, 2**63 - 1, kill())])
+    [quarantine] = land_slice(log, lake, WHOLE).objects
+    refused = read_back(lake, quarantine.key)
+    assert refused["reason"].to_list() == ["bad_ts"]
+    assert refused["kafka_timestamp"].cast(pl.Int64).to_list() == [2**63 - 1]
+
+
+def test_the_objects_are_zstd_and_other_readers_see_the_same_types(lake: Lake, tmp_path: Path) -> None:
+    raw, quarantine = land_slice(log_of(some_of_everything()), lake, WHOLE).objects
+    with duckdb.connect() as connection:
+        types = []
+        for landed in (raw, quarantine):
+            file = tmp_path / f"{landed.kind}.parquet"
+            file.write_bytes(body_of(lake, landed.key))
+            columns = connection.execute(
+                "SELECT DISTINCT compression FROM parquet_metadata($file)", {"file": str(file)}
+            )
+            assert columns.fetchall() == [("ZSTD",)]
+            described = connection.execute("DESCRIBE SELECT * FROM read_parquet($file)", {"file": str(file)})
+            types.append({row[0]: row[1] for row in described.fetchall()})
+    assert types[0] == {
+        "event_time": "TIMESTAMP WITH TIME ZONE",
+        "player_id": "VARCHAR",
+        "event_type": "VARCHAR",
+        "game_id": "VARCHAR",
+        "event_id": "VARCHAR",
+        "kafka_partition": "INTEGER",
+        "kafka_offset": "BIGINT",
+    }
+    assert types[1]["value"] == "BLOB"
+
+
+def test_how_a_log_cuts_its_batches_makes_no_difference(lake: Lake) -> None:
+    together = land_slice(log_of(some_of_everything()), lake, WHOLE)
+    log = OneByOne({5: some_of_everything()})
+    one_by_one = land_slice(log, lake, WHOLE)
+    assert one_by_one.objects == together.objects
+    [(max_messages, max_bytes)] = log.bounds
+    assert 0 < max_messages <= 100_000
+    assert 0 < max_bytes <= 64 * 1024 * 1024
+
+
+def test_a_slice_landed_again_leaves_the_same_object(lake: Lake) -> None:
+    land_slice(log_of(some_of_everything()), lake, WHOLE)
+    first = stored(lake)
+    land_slice(log_of(some_of_everything()), lake, WHOLE)
+    assert stored(lake) == first
+
+
+def test_what_goes_into_a_slice_and_comes_out_of_it_can_be_sent_to_another_process(lake: Lake) -> None:
+    piece = pickle.loads(pickle.dumps(WHOLE))  # noqa: S301
+    report = land_slice(log_of(some_of_everything()), lake, piece)
+    received = pickle.loads(pickle.dumps(report))  # noqa: S301
+    assert received.slice == WHOLE
+    assert received.objects == report.objects
+    assert received.other_days.equals(report.other_days)
+
+
+def test_the_repeated_deliveries_of_an_event_all_stand_in_the_raw_objects(lake: Lake) -> None:
+    log = log_of([at(offset, "2025-12-30 12:00", kill(event_id="e-1")) for offset in (2, 3, 4)])
+    [raw] = land_slice(log, lake, WHOLE).objects
+    assert read_back(lake, raw.key)["kafka_offset"].to_list() == [2, 3, 4]
+
+
+def test_the_offsets_that_hold_no_message_are_counted_as_gaps(lake: Lake) -> None:
+    account = land(log_of(some_of_everything()), lake).manifest.account(5)
+    assert account is not None
+    assert (account.first, account.end, account.read, account.gaps) == (2, 20, 8, 10)

@@ -1,0 +1,305 @@
+"""A second reading of the contract's "An event": one message at a time, in plain Python, from the contract's words and
+RFC 8259 alone. Slow and simple on purpose; what it says is what the fast decoder has to say."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+MAX_DEPTH: Final = 64
+MAX_CODE_POINTS: Final = 128
+FIRST_YEAR: Final = 1970
+LAST_YEAR: Final = 9999
+
+US_PER_DAY: Final = 24 * 60 * 60 * 1_000_000
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    reason: str
+
+
+@dataclass(frozen=True)
+class Ignored:
+    pass
+
+
+@dataclass(frozen=True)
+class OtherDay:
+    days_since_1970: int
+
+
+@dataclass(frozen=True)
+class Landed:
+    event_time_us: int
+    player_id: str
+    event_type: str
+    game_id: str | None
+    event_id: str | None
+
+
+Fate = Quarantined | Ignored | OtherDay | Landed
+
+
+class NotJson(Exception):
+    """The text is no RFC 8259 document, or one that the contract refuses: too deep, or half a surrogate pair."""
+
+
+def fate_of(value: bytes | None, delivered_ms: int | None, year: int, month: int, day: int) -> Fate:
+    """The class of a message, seen from a day; of a quarantined one the first reason that applies."""
+    fields = _fields(value)
+    if isinstance(fields, Quarantined):
+        return fields
+    event_type = fields.get("event_type")
+    if isinstance(event_type, str) and event_type not in ("KILL", "DEATH"):
+        return Ignored()
+    happened_us = _moment(fields.get("ts"), delivered_ms)
+    for reason, applies in _faults(fields, happened_us):
+        if applies:
+            return Quarantined(reason)
+    assert happened_us is not None
+    own_day = happened_us // US_PER_DAY
+    if own_day != days_since_1970(year, month, day):
+        return OtherDay(own_day)
+    return Landed(
+        happened_us,
+        str(fields["player_id"]),
+        str(event_type),
+        _or_none(fields.get("game_id")),
+        _or_none(fields.get("event_id")),
+    )
+
+
+def _faults(fields: dict[str, object], happened_us: int | None) -> list[tuple[str, bool]]:
+    """In the contract's order, and whether each applies."""
+    event_type, player_id = fields.get("event_type"), fields.get("player_id")
+    game_id, event_id = fields.get("game_id"), fields.get("event_id")
+    return [
+        ("missing_event_type", event_type is None),
+        ("bad_event_type", not isinstance(event_type, str)),
+        ("missing_player_id", player_id is None),
+        ("bad_player_id", not _is_name(player_id)),
+        ("bad_game_id", game_id is not None and not _is_name(game_id)),
+        ("bad_event_id", event_id is not None and not _is_name(event_id)),
+        ("bad_ts", happened_us is None),
+    ]
+
+
+def _or_none(name: object) -> str | None:
+    return None if name is None else str(name)
+
+
+def _fields(value: bytes | None) -> dict[str, object] | Quarantined:
+    if value is None:
+        return Quarantined("tombstone")
+    try:
+        text = value.decode("utf-8", errors="strict")
+    except UnicodeDecodeError:
+        return Quarantined("not_utf8")
+    try:
+        document = Reader(text).document()
+    except NotJson:
+        return Quarantined("not_json")
+    return document if isinstance(document, dict) else Quarantined("not_an_object")
+
+
+def _is_name(value: object) -> bool:
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_CODE_POINTS:
+        return False
+    # The category Cc is exactly the C0 controls, DEL and the C1 controls.
+    return not any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 for char in value)
+
+
+class Reader:
+    """RFC 8259 by recursive descent. Of a repeated key the last one counts; numbers are read and thrown away."""
+
+    _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+    _FOUR_HEX = re.compile(r"[0-9a-fA-F]{4}")
+    _ESCAPES: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "/": "/"}
+    _LITERALS: Final = {"true": True, "false": False, "null": None}
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = 0
+
+    def document(self) -> object:
+        value = self._value(depth=0)
+        if self.at != len(self.text):
+            raise NotJson
+        return value
+
+    def _value(self, depth: int) -> object:
+        self._skip_space()
+        start = self.text[self.at : self.at + 1]
+        if start == "{":
+            value: object = self._object(depth + 1)
+        elif start == "[":
+            value = self._array(depth + 1)
+        elif start == '"':
+            value = self._string()
+        elif start and start in "-0123456789":
+            value = self._number()
+        else:
+            value = self._literal()
+        self._skip_space()
+        return value
+
+    def _object(self, depth: int) -> dict[str, object]:
+        self._enter(depth)
+        members: dict[str, object] = {}
+        if self._takes("}"):
+            return members
+        while True:
+            self._skip_space()
+            key = self._string()
+            self._skip_space()
+            self._expect(":")
+            members[key] = self._value(depth)
+            if self._takes("}"):
+                return members
+            self._expect(",")
+
+    def _array(self, depth: int) -> list[object]:
+        self._enter(depth)
+        items: list[object] = []
+        if self._takes("]"):
+            return items
+        while True:
+            items.append(self._value(depth))
+            if self._takes("]"):
+                return items
+            self._expect(",")
+
+    def _enter(self, depth: int) -> None:
+        if depth > MAX_DEPTH:
+            raise NotJson
+        self.at += 1
+        self._skip_space()
+
+    def _string(self) -> str:
+        self._expect('"')
+        units = ""
+        while True:
+            char = self._next()
+            if char == '"':
+                return _without_surrogates(units)
+            if ord(char) < 0x20:
+                raise NotJson
+            units += self._escape() if char == "\\" else char
+
+    def _escape(self) -> str:
+        char = self._next()
+        if char != "u":
+            if char not in self._ESCAPES:
+                raise NotJson
+            return self._ESCAPES[char]
+        digits = self._FOUR_HEX.match(self.text, self.at)
+        if digits is None:
+            raise NotJson
+        self.at = digits.end()
+        return chr(int(digits[0], 16))
+
+    def _number(self) -> int:
+        number = self._NUMBER.match(self.text, self.at)
+        if number is None:
+            raise NotJson
+        self.at = number.end()
+        return 0
+
+    def _literal(self) -> bool | None:
+        for word, value in self._LITERALS.items():
+            if self.text.startswith(word, self.at):
+                self.at += len(word)
+                return value
+        raise NotJson
+
+    def _skip_space(self) -> None:
+        while self.text[self.at : self.at + 1] in (" ", "\t", "\n", "\r"):
+            self.at += 1
+
+    def _next(self) -> str:
+        if self.at == len(self.text):
+            raise NotJson
+        self.at += 1
+        return self.text[self.at - 1]
+
+    def _expect(self, char: str) -> None:
+        if self._next() != char:
+            raise NotJson
+
+    def _takes(self, char: str) -> bool:
+        taken = self.text.startswith(char, self.at)
+        self.at += taken
+        return taken
+
+
+def _without_surrogates(units: str) -> str:
+    """Escaped surrogates joined in pairs, high before low. One without its other half is no character."""
+    joined = ""
+    at = 0
+    while at < len(units):
+        unit = ord(units[at])
+        if 0xDC00 <= unit <= 0xDFFF:
+            raise NotJson
+        if 0xD800 <= unit <= 0xDBFF:
+            low = ord(units[at + 1]) if at + 1 < len(units) else 0
+            if not 0xDC00 <= low <= 0xDFFF:
+                raise NotJson
+            unit = 0x10000 + (unit - 0xD800) * 0x400 + (low - 0xDC00)
+            at += 1
+        joined += chr(unit)
+        at += 1
+    return joined
+
+
+_TS = re.compile(
+    r"(?P<year>[0-9]{4})-(?P<month>[0-9]{2})-(?P<day>[0-9]{2})T(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
+    r"(?:\.(?P<fraction>[0-9]{1,9}))?(?:Z|(?P<sign>[+-])(?P<off_hour>[0-9]{2}):(?P<off_minute>[0-9]{2}))?"
+)
+
+
+def _moment(ts: object, delivered_ms: int | None) -> int | None:
+    """µs since 1970, by ``ts`` or by the message's timestamp if there is none; None if it is bad."""
+    if ts is None:
+        moment = None if delivered_ms is None else delivered_ms * 1_000
+    else:
+        moment = _written_moment(ts) if isinstance(ts, str) else None
+    return moment if moment is not None and 0 <= moment < END_OF_TIME_US else None
+
+
+def _written_moment(ts: str) -> int | None:
+    match = _TS.fullmatch(ts)
+    if match is None:
+        return None
+    year, month, day = int(match["year"]), int(match["month"]), int(match["day"])
+    hour, minute, second = int(match["hour"]), int(match["minute"]), int(match["second"])
+    off_hour, off_minute = int(match["off_hour"] or 0), int(match["off_minute"] or 0)
+    if not FIRST_YEAR <= year <= LAST_YEAR or not 1 <= month <= 12 or not 1 <= day <= _days_in_month(year, month):
+        return None
+    if hour > 23 or minute > 59 or second > 59 or off_hour > 23 or off_minute > 59:
+        return None
+    nanoseconds = int((match["fraction"] or "").ljust(9, "0"))
+    seconds = hour * 3600 + minute * 60 + second
+    written = days_since_1970(year, month, day) * US_PER_DAY + seconds * 1_000_000 + nanoseconds // 1_000
+    ahead = (off_hour * 3600 + off_minute * 60) * 1_000_000
+    return written + ahead if match["sign"] == "-" else written - ahead
+
+
+def _is_leap(year: int) -> bool:
+    return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+
+
+def _days_in_month(year: int, month: int) -> int:
+    if month == 2:
+        return 29 if _is_leap(year) else 28
+    return 30 if month in (4, 6, 9, 11) else 31
+
+
+def days_since_1970(year: int, month: int, day: int) -> int:
+    """By counting: whole years, whole months, days."""
+    years_before = year - 1
+    days_before_year = years_before * 365 + years_before // 4 - years_before // 100 + years_before // 400
+    days_before_month = sum(_days_in_month(year, earlier) for earlier in range(1, month))
+    return days_before_year + days_before_month + day - 1 - 719_162  # from 0001-01-01 to 1970-01-01
+
+
+END_OF_TIME_US: Final = days_since_1970(LAST_YEAR + 1, 1, 1) * US_PER_DAY

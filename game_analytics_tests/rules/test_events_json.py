@@ -1,0 +1,384 @@
+"""What a message must be before its fields are looked at: UTF-8, one RFC 8259 document, not nested too deep, without
+half a surrogate pair anywhere, and an object."""
+
+import sys
+
+import pytest
+
+from game_analytics_tests.rules.batches import fate, fates, kill, kill_with, shown, words
+from game_analytics_tests.rules.reference_decoder import Landed
+
+# UTF-8
+
+
+def bytes_that_are_no_utf8() -> list[bytes]:
+    return [
+        b"\xff",
+        b"\x80",  # a continuation of nothing
+        b"{}\xc3",  # cut off within a character
+        b"\xc0\xaf",  # "/", overlong
+        b"\xe0\x80\xaf",  # and longer
+        b"\xed\xa0\xbd\xed\xb8\x80",  # a surrogate pair encoded one by one (CESU-8)
+        b"\xf4\x90\x80\x80",  # beyond U+10FFFF
+        b"\xf8\x88\x80\x80\x80",  # five bytes, as UTF-8 once was
+        b"\xff\xfe{\x00}\x00",  # UTF-16 with its mark
+        b"\x1f\x8b\x08\x00\x00\x00\x00\x00",  # gzip
+        b'{"event_type":"KILL","player_id":"\xe9"}',  # Latin-1 in a field that counts
+        b'{"event_type":"KILL\xe9","player_id":"p"}',
+        b'{"event_type":"KILL","player_id":"p","note":"\xe9"}',  # in one that does not
+        b'{"event_type":"KILL","player_id":"p","note":["a",{"b":"\xe9"}]}',  # and further down
+        b'{"event_type":"KILL","player_id":"p","not\xe9":1}',  # in a key
+        b'{"event_type":"KILL","player_id":"p","note":{"not\xe9":1}}',
+        b'{"event_type":"KILL","player_id":"p"}\xe9',  # behind the document
+        b'{"event_type":"ASSIST","note":"\xe9"}',
+        b'{"event_type":"KILL","player_id":"p","note":"\xe9","note":"e"}',  # in a value that another one replaces
+    ]
+
+
+@pytest.mark.parametrize("value", bytes_that_are_no_utf8(), ids=shown)
+def test_bytes_that_are_no_utf8_are_quarantined_as_such(value: bytes) -> None:
+    assert words([kill(), value, kill()]) == ["landed", "not_utf8", "landed"]
+
+
+def test_halves_of_a_character_in_two_messages_do_not_make_one() -> None:
+    assert words([b'{"note":"\xc3', b'\xa9"}']) == ["not_utf8", "not_utf8"]
+
+
+def test_utf_16_without_a_mark_is_utf_8_but_no_json() -> None:
+    assert fate(kill().decode().encode("utf-16-le")) == "not_json"
+
+
+# JSON
+
+
+def texts_that_are_no_json() -> list[bytes]:
+    return [
+        b"",
+        b" ",
+        b"\x00",
+        b"{",
+        b"}",
+        b'"',
+        b"nul",
+        b"nulll",
+        b"True",
+        b"undefined",
+        b"\xef\xbb\xbf{}",  # a byte order mark
+        b"{}\x00",
+        b"{}{}",
+        b'{"event_type":"KILL","player_id":"a"}\n{"event_type":"KILL","player_id":"b"}',  # two messages in one
+        b'{"event_type":"KILL","player_id":"p"} true',
+        b'{"event_type":"KILL","player_id":"p"},',
+        b'{"event_type":"KILL","player_id":"p",}',
+        b'{"event_type":"KILL" "player_id":"p"}',
+        b'{"event_type":"KILL",,"player_id":"p"}',
+        b'{,"event_type":"KILL","player_id":"p"}',
+        b'{"event_type"="KILL","player_id":"p"}',
+        b'{event_type:"KILL",player_id:"p"}',
+        b"{'event_type':'KILL','player_id':'p'}",
+        b'{"event_type":"KILL","player_id":"p"} // comment',
+        b'{"event_type":"KILL",/* comment */"player_id":"p"}',
+        b'{"event_type":"KILL","player_id"}',
+        b'{"event_type":"KILL","player_id":}',
+        b'{7:"seven"}',
+        b'{null:"nothing"}',
+        b'\x0c{"event_type":"KILL","player_id":"p"}',  # a form feed is no white space here
+        '\u00a0{"event_type":"KILL","player_id":"p"}'.encode(),  # nor is a no-break space
+        '{"event_type":"KILL",\u2028"player_id":"p"}'.encode(),
+        "“{}”".encode(),
+    ]
+
+
+@pytest.mark.parametrize("value", texts_that_are_no_json(), ids=shown)
+def test_what_is_no_json_is_quarantined_as_such(value: bytes) -> None:
+    assert words([kill(), value, kill()]) == ["landed", "not_json", "landed"]
+
+
+def values_that_are_no_json() -> list[str]:
+    return [
+        *["NaN", "-NaN", "nan", "Infinity", "-Infinity", "inf"],  # Python writes and reads these
+        *["01", "-01", "00", "+1", "1.", ".5", "-.5", "1e", "1e+", "1.e5", "--1", "-", "0x10", "1_000", "1,000", "1 2"],
+        *["\uff11", "1e\uff15", "\u0663", "½"],  # digits of other scripts
+        *["[1,]", "[,1]", "[1 2]", "[1", "1]", "{]", "[}", '{"a":1,}', '{"a"}', '{"a":1 "b":2}', "{1:2}"],
+        *[r'"\x41"', r'"\a"', r'"\'"', r'"\0"', r'"\U00000041"', '"\\', '"\\"'],  # escapes that JSON does not have
+        *[
+            r'"\u"',
+            r'"\u12"',
+            r'"\u12g4"',
+            r'"\u 123"',
+            r'"\u+123"',
+            r'"\u-123"',
+            '"\\u\uff11\uff12\uff13\uff14"',
+            r'"\u{41}"',
+        ],
+        *['"\n"', '"\t"', '"\x00"', '"\x1f"', '"a\rb"'],  # control characters in the raw
+        *["True", "None", "nul", "tru", "nullnull", "''", "`a`", ""],
+    ]
+
+
+@pytest.mark.parametrize("value", values_that_are_no_json(), ids=shown)
+@pytest.mark.parametrize("member", ["damage", "player_id", "event_type", "ts"])
+def test_a_broken_value_breaks_the_message_whether_or_not_anybody_asked_for_it(member: str, value: str) -> None:
+    assert fate(kill_with(f'"{member}":{value}')) == "not_json"
+    assert fate(kill_with(f'"bag":[{{"{member}":{value}}}]')) == "not_json"
+
+
+@pytest.mark.parametrize("key", [r'"\x41"', r'"\u12"', '"\n"', '"\x00"', '"', "'a'", "a", "7", ""])
+def test_a_broken_key_breaks_the_message(key: str) -> None:
+    assert fate(kill_with(f"{key}:1")) == "not_json"
+    assert fate(kill_with(f'"bag":{{{key}:1}}')) == "not_json"
+
+
+def test_a_message_cut_off_anywhere_is_no_json() -> None:
+    whole = '{"event_type":"KILL","player_id":"é😀","n":[1.5e3,{"a":null}],"s":"\\ud83d\\ude00 \\n"}'
+    assert fate(whole.encode()) == "landed"
+    assert words([whole[:end].encode() for end in range(len(whole))]) == ["not_json"] * len(whole)
+
+
+def values_that_are_json() -> list[str]:
+    return [
+        *["0", "-0", "-0.0", "7", "1.5", "1E5", "1e+5", "1e-5", "0e0", "0.0e-0"],
+        *["1e999", "-1e999", "1e-999", "1e99999999999999999999"],  # no float64, but legal
+        *["18446744073709551616", "-9223372036854775809", "9" * 10_000, "-" + "9" * 10_000, "0." + "3" * 10_000],
+        *["true", "false", "null", "[]", "{}", "[ ]", "{ }", "[[],[[]],{}]", '{"":""}', '{"a":1,"a":2}'],
+        *['""', r'"\"\\\/\b\f\n\r\t"', r'"\u0000"', r'"\u00E9\u00e9"', '"\x7f\x80\x9f"', '"\u2028\u2029\ufeff\uffff"'],
+    ]
+
+
+@pytest.mark.parametrize("value", values_that_are_json(), ids=shown)
+def test_any_json_may_stand_in_a_field_that_nobody_asked_for(value: str) -> None:
+    plain, with_more = fates([kill(), kill_with(f'"damage":{value},"bag":[{{"damage":{value}}}]')])
+    assert isinstance(plain, Landed)
+    assert with_more == plain
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "9" * 10_000, "1." + "0" * 10_000])
+def test_a_number_of_any_size_is_legal_json_and_of_the_wrong_type_where_a_string_belongs(number: str) -> None:
+    assert len(number) < 10 or len(number) > sys.get_int_max_str_digits()  # more than Python makes an integer of
+    assert fate(number.encode()) == "not_an_object"
+    assert fate(f'{{"event_type":{number}}}'.encode()) == "bad_event_type"
+    assert fate(kill_with(f'"player_id":{number}')) == "bad_player_id"
+    assert fate(kill_with(f'"ts":{number}')) == "bad_ts"
+
+
+def test_white_space_may_stand_around_everything() -> None:
+    space = " \t\r\n"
+    tokens = [
+        "",
+        "{",
+        '"event_type"',
+        ":",
+        '"KILL"',
+        ",",
+        '"player_id"',
+        ":",
+        '"p"',
+        ",",
+        '"bag"',
+        ":",
+        "[",
+        "]",
+        "}",
+        "",
+    ]
+    assert fate(space.join(tokens).encode()) == "landed"
+
+
+def test_a_message_of_a_megabyte_is_read_like_any_other() -> None:
+    assert words([kill(note="x" * 1_000_000), kill(note="[" * 1_000_000), kill(note="\\" * 500_000)]) == ["landed"] * 3
+    assert fate(b'"' + b"\\" * 1_000_001) == "not_json"
+
+
+# Half a surrogate pair
+
+
+def strings_with_a_lone_surrogate() -> list[str]:
+    return [
+        r"\ud83d",
+        r"\ude00",
+        r"\uD83D",  # in capitals
+        r"\uDE00",
+        r"\ud800",  # the borders of both ranges
+        r"\udbff",
+        r"\udc00",
+        r"\udfff",
+        r"\ude00\ud83d",  # the wrong way round
+        r"\ud83d\ud83d",
+        r"\ud83d\ud83d\ude00",  # a whole pair behind it
+        r"\ud83d\ude00\ude00",  # or before it
+        r"\ud83d \ude00",  # something between them
+        r"\ud83d\n\ude00",
+        r"\ud83d\\\ude00",
+        r"\ud83d\u0041",
+        r"\ud83dude00",
+        r"\\\ud83d",  # behind an escaped backslash
+        "\\ud83d\U0001f600",
+        r"\ud83dx",
+        r"x\ud83d",
+    ]
+
+
+@pytest.mark.parametrize("content", strings_with_a_lone_surrogate(), ids=shown)
+def test_half_a_surrogate_pair_is_no_json_wherever_it_stands(content: str) -> None:
+    messages = [
+        f'"{content}"',  # and not `not_an_object`
+        f'{{"event_type":"{content}"}}',
+        kill_with(f'"player_id":"{content}"').decode(),
+        kill_with(f'"ts":"{content}"').decode(),
+        kill_with(f'"note":"{content}"').decode(),
+        kill_with(f'"bag":[[{{"a":"{content}"}}]]').decode(),
+        kill_with(f'"{content}":1').decode(),
+        kill_with(f'"bag":{{"{content}":1}}').decode(),
+        kill_with(f'"note":"{content}","note":"a"').decode(),  # in a value that another one replaces
+        kill_with(f'"player_id":"{content}","player_id":"a"').decode(),
+        f'{{"event_type":"ASSIST","note":"{content}"}}',
+    ]
+    assert words([message.encode() for message in messages]) == ["not_json"] * len(messages)
+
+
+def test_two_halves_in_two_strings_are_no_pair() -> None:
+    assert fate(kill_with(r'"bag":["\ud83d","\ude00"]')) == "not_json"
+    assert fate(kill_with(r'"\ud83d":"\ude00"')) == "not_json"
+
+
+@pytest.mark.parametrize(
+    ("escaped", "characters"),
+    [
+        (r"\ud83d\ude00", "😀"),
+        (r"\uD83D\uDE00", "😀"),
+        (r"\uD83d\uDe00", "😀"),
+        (r"x\ud83d\ude00\ud83d\ude00", "x😀😀"),
+        (r"\ud800\udc00\udbff\udfff", "\U00010000\U0010ffff"),  # the first and the last that there are
+    ],
+)
+def test_a_whole_surrogate_pair_is_a_character(escaped: str, characters: str) -> None:
+    [found] = fates([kill_with(f'"player_id":"{escaped}","{escaped}":"{escaped}"')])
+    assert isinstance(found, Landed)
+    assert found.player_id == characters
+
+
+@pytest.mark.parametrize("content", [r"\\ud83d", r"\\\\ud83d", r"\\ude00\\ud83d", r"\\\\\\ud83d\n", r"\u005cud83d"])
+def test_the_text_of_an_escape_behind_an_escaped_backslash_is_mere_text(content: str) -> None:
+    assert fate(kill_with(f'"player_id":"a","note":"{content}","{content}":1')) == "landed"
+
+
+# Nesting
+
+
+def arrays(levels: int, inside: str = "") -> str:
+    return "[" * levels + inside + "]" * levels
+
+
+def objects(levels: int, inside: str = "1") -> str:
+    return '{"a":' * levels + inside + "}" * levels
+
+
+def test_64_levels_are_the_most_and_the_message_itself_is_one_of_them() -> None:
+    allowed = [f'"bag":{arrays(63)}', f'"bag":{objects(63)}', f'"bag":{arrays(31, objects(32))}']
+    too_deep = [f'"bag":{arrays(64)}', f'"bag":{objects(64)}', f'"bag":{arrays(32, objects(32))}']
+    assert words([kill_with(bag) for bag in allowed]) == ["landed"] * 3
+    assert words([kill_with(bag) for bag in too_deep]) == ["not_json"] * 3
+
+
+def test_nesting_is_looked_at_before_the_fields() -> None:
+    values = [arrays(64), arrays(65), objects(64), objects(65)]
+    expected = ["not_an_object", "not_json", "missing_event_type", "not_json"]
+    assert words([value.encode() for value in values]) == expected
+    # Each alone as well: 64 levels fit into 128 bytes, 65 don't.
+    assert [fate(value.encode()) for value in values] == expected
+
+
+def test_depth_is_found_wherever_it_stands() -> None:
+    deep = arrays(64)
+    values = [
+        kill_with(f'"player_id":{deep}'),
+        kill_with(f'"bag":{deep},"bag":1'),  # replaced by a later value
+        kill_with(f'"bag":[1,[],"]]]]]]]]",{{"a":{arrays(62)}}}]'),
+        b'{"bag":' + deep.encode() + b',"event_type":"KILL","player_id":"p"}',
+        b'{"event_type":"ASSIST","bag":' + deep.encode() + b"}",
+        b'{"event_type":7,"bag":' + deep.encode() + b"}",
+    ]
+    assert words(values) == ["not_json"] * len(values)
+
+
+def test_closing_brackets_inside_strings_do_not_make_it_shallower() -> None:
+    assert fate(kill_with('"bag":' + '["]",' * 63 + "[]" + "]" * 63)) == "not_json"
+    assert fate(kill_with('"bag":' + '["\\"]",' * 63 + "[]" + "]" * 63)) == "not_json"
+    assert fate(kill_with('"bag":' + '{"}":' * 63 + "[]" + "}" * 63)) == "not_json"
+
+
+def test_brackets_inside_strings_are_no_levels() -> None:
+    values = [
+        kill(note="[" * 1_000),
+        kill(note='"' + "{" * 1_000),  # behind an escaped quote
+        kill(note='\\"' + "[" * 1_000),
+        kill(note="\\" * 7 + '"' + "[{" * 1_000),
+        kill(**{"[{" * 1_000: 1}),  # in a key
+        kill(player_id="[" * 128),
+        kill_with('"bag":' + arrays(63, '"' + "[" * 100 + '"')),
+        kill_with('"bag":' + objects(62, '["' + "{" * 100 + '","\\\\",7]')),
+    ]
+    assert words(values) == ["landed"] * len(values)
+
+
+def test_many_brackets_side_by_side_are_not_deep() -> None:
+    assert (
+        words([kill_with('"bag":[' + item * 1_000 + "1]") for item in ("[],", '{"a":[]},', '[{"a":{}}],')])
+        == ["landed"] * 3
+    )
+
+
+def test_deep_and_short_messages_in_one_batch_are_told_apart() -> None:
+    short, deep, too_deep = kill(), kill_with(f'"bag":{arrays(63)}'), kill_with(f'"bag":{arrays(64)}')
+    assert words([short, deep, too_deep, short, None, too_deep, b"{", short]) == [
+        "landed",
+        "landed",
+        "not_json",
+        "landed",
+        "tombstone",
+        "not_json",
+        "not_json",
+        "landed",
+    ]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        arrays(100_000),
+        "[" * 100_000,  # never closed
+        "]" * 100_000,
+        objects(100_000),
+        '{"a":' * 100_000,
+        '{"event_type":"KILL","player_id":"p","bag":' + arrays(100_000) + "}",
+        '{"event_type":"KILL","player_id":' + objects(100_000) + "}",
+        '{"event_type":"ASSIST","bag":' + '[{"a":' * 50_000,
+        '["' * 100_000,
+        '[\\"' * 100_000,
+    ],
+    ids=shown,
+)
+def test_a_hundred_thousand_levels_are_quarantined_and_stop_nothing(value: str) -> None:
+    assert words([kill(), value.encode(), kill()]) == ["landed", "not_json", "landed"]
+
+
+# Objects
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"123",
+        b"-1.5",
+        b"true",
+        b"false",
+        b"null",
+        b'""',
+        b'"KILL"',
+        b"[]",
+        b'[{"event_type":"KILL","player_id":"p"}]',
+        b" 7 ",
+    ],
+)
+def test_json_that_is_no_object_is_quarantined_as_such(value: bytes) -> None:
+    assert words([kill(), value, kill()]) == ["landed", "not_an_object", "landed"]

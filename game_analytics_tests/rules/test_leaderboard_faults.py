@@ -1,0 +1,285 @@
+"""Stats that can't be ranked, refused with column and first bad row named; and boards that break their rules."""
+
+import re
+from datetime import date
+from decimal import Decimal
+
+import polars as pl
+import pytest
+
+from game_analytics.rules.leaderboard import BadStats, InvalidBoard, ensure_columns, ensure_rankable, ensure_valid
+from game_analytics_tests.rules.stats_files import StatsFiles, frame_of
+
+STATS = frame_of([("anna", 10, 4), ("ben", 3, 0), ("cleo", 0, 0), ("dora", 0, 7)])
+
+
+# Columns
+
+
+def files_that_can_hold_stats() -> dict[str, pl.DataFrame]:
+    return {
+        "as written by this pipeline": STATS,
+        "columns in another order": STATS.select("deaths", "player_id", "kills"),
+        "narrow": STATS.cast({"kills": pl.Int8, "deaths": pl.UInt8}),
+        "wide and unsigned": STATS.cast({"kills": pl.UInt64, "deaths": pl.Int64}),
+        "in between": STATS.cast({"kills": pl.Int16, "deaths": pl.UInt16}),
+        "and between": STATS.cast({"kills": pl.UInt32, "deaths": pl.Int32}),
+        "names as categories": STATS.cast({"player_id": pl.Categorical}),
+        "further columns": STATS.with_columns(kd_ratio=1.5, rank=1, Kill=None, playerId=pl.lit("x")),
+        "no rows": STATS.clear(),
+    }
+
+
+@pytest.mark.parametrize("file", files_that_can_hold_stats().values(), ids=files_that_can_hold_stats().keys())
+def test_a_file_with_the_three_columns_passes_whatever_else_it_has(stats_files: StatsFiles, file: pl.DataFrame) -> None:
+    ensure_columns(stats_files.types(file))
+    ensure_rankable(stats_files.lay(file))
+
+
+@pytest.mark.parametrize("column", ["player_id", "kills", "deaths"])
+def test_a_column_that_is_missing_is_named_beside_those_that_are_there(stats_files: StatsFiles, column: str) -> None:
+    others = [name for name in STATS.columns if name != column]
+    with pytest.raises(BadStats, match=f"^column {column} is missing; the file has {', '.join(others)}$"):
+        ensure_columns(stats_files.types(STATS.drop(column)))
+
+
+@pytest.mark.parametrize(
+    ("column", "written"), [("player_id", "Player_ID"), ("kills", "KILLS"), ("deaths", "Deaths"), ("kills", "kills ")]
+)
+def test_a_column_in_another_case_or_with_a_space_is_another_column(
+    stats_files: StatsFiles, column: str, written: str
+) -> None:
+    with pytest.raises(BadStats, match=f"^column {column} is missing; the file has .*{written}"):
+        ensure_columns(stats_files.types(STATS.rename({column: written})))
+
+
+def test_a_file_without_columns_has_none() -> None:
+    with pytest.raises(BadStats, match=r"^column player_id is missing; the file has none$"):
+        ensure_columns({})
+
+
+def columns_of_other_types() -> list[tuple[pl.Series, str]]:
+    """And what DuckDB calls their types."""
+    return [
+        (pl.Series([1.0, 2.0]), "DOUBLE"),  # whole numbers, but by luck
+        (pl.Series([1.0, 2.0], dtype=pl.Float32), "FLOAT"),
+        (pl.Series([Decimal(1), Decimal(2)], dtype=pl.Decimal(10, 0)), "DECIMAL(10,0)"),
+        (pl.Series([Decimal("1.50"), Decimal("2.00")], dtype=pl.Decimal(18, 2)), "DECIMAL(18,2)"),
+        (pl.Series([True, False]), "BOOLEAN"),
+        (pl.Series([b"a", b"b"]), "BLOB"),
+        (pl.Series([date(2025, 12, 30), date(2025, 12, 31)]), "DATE"),
+        (pl.Series([[1], [2]]), "BIGINT[]"),
+        (pl.Series([{"a": 1}, {"a": 2}]), "STRUCT(a BIGINT)"),
+    ]
+
+
+@pytest.mark.parametrize(("values", "type_name"), columns_of_other_types(), ids=lambda part: str(part)[:20])
+@pytest.mark.parametrize("column", ["kills", "deaths"])
+def test_counts_that_are_no_integers_are_refused(
+    stats_files: StatsFiles, column: str, values: pl.Series, type_name: str
+) -> None:
+    file = STATS.head(2).with_columns(values.alias(column))
+    with pytest.raises(BadStats, match=f"^column {column} is {re.escape(type_name)}; an integer is expected$"):
+        ensure_columns(stats_files.types(file))
+
+
+def test_counts_written_as_strings_are_refused(stats_files: StatsFiles) -> None:
+    with pytest.raises(BadStats, match=r"^column kills is VARCHAR; an integer is expected$"):
+        ensure_columns(stats_files.types(STATS.cast({"kills": pl.String})))
+
+
+@pytest.mark.parametrize(
+    ("values", "type_name"),
+    [*columns_of_other_types(), (pl.Series([1, 2]), "BIGINT"), (pl.Series([1, 2], dtype=pl.UInt8), "UTINYINT")],
+    ids=lambda part: str(part)[:20],
+)
+def test_players_that_are_no_strings_are_refused(stats_files: StatsFiles, values: pl.Series, type_name: str) -> None:
+    file = STATS.head(2).with_columns(values.alias("player_id"))
+    with pytest.raises(BadStats, match=f"^column player_id is {re.escape(type_name)}; a string is expected$"):
+        ensure_columns(stats_files.types(file))
+
+
+# Values
+
+
+def test_stats_without_a_fault_or_without_a_row_can_be_ranked(stats_files: StatsFiles) -> None:
+    ensure_rankable(stats_files.lay(STATS))
+    ensure_rankable(stats_files.lay(STATS.clear()))
+    most = 2**63 - 1
+    ensure_rankable(stats_files.lay(frame_of([("a", most, most), ("b", 0, 0)])))
+    ensure_rankable(stats_files.lay(frame_of([("a", most, most)]).cast({"kills": pl.UInt64})))
+
+
+def replaced(column: str, values: dict[int, object], dtype: pl.DataType | None = None) -> pl.DataFrame:
+    """Good stats of 100 players with other values in some rows, counted from 1."""
+    good = [f"p{row:03}" for row in range(100)] if column == "player_id" else list(range(100))
+    wanted = [values.get(row, value) for row, value in enumerate(good, start=1)]
+    stats = frame_of([(f"p{row:03}", row, row) for row in range(100)])
+    return stats.with_columns(pl.Series(column, wanted, dtype=dtype or stats.schema[column]))
+
+
+@pytest.mark.parametrize("row_group_size", [None, 1, 7])
+@pytest.mark.parametrize("column", ["kills", "deaths"])
+@pytest.mark.parametrize(
+    ("values", "row", "shown"),
+    [
+        ({1: None}, 1, "null"),
+        ({100: None}, 100, "null"),
+        ({42: None, 17: None, 99: -1}, 17, "null"),
+        ({1: -1}, 1, "-1"),
+        ({100: -(2**63)}, 100, "-9223372036854775808"),
+        ({42: -5, 17: -7, 99: None}, 17, "-7"),
+    ],
+)
+def test_a_count_that_is_null_or_negative_is_refused_with_its_row(
+    stats_files: StatsFiles, column: str, row_group_size: int | None, values: dict[int, object], row: int, shown: str
+) -> None:
+    connection = stats_files.lay(replaced(column, values), row_group_size)
+    with pytest.raises(
+        BadStats, match=rf"^column {column}, row {row}: {shown}; a whole number from 0 to 2\^63 - 1 is expected$"
+    ):
+        ensure_rankable(connection)
+
+
+@pytest.mark.parametrize("count", [2**63, 2**64 - 1])
+@pytest.mark.parametrize("column", ["kills", "deaths"])
+def test_a_count_beyond_64_bits_with_a_sign_is_refused_with_its_row(
+    stats_files: StatsFiles, column: str, count: int
+) -> None:
+    connection = stats_files.lay(replaced(column, {42: count, 41: 2**63 - 1}, pl.UInt64()))
+    with pytest.raises(BadStats, match=f"^column {column}, row 42: {count}; a whole number"):
+        ensure_rankable(connection)
+
+
+@pytest.mark.parametrize("dtype", [pl.Int8(), pl.Int16(), pl.Int32(), pl.Int64()])
+def test_a_negative_count_is_found_in_any_width(stats_files: StatsFiles, dtype: pl.DataType) -> None:
+    connection = stats_files.lay(replaced("deaths", {100: -1}, dtype))
+    with pytest.raises(BadStats, match=r"^column deaths, row 100: -1;"):
+        ensure_rankable(connection)
+
+
+@pytest.mark.parametrize("dtype", [pl.Int8(), pl.UInt8(), pl.UInt64()])
+def test_a_column_of_nulls_alone_is_refused_at_its_first_row(stats_files: StatsFiles, dtype: pl.DataType) -> None:
+    connection = stats_files.lay(STATS.with_columns(kills=pl.lit(None, dtype)))
+    with pytest.raises(BadStats, match=r"^column kills, row 1: null;"):
+        ensure_rankable(connection)
+
+
+@pytest.mark.parametrize("row_group_size", [None, 1, 7])
+def test_a_player_without_a_name_is_refused_with_the_first_such_row(
+    stats_files: StatsFiles, row_group_size: int | None
+) -> None:
+    connection = stats_files.lay(replaced("player_id", {42: None, 17: None}), row_group_size)
+    with pytest.raises(BadStats, match=r"^column player_id, row 17: null; a string is expected$"):
+        ensure_rankable(connection)
+
+
+@pytest.mark.parametrize("row_group_size", [None, 1, 7])
+@pytest.mark.parametrize(
+    ("values", "row", "player"),
+    [
+        ({100: "p000"}, 100, "p000"),
+        ({2: "p000"}, 2, "p000"),
+        ({50: "p003", 40: "p090"}, 50, "p003"),  # p090 stands at 40 and again at 91 only
+        ({50: "p003", 30: "p010", 60: "p010"}, 30, "p010"),
+    ],
+)
+def test_a_player_who_stands_twice_is_refused_at_the_first_repetition(
+    stats_files: StatsFiles, row_group_size: int | None, values: dict[int, object], row: int, player: str
+) -> None:
+    connection = stats_files.lay(replaced("player_id", values), row_group_size)
+    with pytest.raises(BadStats, match=f"^column player_id, row {row}: '{player}' stands here a second time$"):
+        ensure_rankable(connection)
+
+
+def test_names_that_look_alike_are_not_the_same_player(stats_files: StatsFiles) -> None:
+    names = ["anna", "Anna", "anna ", "anna\x00", "caf\u00e9", "cafe\u0301", ""]
+    ensure_rankable(stats_files.lay(frame_of([(name, 1, 1) for name in names])))
+
+
+def test_of_several_bad_columns_the_first_is_named(stats_files: StatsFiles) -> None:
+    all_bad = frame_of([("anna", 1, -1), ("anna", -1, 1)])
+    with pytest.raises(BadStats, match=r"^column kills, row 2: -1;"):
+        ensure_rankable(stats_files.lay(all_bad))
+    with pytest.raises(BadStats, match=r"^column player_id, row 2: null;"):
+        ensure_rankable(stats_files.lay(all_bad.with_columns(player_id=pl.Series(["anna", None]))))
+
+
+# Boards
+
+
+def a_good_board() -> pl.DataFrame:
+    return board(
+        [
+            (1, "emil", 7, 2, 3.5),
+            (2, "ben", 3, 0, 3.0),
+            (3, "olga", 3, 1, 3.0),  # as good as ben, but one death more
+            (4, "anna", 2, 1, 2.0),
+            (5, "bert", 2, 1, 2.0),  # as good as anna, but later by name
+            (6, "fritz", 1, 3, 1 / 3),
+            (7, "cleo", 0, 0, 0.0),
+        ]
+    )
+
+
+def board(rows: list[tuple[int, str, int, int, float]]) -> pl.DataFrame:
+    schema = {"rank": pl.Int32, "player_id": pl.String, "kills": pl.Int64, "deaths": pl.Int64, "kd_ratio": pl.Float64}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def equals(players: int) -> pl.DataFrame:
+    return board([(rank, f"p{rank:02}", 4, 2, 2.0) for rank in range(1, players + 1)])
+
+
+@pytest.mark.parametrize("good", [a_good_board(), equals(10), equals(1), equals(0)])
+def test_a_board_that_keeps_its_rules_passes(good: pl.DataFrame) -> None:
+    ensure_valid(good)
+
+
+def boards_that_break_a_rule() -> list[tuple[pl.DataFrame, str]]:
+    good = a_good_board()
+    swapped = good[[1, 0, 2, 3, 4, 5, 6]].with_columns(rank=good["rank"])
+    return [
+        (equals(11), "at most 10 rows"),
+        (good.with_columns(rank=pl.col("rank") - 1), "ranks are 1 to n"),  # from 0
+        (good.with_columns(rank=pl.col("rank") * 2), "ranks are 1 to n"),
+        (good.with_columns(rank=pl.lit(1, pl.Int32)), "ranks are 1 to n"),
+        (good.reverse(), "ranks are 1 to n"),
+        (good.filter(pl.col("player_id") != "anna"), "ranks are 1 to n"),  # one is gone
+        (good.with_columns(player_id=pl.col("player_id").replace("cleo", "emil")), "each player stands once"),
+        (good.with_columns(kd_ratio=pl.col("kd_ratio").round(2)), "kd_ratio is kills / max(deaths, 1)"),
+        (good.with_columns(kd_ratio=pl.col("kills") / pl.col("deaths")), "kd_ratio is kills / max(deaths, 1)"),
+        (good.with_columns(kd_ratio=float("inf")), "kd_ratio is kills / max(deaths, 1)"),
+        (good.with_columns(kd_ratio=float("nan")), "kd_ratio is kills / max(deaths, 1)"),
+        (good.with_columns(kills=pl.col("kills") + 1), "kd_ratio is kills / max(deaths, 1)"),
+        (swapped, "the order is the rule's"),
+        (board([(1, "a", 2, 1, 2.0), (2, "b", 4, 2, 2.0)]), "the order is the rule's"),  # more kills come first
+        (board([(1, "a", 2, 1, 2.0), (2, "b", 2, 0, 2.0)]), "the order is the rule's"),  # then fewer deaths
+        (board([(1, "b", 4, 2, 2.0), (2, "a", 4, 2, 2.0)]), "the order is the rule's"),  # then the smaller name
+        (board([(1, "é", 4, 2, 2.0), (2, "z", 4, 2, 2.0)]), "the order is the rule's"),  # by bytes
+        (good.cast({"rank": pl.Int64}), "columns are"),
+        (good.cast({"kills": pl.Int32}), "columns are"),
+        (good.with_columns(further=1), "columns are"),
+        (good.select("player_id", "rank", "kills", "deaths", "kd_ratio"), "columns are"),
+    ]
+
+
+@pytest.mark.parametrize(("broken", "rule"), boards_that_break_a_rule())
+def test_a_board_that_breaks_a_rule_is_refused_with_the_rule_named(broken: pl.DataFrame, rule: str) -> None:
+    with pytest.raises(InvalidBoard) as refusal:
+        ensure_valid(broken)
+    assert rule in str(refusal.value)
+    assert "Nothing was written." in str(refusal.value)
+
+
+def test_of_a_board_that_breaks_several_rules_each_is_named() -> None:
+    broken = pl.concat([equals(10), equals(2)]).with_columns(kd_ratio=7.0)
+    with pytest.raises(InvalidBoard) as refusal:
+        ensure_valid(broken)
+    for rule in (
+        "at most 10 rows",
+        "ranks are 1 to n",
+        "each player stands once",
+        "kd_ratio is kills / max(deaths, 1)",
+    ):
+        assert rule in str(refusal.value)

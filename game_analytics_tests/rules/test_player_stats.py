@@ -1,0 +1,185 @@
+"""A day's raw events become one row per player: what is one event, whose it is, in which order the players stand."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from random import Random
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from game_analytics.rules.events import RAW_EVENTS
+from game_analytics.rules.player_stats import STATS, Miscounted, ensure_all_counted, player_stats
+
+NOON = datetime(2025, 12, 30, 12, tzinfo=UTC)
+
+Event = tuple[str, str, str | None]
+"""Type, player and event id."""
+
+
+def raw_events(events: Sequence[Event]) -> pl.LazyFrame:
+    """As they were landed: each at a moment, in a game and at an offset of its own, which don't matter."""
+    rows = [
+        (NOON.replace(microsecond=number), player_id, event_type, f"g{number}", event_id, number % 3, number)
+        for number, (event_type, player_id, event_id) in enumerate(events)
+    ]
+    return pl.LazyFrame(rows, schema=RAW_EVENTS, orient="row")
+
+
+def rows_of(events: Sequence[Event]) -> list[tuple[str, int, int, int]]:
+    """Player, kills, deaths and duplicates of each row."""
+    return player_stats(raw_events(events)).select("player_id", "kills", "deaths", "duplicates").collect().rows()
+
+
+def test_kills_and_deaths_are_counted_by_player() -> None:
+    assert rows_of(
+        [
+            ("KILL", "anna", "e1"),
+            ("DEATH", "ben", "e2"),
+            ("KILL", "anna", "e3"),
+            ("DEATH", "anna", "e4"),
+            ("KILL", "cleo", "e5"),
+        ]
+    ) == [("anna", 2, 1, 0), ("ben", 0, 1, 0), ("cleo", 1, 0, 0)]
+
+
+def test_an_event_that_was_delivered_thrice_counts_once_and_leaves_two_duplicates() -> None:
+    assert rows_of(
+        [("KILL", "anna", "e1"), ("KILL", "anna", "e1"), ("KILL", "anna", "e2"), ("KILL", "anna", "e1")]
+    ) == [("anna", 2, 0, 2)]
+
+
+def test_a_repeated_delivery_is_known_by_its_id_whatever_else_it_says() -> None:
+    first = (NOON, "anna", "KILL", "g1", "e1", 0, 7)
+    other_time_game_and_place = (NOON.replace(hour=18), "anna", "KILL", None, "e1", 2, 9)
+    events = pl.LazyFrame([first, other_time_game_and_place], schema=RAW_EVENTS, orient="row")
+    assert player_stats(events).collect().rows() == [("anna", 1, 0, 1)]
+
+
+def test_a_kill_and_a_death_that_share_an_id_are_two_events() -> None:
+    assert rows_of([("KILL", "anna", "e1"), ("DEATH", "anna", "e1")]) == [("anna", 1, 1, 0)]
+
+
+def test_the_same_id_at_another_player_is_another_event() -> None:
+    assert rows_of([("KILL", "anna", "e1"), ("KILL", "ben", "e1")]) == [("anna", 1, 0, 0), ("ben", 1, 0, 0)]
+
+
+def test_events_without_an_id_count_each() -> None:
+    assert rows_of(
+        [("KILL", "anna", None), ("KILL", "anna", None), ("DEATH", "anna", None), ("KILL", "anna", "e1")]
+    ) == [("anna", 3, 1, 0)]
+
+
+def test_the_word_null_is_an_id_like_any_other() -> None:
+    assert rows_of([("KILL", "anna", "null"), ("KILL", "anna", "null"), ("KILL", "anna", None)]) == [("anna", 2, 0, 1)]
+
+
+def test_names_that_differ_in_one_bit_or_look_alike_are_different_players() -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    names = ["anna", "Anna", "anna ", composed, decomposed]
+    assert sorted(row[0] for row in rows_of([("KILL", name, "e1") for name in names])) == sorted(names)
+
+
+def test_a_kill_on_top_of_many_repetitions_adds_up_for_each_player_alone() -> None:
+    events = [("KILL", "anna", "e1")] * 5 + [("DEATH", "anna", "e1")] * 4 + [("DEATH", "ben", "e1")] * 3
+    assert rows_of(events) == [("anna", 1, 1, 7), ("ben", 0, 1, 2)]
+
+
+def test_players_stand_in_the_order_of_their_utf_8_bytes() -> None:
+    in_order = [
+        " ",
+        "10",
+        "9",  # by bytes, not by number
+        "Z",
+        "Za",
+        "a",
+        "z",
+        "é",  # after all of ASCII, not beside e
+        "\ue000",
+        "\uffff",
+        "😀",  # after U+FFFF, although its UTF-16 units come before U+E000
+    ]
+    assert [row[0] for row in rows_of([("KILL", name, "e1") for name in reversed(in_order)])] == in_order
+
+
+def test_a_day_without_events_has_no_rows_and_the_same_columns() -> None:
+    empty = player_stats(raw_events([])).collect()
+    expected = {"player_id": pl.String, "kills": pl.Int64, "deaths": pl.Int64, "duplicates": pl.Int64}
+    assert_frame_equal(empty, pl.DataFrame(schema=expected))
+
+
+def test_the_columns_are_those_of_a_stats_file_and_the_duplicates() -> None:
+    some = player_stats(raw_events([("KILL", "anna", "e1")])).collect()
+    assert dict(some.schema) == {"player_id": pl.String, "kills": pl.Int64, "deaths": pl.Int64, "duplicates": pl.Int64}
+    assert dict(some.select(STATS.names()).schema) == {"player_id": pl.String, "kills": pl.Int64, "deaths": pl.Int64}
+
+
+PLAYERS = ["a", "b", "Z", "é", "😀", "\uffff", "aa"]
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from(["KILL", "DEATH"]),
+        st.sampled_from(PLAYERS),
+        st.sampled_from(["e1", "e2", "e3", "", None]),
+    ),
+    max_size=60,
+)
+
+
+def counted_by_hand(events: Sequence[Event]) -> list[tuple[str, int, int, int]]:
+    """The same by sets and counters: what was seen before is a duplicate."""
+    seen: set[Event] = set()
+    counts: Counter[tuple[str, str]] = Counter()
+    for event_type, player_id, event_id in events:
+        event = (event_type, player_id, event_id)
+        is_duplicate = event_id is not None and event in seen
+        seen.add(event)
+        counts[player_id, "DUPLICATE" if is_duplicate else event_type] += 1
+    players = sorted({player_id for player_id, _ in counts}, key=str.encode)
+    return [(name, counts[name, "KILL"], counts[name, "DEATH"], counts[name, "DUPLICATE"]) for name in players]
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(EVENTS)
+def test_any_events_are_counted_as_by_hand_and_all_are_accounted_for(events: list[Event]) -> None:
+    found = rows_of(events)
+    assert found == counted_by_hand(events)
+    assert sum(kills + deaths + duplicates for _, kills, deaths, duplicates in found) == len(events)
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(EVENTS, st.randoms(use_true_random=False))
+def test_the_order_of_events_does_not_matter_nor_does_the_engine(events: list[Event], random: Random) -> None:
+    shuffled = random.sample(events, len(events))
+    in_order = player_stats(raw_events(events)).collect()
+    assert_frame_equal(player_stats(raw_events(shuffled)).collect(engine="streaming"), in_order)
+
+
+# The account
+
+
+@pytest.mark.parametrize(
+    ("landed", "counted", "duplicates"), [(0, 0, 0), (7, 7, 0), (7, 4, 3), (10**12, 1, 10**12 - 1)]
+)
+def test_an_account_that_balances_passes(landed: int, counted: int, duplicates: int) -> None:
+    ensure_all_counted(landed, counted, duplicates)
+
+
+@pytest.mark.parametrize(
+    ("landed", "counted", "duplicates", "sentence"),
+    [
+        (1_000, 900, 99, "1,000 events were landed, but 900 are counted and 99 are duplicates: 999 in all"),
+        (1_000, 900, 101, "1,000 events were landed, but 900 are counted and 101 are duplicates: 1,001 in all"),
+        (0, 1, 0, "0 events were landed, but 1 are counted"),
+        (5, 0, 0, "5 events were landed, but 0 are counted"),
+    ],
+)
+def test_an_account_that_does_not_balance_is_refused_with_its_numbers(
+    landed: int, counted: int, duplicates: int, sentence: str
+) -> None:
+    with pytest.raises(Miscounted) as refusal:
+        ensure_all_counted(landed, counted, duplicates)
+    assert sentence in str(refusal.value)
+    assert "Nothing was written." in str(refusal.value)

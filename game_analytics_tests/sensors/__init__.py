@@ -1,0 +1,1 @@
+"""Each row of what the sensor promises, by direct call and as the daemon evaluates it."""

@@ -1,0 +1,69 @@
+"""More days than one tick asks for: the oldest first, the rest next time, and failed days in nobody's way."""
+
+from datetime import date, timedelta
+
+import dagster as dg
+import pytest
+
+from game_analytics_tests.harness import Pipeline
+from game_analytics_tests.sensors.ticks import note_board, noted, stats_file, tick
+
+
+def days_from(first: date, count: int) -> list[str]:
+    return [(first + timedelta(days=number)).isoformat() for number in range(count)]
+
+
+def put_stats(pipeline: Pipeline, days: list[str]) -> dict[str, str]:
+    """Day to the ETag of its file, the newest written first."""
+    lake = pipeline.lake
+    return {day: lake.put(stats_file(day), f"stats of {day}".encode()) for day in reversed(days)}
+
+
+def test_the_oldest_days_come_first_and_the_rest_at_the_next_tick(pipeline: Pipeline) -> None:
+    days = days_from(date(2025, 11, 20), 27)
+    etags = put_stats(pipeline, days)
+    first = tick(pipeline)
+    assert first.days == days[:25]
+    assert len({request.run_key for request in first.requests}) == 25
+
+    for day in days[:25]:
+        note_board(pipeline, day, etags[day])
+
+    assert tick(pipeline).days == days[25:]
+
+
+def test_runs_under_way_make_room_for_the_next_days(pipeline: Pipeline) -> None:
+    days = days_from(date(2025, 11, 20), 27)
+    put_stats(pipeline, days)
+    for request in tick(pipeline).requests:
+        noted(pipeline, request, dg.DagsterRunStatus.QUEUED)
+    assert tick(pipeline).days == days[25:]
+
+
+@pytest.mark.parametrize("instance", ["pipeline", "kept"])
+def test_thirty_failed_days_don_t_stand_in_the_way_of_three_new_ones(
+    instance: str, request: pytest.FixtureRequest
+) -> None:
+    pipeline: Pipeline = request.getfixturevalue(instance)
+    failed = days_from(date(2025, 9, 1), 30)
+    put_stats(pipeline, failed)
+    for _ in range(2):  # 25, then 5
+        for asked in tick(pipeline).requests:
+            noted(pipeline, asked, dg.DagsterRunStatus.FAILURE)
+    assert tick(pipeline).skipped.startswith("30 boards are behind their stats files")
+
+    new = days_from(date(2025, 12, 1), 3)
+    put_stats(pipeline, new)
+
+    assert tick(pipeline).days == new
+
+
+def test_hundreds_of_failed_days_don_t_either(pipeline: Pipeline) -> None:
+    """More than are looked up in the instance at once."""
+    failed = days_from(date(2024, 1, 1), 225)
+    put_stats(pipeline, failed)
+    while asked := pipeline.tick().run_requests:
+        for each in asked:
+            noted(pipeline, each, dg.DagsterRunStatus.FAILURE)
+    put_stats(pipeline, ["2025-12-30"])
+    assert tick(pipeline).days == ["2025-12-30"]
