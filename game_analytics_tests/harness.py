@@ -78,7 +78,7 @@ class Pipeline:
             raise_on_error=False,
         )
 
-    def tick(self) -> dg.SensorResult | Any:
+    def tick(self) -> Any:
         """One evaluation of the sensor, with partition keys resolved as the daemon does."""
         with dg.build_sensor_context(
             instance=self.instance,
@@ -87,17 +87,23 @@ class Pipeline:
         ) as context:
             return new_stats_file.evaluate_tick(context)
 
+    def requests(self) -> list[dg.RunRequest]:
+        """The runs that the sensor asks for now."""
+        return list(self.tick().run_requests or [])
+
     def asked_for(self) -> list[str]:
         """The days that the sensor asks for now."""
-        return [str(request.partition_key) for request in self.tick().run_requests]
+        return [str(request.partition_key) for request in self.requests()]
 
     def run_requested(self) -> dict[str, bool]:
         """Run what the sensor asks for now, as the daemon would: day to whether it succeeded."""
         return {
             str(request.partition_key): self.run(
-                leaderboard_job.name, request.partition_key, tags={**request.tags, "dagster/run_key": request.run_key}
+                leaderboard_job.name,
+                request.partition_key,
+                tags={**request.tags, "dagster/run_key": str(request.run_key)},
             ).success
-            for request in self.tick().run_requests
+            for request in self.requests()
         }
 
     def recorded(self, asset: str, day: str, name: str) -> Any:
