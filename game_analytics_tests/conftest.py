@@ -33,7 +33,7 @@ def lake(lake_resource: LakeResource) -> Lake:
     return lake_resource.open()
 
 
-def lake_at(endpoint: S3Endpoint, bucket: str) -> LakeResource:
+def lake_at(endpoint: S3Endpoint, bucket: str, max_attempts: int = 2) -> LakeResource:
     return LakeResource(
         bucket=bucket,
         s3=S3Resource(
@@ -41,6 +41,6 @@ def lake_at(endpoint: S3Endpoint, bucket: str) -> LakeResource:
             region_name=endpoint.region,
             aws_access_key_id=endpoint.access_key_id,
             aws_secret_access_key=endpoint.secret_access_key,
-            max_attempts=2,
+            max_attempts=max_attempts,
         ),
     )

@@ -157,6 +157,23 @@ def test_the_order_of_events_does_not_matter_nor_does_the_engine(events: list[Ev
     assert_frame_equal(player_stats(raw_events(shuffled)).collect(engine="streaming"), in_order)
 
 
+def test_a_day_of_300_000_deliveries_comes_to_what_arithmetic_says() -> None:
+    delivery = pl.int_range(300_000, dtype=pl.Int64)
+    number = (delivery * 7_919) % 100_000  # each event three times, far from one another
+    events = pl.LazyFrame().select(
+        event_time=pl.lit(NOON, pl.Datetime("us", "UTC")),
+        player_id=pl.format("p{}", number % 1_000),
+        event_type=pl.when(number < 40_000).then(pl.lit("KILL")).otherwise(pl.lit("DEATH")),
+        game_id=pl.lit(None, pl.String),
+        event_id=pl.format("e{}", number),
+        kafka_partition=pl.lit(0, pl.Int32),
+        kafka_offset=delivery,
+    )
+    stats = player_stats(events).collect(engine="streaming")
+    assert stats["player_id"].to_list() == sorted(f"p{number}" for number in range(1_000))
+    assert stats.drop("player_id").unique().rows() == [(40, 60, 200)]
+
+
 # The account
 
 

@@ -10,6 +10,7 @@ from game_analytics_tests.sensors.ticks import (
     ann_leads,
     bob_leads,
     note_board,
+    noted,
     run,
     stats_file,
     tick,
@@ -45,10 +46,11 @@ def test_the_good_days_of_a_range_that_failed_count(pipeline: Pipeline) -> None:
 def test_the_latest_board_decides_if_it_was_made_from_older_bytes(pipeline: Pipeline) -> None:
     """As when an older run records its board last."""
     older = pipeline.put(stats_file(DAY), ann_leads())
-    run(pipeline, tick(pipeline).request)
-    pipeline.put(stats_file(DAY), bob_leads())
+    note_board(pipeline, DAY, made_from=older)
+    newer = pipeline.put(stats_file(DAY), bob_leads())
     first = tick(pipeline).request
-    run(pipeline, first)
+    noted(pipeline, first, dg.DagsterRunStatus.SUCCESS)
+    note_board(pipeline, DAY, made_from=newer)
     assert tick(pipeline).days == []
 
     note_board(pipeline, DAY, made_from=older)
@@ -101,7 +103,7 @@ def test_an_instance_that_lost_its_history_asks_for_every_day_again_with_equal_b
     with pipeline_on(lake_resource) as before:
         before.put(stats_file("2025-12-29"), ann_leads())
         before.put(stats_file(DAY), bob_leads())
-        assert before.run_requested() == {"2025-12-29": True, DAY: True}
+        assert before.run("leaderboard_job", days=("2025-12-29", DAY)).success
         content = before.content()
     with pipeline_on(lake_resource) as after:
         assert after.run_requested() == {"2025-12-29": True, DAY: True}

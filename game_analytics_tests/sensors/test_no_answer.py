@@ -71,11 +71,10 @@ def silence() -> Iterator[S3Endpoint]:
 
 
 def test_a_silent_s3_fails_the_tick_before_the_daemon_gives_it_up(pipeline: Pipeline) -> None:
-    """The daemon waits 60 seconds for a tick and then says nothing of S3, so that three attempts must fit in."""
+    """The daemon waits 60 seconds for a tick and then says nothing of S3, so three attempts of 12 must fit in."""
     with ThreadPoolExecutor(1) as thread, silence() as endpoint:
-        lake = lake_at(endpoint, "game-analytics")
-        once = lake.model_copy(update={"s3": lake.s3.model_copy(update={"max_attempts": 1})})
+        once = lake_at(endpoint, "game-analytics", max_attempts=1)
         evaluation = thread.submit(Pipeline.tick, on(pipeline, once))
         with pytest.raises(Unavailable, match=f"S3 at {endpoint.url} does not answer"):
-            evaluation.result(timeout=15)
+            evaluation.result(timeout=18)
     assert_nothing_is_stored(pipeline)
