@@ -1,5 +1,6 @@
 """The command line: `game-analytics demo | dev | show`. Thin: it reads words, calls one function and prints."""
 
+import os
 from datetime import date, datetime
 from pathlib import Path
 
@@ -29,6 +30,13 @@ def main() -> None:
 @main.command()
 def demo() -> None:
     """Run the whole pipeline for the last seven days in one process; nothing is left behind."""
+    from game_analytics.local_stack.environment import without_settings
+
+    # Before anything reads it: the demo is complete in itself, whatever this shell is set up for.
+    alone = without_settings(os.environ)
+    os.environ.clear()
+    os.environ.update(alone)
+
     from game_analytics.demo import run_demo
     from game_analytics.terminal import console
 

@@ -13,7 +13,7 @@ from game_analytics.assets.raw_events import raw_events
 from game_analytics.assets.top10_leaderboard import top10_leaderboard
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.jobs import daily_stats_job, leaderboard_job
-from game_analytics.resources.configured import EventLogResource, LakeResource, PipelineSettings
+from game_analytics.resources.configured import MAX_LATENESS_MINUTES, EventLogResource, LakeResource, PipelineSettings
 from game_analytics.resources.memory import MemoryEventLogResource
 from game_analytics.schedules import daily_stats_schedule
 from game_analytics.sensors import new_stats_file
@@ -69,9 +69,9 @@ def lake_from_environment() -> LakeResource:
 
 def settings_from_environment() -> PipelineSettings:
     return PipelineSettings(
-        lateness_minutes=_whole_number("GAME_ANALYTICS_LATENESS_MINUTES", unset=60),
-        min_engagements=_whole_number("GAME_ANALYTICS_MIN_ENGAGEMENTS", unset=0),
-        simulate_anywhere=os.environ.get("GAME_ANALYTICS_SIMULATION") == "allow",
+        lateness_minutes=_whole_number("GAME_ANALYTICS_LATENESS_MINUTES", unset=60, at_most=MAX_LATENESS_MINUTES),
+        min_engagements=_whole_number("GAME_ANALYTICS_MIN_ENGAGEMENTS", unset=0, at_most=2**31),
+        simulate_anywhere=_is_allowed("GAME_ANALYTICS_SIMULATION"),
     )
 
 
@@ -83,13 +83,20 @@ def event_log_from_environment() -> EventLogResource:
     return MemoryEventLogResource()
 
 
-def _whole_number(name: str, unset: int) -> int:
+def _whole_number(name: str, unset: int, at_most: int) -> int:
     text = os.environ.get(name, "").strip()
     if not text:
         return unset
-    if not text.isascii() or not text.isdigit():
-        raise GameAnalyticsError(f"{name} is {text!r}; a whole number from 0 is expected.")
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= at_most):
+        raise GameAnalyticsError(f"{name} is {text!r}; a whole number from 0 to {at_most:,} is expected.")
     return int(text)
+
+
+def _is_allowed(name: str) -> bool:
+    text = os.environ.get(name, "").strip()
+    if text not in {"", "allow"}:
+        raise GameAnalyticsError(f"{name} is {text!r}; `allow` or nothing is expected.")
+    return text == "allow"
 
 
 # Reads the settings and asks no server for anything.

@@ -81,8 +81,12 @@ class Demo:
             partition_key=day, instance=self._instance, tags=tags, run_config=_QUIET, raise_on_error=False
         )
         if not result.success:
-            failures = [str(event.message) for event in result.all_events if event.is_step_failure]
-            raise GameAnalyticsError(f"{job} failed for {day}: {'; '.join(failures)}")
+            failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+            causes = [
+                str(failure.user_failure_data.description if failure.user_failure_data else failure.error)
+                for failure in failures
+            ]
+            raise GameAnalyticsError(f"{job} failed for {day}: {'; '.join(causes)}")
         return time.monotonic() - started
 
     def requests_of_the_sensor(self) -> Iterator[dg.RunRequest]:
@@ -104,7 +108,7 @@ class Demo:
         return self.landed(day) + self._recorded(daily_player_stats, day, _COUNTED)
 
     def _recorded(self, asset: dg.AssetsDefinition, day: str, names: tuple[str, ...]) -> list[int]:
-        record = latest_materializations(self._instance, asset.key)[day]
+        record = latest_materializations(self._instance, asset.key, [day])[day]
         return [recorded(record, name) for name in names]
 
     def board(self, day: str) -> pl.DataFrame:

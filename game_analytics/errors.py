@@ -5,8 +5,19 @@ Nothing here knows Dagster: the assets turn these into a failed step, the comman
 
 
 class GameAnalyticsError(Exception):
-    """A fault whose message says what to do now; running again without doing it ends the same way."""
+    """A fault whose message says what to do now; running again without doing it ends the same way.
+
+    Names that files and messages bring along stand in it as text: they can't break a line or colour a terminal.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class Unavailable(GameAnalyticsError):
     """A service did not answer. The same may succeed later, so a run that is under way tries again by itself."""
+
+
+def printable(text: str) -> str:
+    """Text from outside with control characters as escapes."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

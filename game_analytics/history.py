@@ -1,21 +1,60 @@
 """What Dagster's instance remembers of an asset, day by day."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
+RECORDED_BEFORE = "recorded_before"
+"""In the metadata of a second record: at the end of a range Dagster records every day of it once more, though each was
+recorded as it finished. What another run did in between is newer than that second record."""
 
-def latest_materializations(instance: dg.DagsterInstance, asset_key: dg.AssetKey) -> Mapping[str, dg.EventLogRecord]:
-    """The latest materialization of each partition that has one, by partition key."""
-    ids = instance.event_log_storage.get_latest_storage_id_by_partition(
-        asset_key, dg.DagsterEventType.ASSET_MATERIALIZATION
+_PAGE = 1000
+
+
+def latest_materializations(
+    instance: dg.DagsterInstance, asset_key: dg.AssetKey, days: Collection[str]
+) -> Mapping[str, dg.EventLogRecord]:
+    """The latest materialization of each of these partitions that has one, by partition key.
+
+    By way of the event log storage, which alone tells the latest record of many partitions in one query.
+    """
+    ids = (
+        instance.event_log_storage.get_latest_storage_id_by_partition(
+            asset_key, dg.DagsterEventType.ASSET_MATERIALIZATION, partitions=set(days)
+        )
+        if days
+        else {}
     )
     if not ids:
         return {}
     wanted = dg.AssetRecordsFilter(asset_key=asset_key, storage_ids=list(ids.values()))
-    records = instance.fetch_materializations(wanted, limit=len(ids)).records
-    return {record.partition_key: record for record in records if record.partition_key is not None}
+    records = _by_day(instance.fetch_materializations(wanted, limit=len(ids)).records)
+    second = [day for day, record in records.items() if recorded(record, RECORDED_BEFORE)]
+    return {**records, **_latest_first_records(instance, asset_key, second)}
+
+
+def _latest_first_records(
+    instance: dg.DagsterInstance, asset_key: dg.AssetKey, days: Collection[str]
+) -> Mapping[str, dg.EventLogRecord]:
+    """The latest record of each of these partitions that is not the second one of the same work."""
+    found: dict[str, dg.EventLogRecord] = {}
+    missing, cursor = set(days), None
+    while missing:
+        wanted = dg.AssetRecordsFilter(asset_key=asset_key, asset_partitions=sorted(missing))
+        page = instance.fetch_materializations(wanted, limit=_PAGE, cursor=cursor)
+        first_records = [record for record in page.records if not recorded(record, RECORDED_BEFORE)]
+        found = {**_by_day(first_records), **found}
+        missing -= found.keys()
+        if not page.has_more:
+            break
+        cursor = page.cursor
+    return found
+
+
+def _by_day(records: Sequence[dg.EventLogRecord]) -> dict[str, dg.EventLogRecord]:
+    """The first of the records, which come newest first, of each partition."""
+    return {record.partition_key: record for record in reversed(records) if record.partition_key is not None}
 
 
 def recorded(record: dg.EventLogRecord | None, name: str) -> Any:

@@ -33,7 +33,7 @@ def daily_stats_schedule(lateness: timedelta) -> dg.ScheduleDefinition:
     def daily_stats(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
         now = context.scheduled_execution_time.astimezone(UTC)
         days = daily.get_partition_keys(current_time=now)[-LOOKS_BACK:]
-        stats = latest_materializations(context.instance, daily_player_stats.key)
+        stats = latest_materializations(context.instance, daily_player_stats.key, days)
         owed = [
             day
             for day in days

@@ -62,7 +62,7 @@ class Owed:
 def new_stats_file(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.SensorResult | dg.SkipReason:
     """Ask for a run for each day whose board was not made from the file that lies there now, oldest day first."""
     files = _stats_files(context, lake.open().listing(STATS_PREFIX))
-    boards = latest_materializations(context.instance, top10_leaderboard.key)
+    boards = latest_materializations(context.instance, top10_leaderboard.key, files)
     owed = [
         Owed(day, file, None if (board := boards.get(day)) is None else board.storage_id)
         for day, file in sorted(files.items())

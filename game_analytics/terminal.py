@@ -9,10 +9,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from game_analytics.errors import printable
+
 
 def visible(text: str) -> Text:
     """Text from outside, with control characters as escapes: it can neither move the cursor nor change colours."""
-    return Text("".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text))
+    return Text(printable(text))
 
 
 def board_table(title: str, board: pl.DataFrame, highlighted: str | None = None) -> Table:

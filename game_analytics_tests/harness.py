@@ -108,10 +108,10 @@ class Pipeline:
 
     def recorded(self, asset: str, day: str, name: str) -> Any:
         """An entry of the latest materialization's metadata."""
-        return recorded(latest_materializations(self.instance, dg.AssetKey(asset)).get(day), name)
+        return recorded(latest_materializations(self.instance, dg.AssetKey(asset), [day]).get(day), name)
 
     def recorded_days(self, asset: str) -> list[str]:
-        return sorted(latest_materializations(self.instance, dg.AssetKey(asset)))
+        return sorted(self.instance.get_materialized_partitions(dg.AssetKey(asset)))
 
     def put(self, key: str, content: bytes | pl.DataFrame) -> str:
         """A file dropped from outside. Returns its ETag."""

@@ -6,10 +6,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from game_analytics.history import latest_materializations, recorded
+from game_analytics.history import RECORDED_BEFORE, latest_materializations, recorded
 
 BOARD = dg.AssetKey("top10_leaderboard")
 STATS = dg.AssetKey("daily_player_stats")
+DAYS = ["2025-12-28", "2025-12-29", "2025-12-30"]
 
 
 @pytest.fixture(params=["in memory", "on disk"])
@@ -23,16 +24,16 @@ def instance(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dg.Dags
             yield kept
 
 
-def note(instance: dg.DagsterInstance, asset: dg.AssetKey, day: str | None, **metadata: str) -> None:
+def note(instance: dg.DagsterInstance, asset: dg.AssetKey, day: str | None, **metadata: str | bool) -> None:
     instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=day, metadata=metadata))
 
 
 def etags(instance: dg.DagsterInstance, asset: dg.AssetKey) -> dict[str, object]:
-    return {day: recorded(board, "etag") for day, board in latest_materializations(instance, asset).items()}
+    return {day: recorded(board, "etag") for day, board in latest_materializations(instance, asset, DAYS).items()}
 
 
 def test_an_asset_without_history_has_none(instance: dg.DagsterInstance) -> None:
-    assert latest_materializations(instance, BOARD) == {}
+    assert latest_materializations(instance, BOARD, DAYS) == {}
     note(instance, STATS, "2025-12-30", etag="of stats")
     assert etags(instance, BOARD) == {}
 
@@ -48,14 +49,14 @@ def test_the_latest_of_each_day_counts_whatever_came_in_between(instance: dg.Dag
 
 def test_a_later_materialization_has_a_higher_id(instance: dg.DagsterInstance) -> None:
     note(instance, BOARD, "2025-12-30")
-    first = latest_materializations(instance, BOARD)["2025-12-30"].storage_id
+    first = latest_materializations(instance, BOARD, DAYS)["2025-12-30"].storage_id
     note(instance, BOARD, "2025-12-30")
-    assert latest_materializations(instance, BOARD)["2025-12-30"].storage_id > first
+    assert latest_materializations(instance, BOARD, DAYS)["2025-12-30"].storage_id > first
 
 
 def test_what_was_not_recorded_is_none(instance: dg.DagsterInstance) -> None:
     note(instance, BOARD, "2025-12-30", etag="given")
-    board = latest_materializations(instance, BOARD)["2025-12-30"]
+    board = latest_materializations(instance, BOARD, DAYS)["2025-12-30"]
     assert (recorded(board, "etag"), recorded(board, "source_etag")) == ("given", None)
     assert recorded(None, "etag") is None
 
@@ -66,3 +67,19 @@ def test_wiped_history_is_gone_and_what_comes_after_counts(instance: dg.DagsterI
     assert etags(instance, BOARD) == {}
     note(instance, BOARD, "2025-12-30", etag="after")
     assert etags(instance, BOARD) == {"2025-12-30": "after"}
+
+
+def test_days_that_nobody_asks_for_are_left_out(instance: dg.DagsterInstance) -> None:
+    note(instance, BOARD, "2025-12-01", etag="of another day")
+    assert etags(instance, BOARD) == {}
+    assert latest_materializations(instance, BOARD, []) == {}
+
+
+def test_the_second_record_of_a_range_is_older_than_what_came_in_between(instance: dg.DagsterInstance) -> None:
+    """A range records 29 and 30 as they finish and both again at its end; another run has done the 30th meanwhile."""
+    note(instance, BOARD, "2025-12-29", etag="by the range")
+    note(instance, BOARD, "2025-12-30", etag="by the range")
+    note(instance, BOARD, "2025-12-30", etag="by the other run")
+    note(instance, BOARD, "2025-12-29", etag="by the range", **{RECORDED_BEFORE: True})
+    note(instance, BOARD, "2025-12-30", etag="by the range", **{RECORDED_BEFORE: True})
+    assert etags(instance, BOARD) == {"2025-12-29": "by the range", "2025-12-30": "by the other run"}

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import dagster as dg
@@ -10,8 +11,9 @@ import pytest
 from dagster_aws.s3 import S3Resource
 
 from game_analytics.definitions import pipeline as definitions_on
-from game_analytics.resources.configured import LakeResource, PipelineSettings
-from game_analytics_tests.harness import Pipeline, days_ago, small_simulation
+from game_analytics.resources.configured import EventLogResource, LakeResource, PipelineSettings
+from game_analytics_tests.harness import Pipeline, days_ago, given_log, small_simulation
+from game_analytics_tests.listed_log import ListedLog
 
 NOWHERE = LakeResource(bucket="nowhere", s3=S3Resource())
 """The schedule asks the instance only."""
@@ -33,9 +35,15 @@ def instance(blank_home: Path, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
         yield kept
 
 
+@cache
 def with_lateness(minutes: int) -> dg.RepositoryDefinition:
     settings = PipelineSettings(lateness_minutes=minutes)
     return definitions_on(small_simulation(), NOWHERE, settings).get_repository_def()
+
+
+def quiet_days() -> EventLogResource:
+    """Nobody played: each day lands and is counted in no time."""
+    return given_log(ListedLog({0: []}))
 
 
 def at(text: str) -> datetime:
@@ -118,7 +126,7 @@ def test_it_ticks_a_quarter_past_one_or_a_quarter_after_the_window_closed(latene
 def test_each_tick_asks_for_the_day_whose_window_closed_last(
     instance: dg.DagsterInstance, lateness: int, when: str, newest: str
 ) -> None:
-    note_stats(instance, *december(1, 29))
+    note_stats(instance, *december(24, 29))
     [request], _ = tick(instance, at(when), lateness)
     assert request.partition_key == newest
     assert request.tags["dagster/schedule_name"] == "daily_stats"
@@ -135,14 +143,14 @@ def test_it_lands_and_counts_and_leaves_the_board_to_the_sensor() -> None:
 
 
 def test_after_five_days_of_downtime_all_five_are_asked_for(instance: dg.DagsterInstance) -> None:
-    note_stats(instance, *december(10, 24))
+    note_stats(instance, *december(21, 24))
     requests, _ = tick(instance, at("2025-12-30T01:15"))
     assert [request.partition_key for request in requests] == december(25, 29)
     assert len({request.run_key for request in requests}) == 5
 
 
 def test_after_ten_days_of_downtime_the_last_seven_are_asked_for(instance: dg.DagsterInstance) -> None:
-    note_stats(instance, *december(10, 19))
+    note_stats(instance, *december(18, 19))
     requests, _ = tick(instance, at("2025-12-30T01:15"))
     assert [request.partition_key for request in requests] == december(23, 29)
     assert len({request.run_key for request in requests}) == 7
@@ -154,7 +162,7 @@ def test_a_gap_between_days_that_are_done_is_asked_for(instance: dg.DagsterInsta
 
 
 def test_a_tick_that_comes_late_asks_for_the_same(instance: dg.DagsterInstance) -> None:
-    note_stats(instance, *december(20, 28))
+    note_stats(instance, *december(23, 28))
     assert asked_for(instance, at("2025-12-30T23:59")) == ["2025-12-29"]
 
 
@@ -168,7 +176,7 @@ def test_nothing_owed_is_said_in_the_tick(instance: dg.DagsterInstance) -> None:
 def test_a_day_landed_too_early_is_asked_for_after_its_window_closed_and_not_before(
     instance: dg.DagsterInstance,
 ) -> None:
-    note_stats(instance, *december(22, 28))
+    note_stats(instance, *december(23, 28))
     note_stats(instance, "2025-12-29", window_closed=False)
     assert asked_for(instance, at("2025-12-30T03:19"), lateness=200) == []
     assert asked_for(instance, at("2025-12-30T03:20"), lateness=200) == ["2025-12-29"]
@@ -179,7 +187,7 @@ def test_a_day_landed_too_early_is_asked_for_after_its_window_closed_and_not_bef
 
 def test_a_day_without_stats_whose_window_is_not_closed_yet_waits(instance: dg.DagsterInstance) -> None:
     """The newest partition where events may be a day and more late."""
-    note_stats(instance, *december(20, 27))
+    note_stats(instance, *december(22, 27))
     assert asked_for(instance, at("2025-12-30T02:55"), lateness=1600) == ["2025-12-28"]
     assert asked_for(instance, at("2025-12-31T02:39"), lateness=1600) == ["2025-12-28"]
     assert asked_for(instance, at("2025-12-31T02:40"), lateness=1600) == ["2025-12-28", "2025-12-29"]
@@ -202,7 +210,7 @@ def test_a_day_that_was_landed_but_not_counted_is_asked_for(instance: dg.Dagster
 
 def test_a_day_still_owed_a_day_later_gets_a_new_run_key(instance: dg.DagsterInstance) -> None:
     """A run key is spent by a run that failed, so the same one would ask for nothing."""
-    note_stats(instance, *december(20, 28))
+    note_stats(instance, *december(23, 28))
     first, _ = tick(instance, at("2025-12-30T01:15"))
     second, _ = tick(instance, at("2025-12-31T01:15"))
     assert [request.partition_key for request in first] == ["2025-12-29"]
@@ -224,7 +232,7 @@ def test_before_and_after_the_first_partition_was_over(instance: dg.DagsterInsta
 def test_what_real_runs_recorded_counts_one_by_one_and_in_a_range(
     instance: dg.DagsterInstance, lake_resource: LakeResource
 ) -> None:
-    pipeline = Pipeline(definitions_on(small_simulation(), lake_resource, PipelineSettings()), lake_resource, instance)
+    pipeline = Pipeline(definitions_on(quiet_days(), lake_resource, PipelineSettings()), lake_resource, instance)
     assert pipeline.run("daily_stats_job", days=("2025-12-25", "2025-12-27")).success
     assert pipeline.run("daily_stats_job", "2025-12-29").success
     assert asked_for(instance, at("2025-12-30T01:15")) == ["2025-12-23", "2025-12-24", "2025-12-28"]
@@ -238,7 +246,7 @@ def test_a_real_landing_before_its_window_closed_is_asked_for_again_once_it_is(
     yesterday = days_ago(1)
     midnight = at(yesterday)
     pipeline = Pipeline(
-        definitions_on(small_simulation(), lake_resource, PipelineSettings(lateness_minutes=two_days)),
+        definitions_on(quiet_days(), lake_resource, PipelineSettings(lateness_minutes=two_days)),
         lake_resource,
         instance,
     )

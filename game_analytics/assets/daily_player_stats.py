@@ -1,5 +1,6 @@
 """`daily_player_stats`: a day's kills and deaths per player, by Polars."""
 
+from dataclasses import dataclass
 from datetime import date
 
 import dagster as dg
@@ -16,13 +17,7 @@ from game_analytics.resources.configured import LakeResource
 from game_analytics.resources.lake import InputChanged, Lake, to_parquet
 from game_analytics.rules.events import RAW_EVENTS
 from game_analytics.rules.manifest import Manifest
-from game_analytics.rules.player_stats import STATS, ensure_all_counted, player_stats
-
-COLUMNS = {
-    "player_id": "Who",
-    "kills": "KILL events of the day, each once",
-    "deaths": "DEATH events of the day, each once",
-}
+from game_analytics.rules.player_stats import DESCRIPTIONS, STATS, ensure_all_counted, player_stats
 
 MADE_FROM = "game_analytics.manifest_etag"
 """In the file's Parquet metadata: the ETag of the manifest that it was made from. A file without it is somebody
@@ -38,7 +33,7 @@ else's."""
     kinds={"polars", "s3", "parquet"},
     tags={"domain": "game-analytics", "layer": "stats"},
     metadata={
-        "dagster/column_schema": column_schema(STATS, COLUMNS),
+        "dagster/column_schema": column_schema(STATS, DESCRIPTIONS),
         "grain": "one row per player with a kill or a death that UTC day, sorted by player_id",
         "rebuild": "whole, from the objects that the day's manifest lists",
     },
@@ -60,26 +55,37 @@ def daily_player_stats(context: dg.AssetExecutionContext, lake: LakeResource) ->
     return materialize_days(context, lambda day: publish_stats(opened, day))
 
 
+@dataclass(frozen=True)
+class Counted:
+    """A day's stats and how they add up. All numbers count events."""
+
+    stats: pl.DataFrame
+    kills: int
+    deaths: int
+    duplicates: int
+
+
 def publish_stats(lake: Lake, day: date) -> DayReport:
     """Count the day's landed events and replace its stats file."""
     key = stats_key(day)
 
-    def build() -> tuple[bytes, tuple[Manifest, str, pl.DataFrame]]:
+    def build() -> tuple[bytes, tuple[Manifest, str, Counted]]:
         manifest, manifest_etag = landed_day(lake, day)
-        stats = collect(lake, manifest, manifest_etag)
-        totals = totals_of(stats)
-        ensure_all_counted(manifest.total()["landed"], totals["kills"] + totals["deaths"], totals["duplicates"])
-        if stats.is_empty():
+        counted = count(lake, manifest, manifest_etag)
+        ensure_all_counted(manifest.total()["landed"], counted.kills + counted.deaths, counted.duplicates)
+        if counted.stats.is_empty():
             ensure_own_or_absent(lake, key)
-        return to_parquet(stats.select(STATS.names()), {MADE_FROM: manifest_etag}), (manifest, manifest_etag, stats)
+        return to_parquet(counted.stats, {MADE_FROM: manifest_etag}), (manifest, manifest_etag, counted)
 
-    (manifest, manifest_etag, stats), etag = lake.replace(key, build)
+    (manifest, manifest_etag, counted), etag = lake.replace(key, build)
     return DayReport(
         metadata={
-            "dagster/row_count": stats.height,
+            "dagster/row_count": counted.stats.height,
             "dagster/uri": lake.uri(key),
             "landed": manifest.total()["landed"],
-            **totals_of(stats),
+            "kills": counted.kills,
+            "deaths": counted.deaths,
+            "duplicates": counted.duplicates,
             "window_closed": manifest.window_closed,
             "source_etag": manifest_etag,
             "etag": etag,
@@ -92,10 +98,6 @@ def publish_stats(lake: Lake, day: date) -> DayReport:
     )
 
 
-def totals_of(stats: pl.DataFrame) -> dict[str, int]:
-    return dict(stats.select(pl.sum("kills", "deaths", "duplicates")).row(0, named=True))
-
-
 def landed_day(lake: Lake, day: date) -> tuple[Manifest, str]:
     """The day's manifest and its ETag. Raises `GameAnalyticsError` if the day was never landed."""
     found = read_manifest(lake, day)
@@ -106,16 +108,19 @@ def landed_day(lake: Lake, day: date) -> tuple[Manifest, str]:
     return found
 
 
-def collect(lake: Lake, manifest: Manifest, manifest_etag: str) -> pl.DataFrame:
+def count(lake: Lake, manifest: Manifest, manifest_etag: str) -> Counted:
     """The stats of the objects that the manifest lists. If one is gone, the day was landed anew meanwhile, or lost."""
+    events = lake.scan_parquet(manifest.keys("raw"), RAW_EVENTS)
     try:
-        return player_stats(lake.scan_parquet(manifest.keys("raw"), RAW_EVENTS)).collect(engine="streaming")
+        read, stats = lake.collect(events.select(pl.len()), player_stats(events))
     except FileNotFoundError as error:
         if lake.etag(manifest_key(manifest.day)) != manifest_etag:
             raise InputChanged from error
         raise GameAnalyticsError(
-            f"An object that {lake.uri(manifest_key(manifest.day))} lists is gone ({error}). Land the day again."
+            f"An object that {lake.uri(manifest_key(manifest.day))} lists is gone. Land the day again."
         ) from error
+    kills, deaths, each_once = stats.select(pl.sum("kills", "deaths", "events")).row(0)
+    return Counted(stats.select(STATS.names()), kills, deaths, duplicates=read.item() - each_once)
 
 
 def ensure_own_or_absent(lake: Lake, key: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
+from game_analytics.history import RECORDED_BEFORE
 
 PAUSES = (5, 15)
 """Seconds that a run waits before it tries again, when a service stops answering while it works. Dagster's own retry
@@ -49,7 +50,7 @@ def materialize_days(
     if len(days) == 1:
         with readable_failures():
             report = work(days[0])
-        _attach(context, days[0], report)
+        context.add_asset_metadata(metadata=report.metadata, partition_key=days[0].isoformat())
         findings[days[0]] = report.findings
         return dg.MaterializeResult(check_results=_check_results(findings))
 
@@ -57,14 +58,22 @@ def materialize_days(
     for number, day in enumerate(days, 1):
         try:
             report = work(day)
+        except Unavailable as error:
+            context.log.error(f"{day} ({number} of {len(days)}) failed: {error}")
+            failed |= dict.fromkeys(days[number - 1 :], error)
+            break  # the days that remain would wait in vain for the same service
         except Exception as error:
-            context.log.error(f"{day} ({number} of {len(days)}) failed: {error}", exc_info=error)
+            # Whatever stops one day must not stop the others. A fault of our own is logged with its traceback.
+            trace = None if isinstance(error, GameAnalyticsError) else error
+            context.log.error(f"{day} ({number} of {len(days)}) failed: {error}", exc_info=trace)
             failed[day] = error
             continue
-        _attach(context, day, report)
         context.log_event(
             dg.AssetMaterialization(context.asset_key, partition=day.isoformat(), metadata=report.metadata)
         )
+        # For the second record, which Dagster makes of each day when the whole range is done.
+        again = {**report.metadata, RECORDED_BEFORE: True}
+        context.add_asset_metadata(metadata=again, partition_key=day.isoformat())
         context.log.info(f"{day} ({number} of {len(days)}) is done")
         findings[day] = report.findings
     if failed:
@@ -72,7 +81,7 @@ def materialize_days(
         raise dg.Failure(
             description=f"{len(failed)} of {len(days)} days failed, the others are done and recorded. Run these again "
             f"once what they name is mended:\n{reasons}",
-        ) from ExceptionGroup("failed days", list(failed.values()))
+        )
     return dg.MaterializeResult(check_results=_check_results(findings))
 
 
@@ -93,10 +102,6 @@ def _patiently(
                 time.sleep(pause)
 
     return attempt
-
-
-def _attach(context: dg.AssetExecutionContext, day: date, report: DayReport) -> None:
-    context.add_asset_metadata(metadata=report.metadata, partition_key=day.isoformat())
 
 
 def _check_results(findings: Mapping[date, Mapping[str, str | None]]) -> list[dg.AssetCheckResult]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import dagster as dg
 import polars as pl
 
+from game_analytics.errors import printable
 from game_analytics.landing.commit import Landing
 from game_analytics.rules.manifest import Account
 
@@ -16,8 +17,7 @@ _SAMPLE_LENGTH = 60
 
 def plain(text: str) -> str:
     """Foreign text inside Markdown: control characters as escapes, punctuation without its power."""
-    visible = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-    return _MARKUP.sub(r"\\\1", visible)
+    return _MARKUP.sub(r"\\\1", printable(text))
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.MarkdownMetadataValue:

@@ -87,7 +87,6 @@ def top10_leaderboard(
     with readable_failures():
         opened = lake.open()
     with duckdb.get_connection() as connection:
-        opened.attach(connection)
         return materialize_days(context, lambda day: publish_board(opened, connection, day, min_engagements))
 
 
@@ -134,6 +133,7 @@ def stats_of(lake: Lake, connection: duckdb.DuckDBPyConnection, day: date) -> It
         raise GameAnalyticsError(
             f"{lake.uri(key)} does not exist. Materialize daily_player_stats for {day} first, or put the file there."
         )
+    lake.attach(connection)  # for each file, since credentials expire
     try:
         _lay_view(connection, lake.uri(key))
         yield etag

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from game_analytics.errors import GameAnalyticsError
 from game_analytics.landing.slices import SliceReport, cut, land_slice
 from game_analytics.landing.window import Lookups, Plan, Range, own_bounds, plan
 from game_analytics.layout import day_prefix, manifest_key
@@ -43,7 +44,7 @@ def land_day(
     day: date,
     *,
     lateness: timedelta,
-    now: datetime,
+    clock: Callable[[], datetime],
     allow_truncated: bool = False,
     tell: Callable[[str], None] = lambda _line: None,
 ) -> Landing:
@@ -53,8 +54,8 @@ def land_day(
     """
 
     def build() -> tuple[bytes, tuple[Manifest, Plan, list[SliceReport]]]:
-        lookups = Lookups(log, lateness, now)
-        standing, previous = (_of_this_log(lake, each, lookups, log.topic) for each in (day, day - timedelta(days=1)))
+        lookups = Lookups(log, lateness, clock())
+        standing, previous = (_of_topic(lake, each, log.topic) for each in (day, day - timedelta(days=1)))
         to_read = plan(lookups, day, standing, previous, allow_truncated=allow_truncated)
         reports = []
         for piece in cut(day, to_read.ranges):
@@ -65,31 +66,23 @@ def land_day(
         return manifest.to_json(), (manifest, to_read, reports)
 
     (manifest, to_read, reports), etag = lake.replace(manifest_key(day), build)
-    _clear_leftovers(lake, day, now)
+    leftovers = _clear_leftovers(lake, day, clock())
     reasons = sum((Counter(report.reasons) for report in reports), Counter[str]())
     samples = {reason: sample for report in reversed(reports) for reason, sample in report.samples.items()}
     return Landing(
         manifest=manifest,
         etag=etag,
-        warnings=to_read.warnings,
+        warnings=[*to_read.warnings, *leftovers],
         truncated=to_read.truncated,
         reasons={reason: reasons[reason] for reason in REASONS if reason in reasons},
         samples=samples,
     )
 
 
-def _of_this_log(lake: Lake, day: date, lookups: Lookups, topic: str) -> Manifest | None:
-    """The day's manifest if its offsets mean something in this log: not if it is of another topic, or of one that was
-    deleted and made again since (it knows partitions or offsets that this one has not reached)."""
+def _of_topic(lake: Lake, day: date, topic: str) -> Manifest | None:
+    """The day's manifest if its offsets are those of this topic."""
     found = read_manifest(lake, day)
-    if found is None or found[0].topic != topic:
-        return None
-    manifest = found[0]
-    for account in manifest.partitions:
-        extent = lookups.extents.get(account.partition)
-        if extent is None or account.end > extent.high:
-            return None
-    return manifest
+    return found[0] if found is not None and found[0].topic == topic else None
 
 
 def _manifest(day: date, topic: str, to_read: Plan, reports: list[SliceReport], missed: dict[str, int]) -> Manifest:
@@ -133,18 +126,23 @@ def _missed(lookups: Lookups, reports: Iterable[SliceReport]) -> dict[str, int]:
     return {day.isoformat(): count for day, count in sorted(missed.items()) if count}
 
 
-def _clear_leftovers(lake: Lake, day: date, now: datetime) -> None:
-    """Remove the day's objects that its standing manifest does not list, once they are old."""
-    old = [
-        found.key
-        for prefix in (day_prefix("raw", day), day_prefix("quarantine", day))
-        for found in lake.listing(prefix)
-        if now - found.last_modified > LEFTOVERS_STAY and found.key != manifest_key(day)
-    ]
-    standing = read_manifest(lake, day) if old else None
-    if standing is not None:
-        listed = {landed.key for landed in standing[0].objects}
-        lake.delete(key for key in old if key not in listed)
+def _clear_leftovers(lake: Lake, day: date, now: datetime) -> list[str]:
+    """Remove the day's objects that its standing manifest does not list, once they are old. The day is committed
+    already, so what goes wrong here is a warning and not its failure."""
+    try:
+        old = [
+            found.key
+            for prefix in (day_prefix("raw", day), day_prefix("quarantine", day))
+            for found in lake.listing(prefix)
+            if now - found.last_modified > LEFTOVERS_STAY and found.key != manifest_key(day)
+        ]
+        standing = read_manifest(lake, day) if old else None
+        if standing is not None:
+            listed = {landed.key for landed in standing[0].objects}
+            lake.delete(key for key in old if key not in listed)
+    except GameAnalyticsError as error:
+        return [f"old objects that the manifest does not list could not be removed: {error}"]
+    return []
 
 
 def _progress(reports: list[SliceReport], ranges: list[Range]) -> str:

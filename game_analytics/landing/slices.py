@@ -66,7 +66,7 @@ def land_slice(log: EventLog, lake: Lake, piece: Slice) -> SliceReport:
     landed, quarantined, other_days = [], [], []
     batches = log.read(piece.partition, piece.first, piece.end, max_messages=MAX_BATCH, max_bytes=MAX_BATCH_BYTES)
     expected = piece.first
-    for messages in batches:
+    for messages in filter(len, batches):
         expected = _ensure_in_order(piece, messages, expected)
         sorted_out = classify(messages, piece.partition, piece.day)
         read += messages.height

@@ -92,7 +92,8 @@ class Lookups:
 
 
 def own_bounds(lookups: Lookups, day: date, partition: int) -> tuple[int, int]:
-    """The offsets that a landing of ``day`` by itself would read; none for a day that is no partition yet for long."""
+    """The offsets that a landing of ``day`` by itself would read; none for one before the first partition or later than
+    tomorrow, which nobody lands."""
     if not FIRST_DAY <= day <= lookups.now.date() + FAR_AHEAD:
         return 0, 0
     return lookups.bounds(window_of(day, lookups.lateness), partition)
@@ -102,7 +103,7 @@ def plan(
     lookups: Lookups, day: date, standing: Manifest | None, previous: Manifest | None, *, allow_truncated: bool
 ) -> Plan:
     """What to read to land ``day``: its own window, together with that of the ``standing`` manifest, so that healing
-    is never undone. ``previous`` is the manifest of the day before. Both must be of this log, or None.
+    is never undone. ``previous`` is the manifest of the day before. Both must be of this topic, or None.
 
     Raises `Truncated` unless the log still has all of it or ``allow_truncated``.
     """
@@ -121,7 +122,7 @@ def plan(
     for partition, extent in sorted(lookups.extents.items()):
         first, end = lookups.bounds(window, partition)
         known = standing.account(partition) if standing is not None else None
-        if known is not None:
+        if known is not None and known.end <= extent.high:
             first, end = min(first, known.first), max(end, known.end)
         ahead = lookups.stamped_ahead(window.end, partition)
         if ahead is not None:
@@ -154,9 +155,11 @@ def _truncations(
     truncated, unless the whole log is empty.
     """
     some_left = any(extent.low < extent.high for extent in lookups.extents.values())
-    lost = {}
+    lost = _made_anew(lookups, standing)
     for partition, extent in sorted(lookups.extents.items()):
-        starts = _known_start(partition, extent.low, standing, previous)
+        if partition in lost:
+            continue
+        starts = _known_start(partition, extent, standing, previous)
         left = lookups.first_left(partition)
         if starts is not None:
             is_truncated = starts < extent.low
@@ -171,14 +174,29 @@ def _truncations(
     return lost
 
 
-def _known_start(partition: int, low: int, standing: Manifest | None, previous: Manifest | None) -> int | None:
+def _made_anew(lookups: Lookups, standing: Manifest | None) -> dict[int, str]:
+    """The partitions that end before offsets which the standing landing has read: the topic was deleted and made
+    again since, and what it holds now is not what the day was made of."""
+    lost = {}
+    for account in standing.partitions if standing is not None else []:
+        extent = lookups.extents.get(account.partition)
+        if extent is None or account.end > extent.high:
+            now = "is gone" if extent is None else f"ends at offset {extent.high}"
+            lost[account.partition] = (
+                f"partition {account.partition} {now}, but the standing landing has read it to offset {account.end}: "
+                "the topic was made anew"
+            )
+    return lost
+
+
+def _known_start(partition: int, extent: Extent, standing: Manifest | None, previous: Manifest | None) -> int | None:
     """The offset at which the window starts, as far as earlier landings tell."""
     own = standing.account(partition) if standing is not None else None
-    if own is not None and own.first < low:
+    if own is not None and own.first < extent.low:
         return own.first  # else it tells nothing: it may have been landed truncated, and then starts where the log did
     # A day that was landed too early did not see where the next one starts.
     before = previous.account(partition) if previous is not None and previous.window_closed else None
-    return before.next_day_first if before is not None else None
+    return before.next_day_first if before is not None and before.end <= extent.high else None
 
 
 def _milliseconds(instant: datetime) -> int:

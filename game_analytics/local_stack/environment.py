@@ -33,9 +33,22 @@ def stack_variables(endpoint: S3Endpoint, bucket: str, dagster_home: Path) -> di
     }
 
 
+_LOOPBACK = "127.0.0.1,localhost"
+_NO_PROXY = ("NO_PROXY", "no_proxy")
+
+
+def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """A copy of the environment in which nothing leads to another lake or log, nor through a proxy to this machine."""
+    ours = ("AWS_", "DAGSTER_", "GAME_ANALYTICS_", "KAFKA_")
+    return {name: value for name, value in environment.items() if not name.startswith(ours)} | dict.fromkeys(
+        _NO_PROXY, _LOOPBACK
+    )
+
+
 def with_stack(environment: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
     """A copy of the environment that leads to the stack."""
-    return {name: value for name, value in environment.items() if name not in _UNSET} | dict(variables)
+    no_proxy = {name: ",".join(filter(None, (environment.get(name), _LOOPBACK))) for name in _NO_PROXY}
+    return {name: value for name, value in environment.items() if name not in _UNSET} | no_proxy | dict(variables)
 
 
 def write_shell_file(path: Path, variables: Mapping[str, str]) -> None:
@@ -45,6 +58,7 @@ def write_shell_file(path: Path, variables: Mapping[str, str]) -> None:
         "# Written anew by each `game-analytics dev`. Source it to work on the stack from this shell.",
         f"unset {' '.join(_UNSET)}",
         *(f"export {name}={shlex.quote(value)}" for name, value in variables.items()),
+        *(f'export {name}="${{{name}:+${name},}}{_LOOPBACK}"' for name in _NO_PROXY),
         f"export VIRTUAL_ENV={shlex.quote(sys.prefix)}",
         f'export PATH={shlex.quote(str(programs))}:"$PATH"',
     ]

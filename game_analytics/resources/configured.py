@@ -16,6 +16,9 @@ from game_analytics.resources.event_log import EventLog
 from game_analytics.resources.lake import Lake
 from game_analytics.resources.s3_errors import readable_s3_errors
 
+MAX_LATENESS_MINUTES = 5 * 24 * 60
+"""The schedule looks back seven days; a window must close well within them."""
+
 
 class EventLogResource(dg.ConfigurableResource, ABC):
     """Where events come from. Each source of events has one of these."""
@@ -79,7 +82,10 @@ class PipelineSettings(dg.ConfigurableResource):
     """What an operator decides about the pipeline as a whole."""
 
     lateness_minutes: int = Field(
-        default=60, ge=0, description="How long after its day an event may arrive and still be read with the day."
+        default=60,
+        ge=0,
+        le=MAX_LATENESS_MINUTES,
+        description="How long after its day an event may arrive and still be read with the day.",
     )
     min_engagements: int = Field(
         default=0, ge=0, description="Kills plus deaths that a player needs to be ranked, unless a run says otherwise."

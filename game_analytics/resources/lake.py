@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -20,7 +19,7 @@ import duckdb
 import duckdb_extension_httpfs
 import polars as pl
 
-from game_analytics.errors import GameAnalyticsError
+from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.resources.s3_errors import START_LOCALLY, error_code, readable_s3_errors
 
 if TYPE_CHECKING:
@@ -170,17 +169,45 @@ class Lake:
         while remaining:
             batch, remaining = remaining[:_DELETE_AT_ONCE], remaining[_DELETE_AT_ONCE:]
             with self._request(batch[0]):
-                self._client.delete_objects(
+                answer = self._client.delete_objects(
                     Bucket=self.bucket, Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True}
+                )
+            refused = answer.get("Errors", [])
+            if refused:
+                raise GameAnalyticsError(
+                    f"S3 at {self.endpoint} refuses to delete {len(refused)} objects: {refused[0].get('Code')} for "
+                    f"{self.uri(refused[0].get('Key', ''))}. Allow s3:DeleteObject in the policy of these credentials."
                 )
 
     def scan_parquet(self, keys: Iterable[str], schema: pl.Schema) -> pl.LazyFrame:
-        """The rows of Parquet objects of one schema; none for no keys. Raises FileNotFoundError when collected if an
-        object is missing."""
+        """The rows of Parquet objects of one schema; none for no keys. To be collected by `collect`."""
         uris = [self.uri(key) for key in keys]
         if not uris:
             return pl.LazyFrame(schema=schema)
         return pl.scan_parquet(uris, schema=schema, storage_options=self._polars_options, credential_provider=None)
+
+    def collect(self, *queries: pl.LazyFrame) -> list[pl.DataFrame]:
+        """The results of queries over `scan_parquet`. Raises FileNotFoundError if an object is missing, `Unavailable`
+        if S3 does not deliver, and `GameAnalyticsError` if it refuses or an object can't be read."""
+        try:
+            return pl.collect_all(queries, engine="streaming")
+        except FileNotFoundError:
+            raise
+        except PermissionError as error:
+            raise GameAnalyticsError(
+                f"S3 at {self.endpoint} refuses to deliver Parquet from s3://{self.bucket}. Allow it in the policy of "
+                "these credentials, or use others."
+            ) from error
+        except OSError as error:
+            raise Unavailable(
+                f"S3 at {self.endpoint} does not deliver Parquet from s3://{self.bucket} ({type(error).__name__}). "
+                f"Start it, or check AWS_ENDPOINT_URL. {START_LOCALLY}"
+            ) from error
+        except pl.exceptions.PolarsError as error:
+            reason = str(error).splitlines()[0]
+            raise GameAnalyticsError(
+                f"Parquet in s3://{self.bucket} can't be read: {reason}. Land the day again."
+            ) from error
 
     def read_parquet(self, key: str) -> pl.DataFrame | None:
         """A small Parquet object whole; None if there is no such object."""
@@ -217,7 +244,7 @@ class Lake:
             values,
         )
 
-    @cached_property
+    @property
     def _credentials(self) -> dict[str, str]:
         credentials = self._session.get_credentials()
         if credentials is None:
@@ -230,12 +257,13 @@ class Lake:
         }
         return {name: value for name, value in found.items() if value}
 
-    @cached_property
-    def _polars_options(self) -> dict[str, str]:
+    @property
+    def _polars_options(self) -> dict[str, str | int]:
         return {
             **self._credentials,
             "aws_region": self._client.meta.region_name,
             "aws_endpoint_url": self.endpoint,
+            "max_retries": 2,
             "aws_allow_http": "true" if urlsplit(self.endpoint).scheme == "http" else "false",
         }
 

@@ -28,6 +28,7 @@ BOARD = pl.Schema(
 
 STATS_COLUMNS = ("player_id", "kills", "deaths")
 _MAX = 2**63 - 1
+_ROW = "file_row_number"
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
 
 # Strings are compared by their UTF-8 bytes, as DuckDB does without a collation.
@@ -86,6 +87,8 @@ def _rows(connection: duckdb.DuckDBPyConnection, statement: str, values: Mapping
 
 def ensure_columns(types: Mapping[str, str]) -> None:
     """Raises `BadStats` unless the file's columns (name to DuckDB type) can hold stats: further ones are welcome."""
+    if _ROW in types:
+        raise BadStats(f"column {_ROW} has a name that DuckDB keeps for itself; rename it")
     for column in STATS_COLUMNS:
         if column not in types:
             raise BadStats(f"column {column} is missing; the file has {', '.join(types) or 'none'}")

@@ -1,16 +1,20 @@
-"""A day's raw events become one row per player. A new metric is one more expression in `METRICS`."""
+"""A day's raw events become one row per player. A new metric is one more entry in `METRICS`."""
 
 import polars as pl
 
 from game_analytics.errors import GameAnalyticsError
 
-STATS = pl.Schema({"player_id": pl.String(), "kills": pl.Int64(), "deaths": pl.Int64()})
+METRICS = {
+    "kills": ("KILL events of the day, each once", (pl.col("event_type") == "KILL").sum()),
+    "deaths": ("DEATH events of the day, each once", (pl.col("event_type") == "DEATH").sum()),
+}
+"""Column to its description and to an expression over one player's events of the day, each of them once. All columns
+of the raw events can be used; the result is a whole number."""
+
+STATS = pl.Schema({"player_id": pl.String(), **dict.fromkeys(METRICS, pl.Int64())})
 """One row per player with a kill or a death that day, sorted by ``player_id`` (UTF-8 bytes)."""
 
-METRICS = (
-    (pl.col("event_type") == "KILL").sum().cast(pl.Int64).alias("kills"),
-    (pl.col("event_type") == "DEATH").sum().cast(pl.Int64).alias("deaths"),
-)
+DESCRIPTIONS = {"player_id": "Who", **{name: description for name, (description, _) in METRICS.items()}}
 
 _REPEATED_BY = ("event_id", "player_id", "event_type")
 """At-least-once producers repeat themselves: events of a day that agree in these are one."""
@@ -21,20 +25,19 @@ class Miscounted(GameAnalyticsError):
 
 
 def player_stats(events: pl.LazyFrame) -> pl.LazyFrame:
-    """`STATS` of one day's raw events, and how many of each player's were ``duplicates`` (int64), by ``player_id``.
+    """`STATS` of one day's raw events, and beside them ``events`` (int64): how many events of the player count.
 
-    Events without an ``event_id`` can't be told apart and count each.
+    Of repeated ones the first counts. Events without an ``event_id`` can't be told apart and count each.
     """
     identified = pl.col("event_id").is_not_null()
-    columns = ["player_id", "event_type"]
     once = pl.concat(
         [
-            events.filter(identified).group_by(_REPEATED_BY).agg(copies=pl.len()).select(*columns, "copies"),
-            events.filter(~identified).select(*columns, copies=pl.lit(1, pl.UInt32)),
+            events.filter(identified).unique(subset=_REPEATED_BY, keep="first"),
+            events.filter(~identified),
         ]
     )
-    duplicates = (pl.col("copies") - 1).sum().cast(pl.Int64).alias("duplicates")
-    return once.group_by("player_id").agg(*METRICS, duplicates).sort("player_id")
+    metrics = [expression.cast(pl.Int64).alias(name) for name, (_, expression) in METRICS.items()]
+    return once.group_by("player_id").agg(*metrics, events=pl.len().cast(pl.Int64)).sort("player_id")
 
 
 def ensure_all_counted(landed: int, counted: int, duplicates: int) -> None:

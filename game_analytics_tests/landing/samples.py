@@ -65,7 +65,7 @@ def land(
     lateness: timedelta = ONE_HOUR,
     allow_truncated: bool = False,
 ) -> Landing:
-    return land_day(log, lake, day, lateness=lateness, now=now, allow_truncated=allow_truncated)
+    return land_day(log, lake, day, lateness=lateness, clock=lambda: now, allow_truncated=allow_truncated)
 
 
 def account_of(manifest: Manifest, partition: int = 0) -> Account:

@@ -146,7 +146,7 @@ def test_quarantined_messages_are_told_by_reason_in_the_order_of_the_rule_with_a
 
 def test_a_line_of_progress_is_told_for_each_slice(lake: Lake) -> None:
     lines: list[str] = []
-    land_day(small_day(), lake, DAY, lateness=ONE_HOUR, now=MORNING_AFTER, tell=lines.append)
+    land_day(small_day(), lake, DAY, lateness=ONE_HOUR, clock=lambda: MORNING_AFTER, tell=lines.append)
     assert lines == ["6 of 8 offsets read (75%), 3 events landed", "8 of 8 offsets read (100%), 3 events landed"]
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from game_analytics.errors import GameAnalyticsError
+from game_analytics.landing.window import Truncated
 from game_analytics.layout import manifest_key
 from game_analytics.resources.lake import Lake
 from game_analytics_tests.landing.samples import (
@@ -91,17 +92,26 @@ def made_again() -> ListedLog:
     return ListedLog({0: [at(0, "2025-12-30 12:00"), at(1, "2025-12-30 13:00"), at(2, "2025-12-31 00:45")]})
 
 
-def test_nor_is_what_was_landed_before_the_topic_was_made_again(lake: Lake) -> None:
+def test_a_topic_that_was_made_again_does_not_replace_what_the_old_one_gave(lake: Lake) -> None:
     land(with_late_ones(), lake, lateness=TWO_HOURS)  # up to offset 4, where the new topic has 3
-    manifest = land(made_again(), lake, lateness=HALF_AN_HOUR).manifest
-    assert (read_of(manifest), manifest.window.end) == ((0, 2), utc("2025-12-31 00:30"))
+    before = stored(lake)
+    with pytest.raises(Truncated, match="partition 0 ends at offset 3, but .* has read it to offset 4"):
+        land(made_again(), lake, lateness=HALF_AN_HOUR)
+    assert stored(lake) == before
 
 
-def test_nor_if_the_topic_was_made_again_with_fewer_partitions(lake: Lake) -> None:
+def test_a_topic_that_was_made_again_is_landed_if_that_is_allowed(lake: Lake) -> None:
+    land(with_late_ones(), lake, lateness=TWO_HOURS)
+    landing = land(made_again(), lake, lateness=HALF_AN_HOUR, allow_truncated=True)
+    assert read_of(landing.manifest) == (0, 3)
+    assert "the topic was made anew" in landing.truncated[0]
+
+
+def test_a_topic_that_was_made_again_with_fewer_partitions_is_named(lake: Lake) -> None:
     log = with_late_ones()
     land(ListedLog({0: log.partitions[0], 1: log.partitions[0]}), lake, lateness=TWO_HOURS)
-    manifest = land(log, lake, lateness=HALF_AN_HOUR).manifest
-    assert (read_of(manifest), manifest.window.end) == ((1, 2), utc("2025-12-31 00:30"))
+    with pytest.raises(Truncated, match="partition 1 is gone"):
+        land(log, lake, lateness=HALF_AN_HOUR)
 
 
 def test_a_topic_made_again_is_not_truncated_by_what_the_day_before_knew_of_the_old_one(lake: Lake) -> None:

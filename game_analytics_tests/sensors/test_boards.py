@@ -63,6 +63,20 @@ def test_the_latest_board_decides_if_it_was_made_from_older_bytes(pipeline: Pipe
     assert tick(pipeline).days == []
 
 
+def test_a_range_that_ends_later_does_not_take_back_what_another_run_did_meanwhile(pipeline: Pipeline) -> None:
+    """At its end a range records each of its days a second time, though nothing was made anew."""
+    older = pipeline.put(stats_file(DAY), ann_leads())
+    note_board(pipeline, DAY, made_from=older)  # by the range, which goes on to other days
+    newer = pipeline.put(stats_file(DAY), bob_leads())
+    asked_before = tick(pipeline).request
+    note_board(pipeline, DAY, made_from=older, recorded_before=True)
+    assert tick(pipeline).request == asked_before
+    note_board(pipeline, DAY, made_from=newer)
+    assert tick(pipeline).days == []
+    note_board(pipeline, DAY, made_from=older, recorded_before=True)
+    assert tick(pipeline).days == []
+
+
 def test_a_board_that_does_not_tell_what_it_was_made_from_is_made_again(pipeline: Pipeline) -> None:
     """As when somebody reports a materialization in the UI."""
     etag = pipeline.put(stats_file(DAY), ann_leads())

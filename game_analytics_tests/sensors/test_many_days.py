@@ -3,7 +3,6 @@
 from datetime import date, timedelta
 
 import dagster as dg
-import pytest
 
 from game_analytics_tests.harness import Pipeline
 from game_analytics_tests.sensors.ticks import note_board, noted, stats_file, tick
@@ -40,22 +39,18 @@ def test_runs_under_way_make_room_for_the_next_days(pipeline: Pipeline) -> None:
     assert tick(pipeline).days == days[25:]
 
 
-@pytest.mark.parametrize("instance", ["pipeline", "kept"])
-def test_thirty_failed_days_don_t_stand_in_the_way_of_three_new_ones(
-    instance: str, request: pytest.FixtureRequest
-) -> None:
-    pipeline: Pipeline = request.getfixturevalue(instance)
+def test_thirty_failed_days_don_t_stand_in_the_way_of_three_new_ones(kept: Pipeline) -> None:
     failed = days_from(date(2025, 9, 1), 30)
-    put_stats(pipeline, failed)
+    put_stats(kept, failed)
     for _ in range(2):  # 25, then 5
-        for asked in tick(pipeline).requests:
-            noted(pipeline, asked, dg.DagsterRunStatus.FAILURE)
-    assert tick(pipeline).skipped.startswith("30 boards are behind their stats files")
+        for asked in tick(kept).requests:
+            noted(kept, asked, dg.DagsterRunStatus.FAILURE)
+    assert tick(kept).skipped.startswith("30 boards are behind their stats files")
 
     new = days_from(date(2025, 12, 1), 3)
-    put_stats(pipeline, new)
+    put_stats(kept, new)
 
-    assert tick(pipeline).days == new
+    assert tick(kept).days == new
 
 
 def test_hundreds_of_failed_days_don_t_either(pipeline: Pipeline) -> None:
