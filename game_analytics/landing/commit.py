@@ -54,8 +54,9 @@ def land_day(
     """
 
     def build() -> tuple[bytes, tuple[Manifest, Plan, list[SliceReport]]]:
-        lookups = Lookups(log, lateness, clock())
+        # Manifests first: what another run commits meanwhile may reach beyond the watermarks that this one asks for.
         standing, previous = (_of_topic(lake, each, log.topic) for each in (day, day - timedelta(days=1)))
+        lookups = Lookups(log, lateness, clock())
         to_read = plan(lookups, day, standing, previous, allow_truncated=allow_truncated)
         reports = []
         for piece in cut(day, to_read.ranges):

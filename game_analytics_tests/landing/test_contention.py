@@ -47,6 +47,24 @@ def test_a_run_that_was_overtaken_starts_over_and_sees_what_is_new(lake: Lake) -
     ensure_whole(lake)
 
 
+def test_a_run_that_starts_over_looks_at_the_clock_again(lake: Lake) -> None:
+    """It began before the window closed and was overtaken by one that came after: the day is closed, and stays so."""
+    log = ListedLog({0: [at(0, "2025-12-30 10:00"), at(1, "2025-12-31 01:10")]})
+    clock = iter([utc("2025-12-31 00:59")])
+    overtakers: list[Manifest] = []
+
+    def overtake(_line: str) -> None:
+        if not overtakers:
+            overtakers.append(land(log, lake, now=utc("2025-12-31 01:16")).manifest)
+
+    landing = land_day(
+        log, lake, DAY, lateness=ONE_HOUR, clock=lambda: next(clock, utc("2025-12-31 01:20")), tell=overtake
+    )
+    assert landing.manifest.window_closed
+    assert landing.manifest == overtakers[0]
+    assert landing.warnings == []
+
+
 def test_a_run_that_was_overtaken_by_one_that_knew_less_is_not_lost(lake: Lake) -> None:
     """The other began earlier, committed a shorter day, and this one adds to it."""
     log = ListedLog({0: [at(0, "2025-12-30 10:00"), at(1, "2025-12-30 10:01")]})

@@ -95,7 +95,7 @@ def made_again() -> ListedLog:
 def test_a_topic_that_was_made_again_does_not_replace_what_the_old_one_gave(lake: Lake) -> None:
     land(with_late_ones(), lake, lateness=TWO_HOURS)  # up to offset 4, where the new topic has 3
     before = stored(lake)
-    with pytest.raises(Truncated, match="partition 0 ends at offset 3, but .* has read it to offset 4"):
+    with pytest.raises(Truncated, match=r"partition 0 ends at offset 3, but .* has read it to offset 4"):
         land(made_again(), lake, lateness=HALF_AN_HOUR)
     assert stored(lake) == before
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
@@ -298,3 +299,33 @@ def test_without_whole_credentials_it_says_at_once_what_to_do(tmp_path: Path, se
     assert ran.stderr == ""
     message = safe(ran.stdout.strip())
     assert names_all(message, "credentials", "s3://game-analytics", *LOCALLY)
+
+
+# -- Polars asks for itself -------------------------------------------------------------------------------------------
+
+
+def test_an_s3_that_goes_away_while_polars_reads_is_unavailable() -> None:
+    with answering(LISTED) as server:
+        lake = resource_at(server.url).open()
+    with pytest.raises(Unavailable) as error:
+        lake.collect(lake.scan_parquet([KEY], pl.Schema({"player_id": pl.String()})))
+    assert names_all(safe(str(error.value)), server.url, "s3://game-analytics", "make dev")
+
+
+def test_what_polars_may_not_read_is_a_refusal() -> None:
+    with answering(LISTED, s3_error(403, "AccessDenied")) as server:
+        lake = resource_at(server.url).open()
+        with pytest.raises(GameAnalyticsError) as error:
+            lake.collect(lake.scan_parquet([KEY], pl.Schema({"player_id": pl.String()})))
+    assert names_all(safe(str(error.value)), server.url, "s3://game-analytics", "policy")
+
+
+def test_a_refusal_to_delete_is_told() -> None:
+    refused = b"<DeleteResult><Error><Key>raw/old</Key><Code>AccessDenied</Code></Error></DeleteResult>"
+    with answering(LISTED, Answer(200, refused)) as server:
+        lake = resource_at(server.url).open()
+        with pytest.raises(GameAnalyticsError) as error:
+            lake.delete(["raw/old"])
+    assert names_all(
+        safe(str(error.value)), "refuses to delete 1 objects", "AccessDenied", "raw/old", "s3:DeleteObject"
+    )

@@ -92,7 +92,10 @@ def _tags(request: dg.RunRequest) -> dict[str, str]:
 
 def note_board(pipeline: Pipeline, day: str, made_from: str, *, recorded_before: bool = False) -> None:
     """Record a board made from this ETag, without any work done; the second time if it was recorded before."""
-    metadata = {"source_etag": made_from, **({"recorded_before": True} if recorded_before else {})}
+    metadata: dict[str, str | bool] = {
+        "source_etag": made_from,
+        **({"recorded_before": True} if recorded_before else {}),
+    }
     pipeline.instance.report_runless_asset_event(
         dg.AssetMaterialization("top10_leaderboard", partition=day, metadata=metadata)
     )
