@@ -7,11 +7,11 @@ Nothing here knows Dagster: the assets turn these into a failed step, the comman
 class GameAnalyticsError(Exception):
     """A fault whose message says what to do now; running again without doing it ends the same way.
 
-    Names that files and messages bring along stand in it as text: they can't break a line or colour a terminal.
+    Names that files and messages bring along stand in it as text: they can't colour a terminal.
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(printable(message))
+        super().__init__("\n".join(printable(line) for line in message.split("\n")))
 
 
 class Unavailable(GameAnalyticsError):

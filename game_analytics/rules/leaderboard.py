@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import duckdb
 import polars as pl
 
-from game_analytics.errors import GameAnalyticsError
+from game_analytics.errors import GameAnalyticsError, printable
 
 RULE = "kd_ratio = kills / max(deaths, 1); kd_ratio desc, kills desc, deaths asc, player_id asc"
 RULE_VERSION = "1"
@@ -91,11 +91,11 @@ def ensure_columns(types: Mapping[str, str]) -> None:
         raise BadStats(f"column {_ROW} has a name that DuckDB keeps for itself; rename it")
     for column in STATS_COLUMNS:
         if column not in types:
-            raise BadStats(f"column {column} is missing; the file has {', '.join(types) or 'none'}")
+            raise BadStats(f"column {column} is missing; the file has {printable(', '.join(types)) or 'none'}")
         if column == "player_id" and types[column] != "VARCHAR":
-            raise BadStats(f"column {column} is {types[column]}; a string is expected")
+            raise BadStats(f"column {column} is {printable(types[column])}; a string is expected")
         if column != "player_id" and types[column] not in _INTEGERS:
-            raise BadStats(f"column {column} is {types[column]}; an integer is expected")
+            raise BadStats(f"column {column} is {printable(types[column])}; an integer is expected")
 
 
 def ensure_rankable(connection: duckdb.DuckDBPyConnection) -> None:

@@ -58,6 +58,11 @@ BAD_FILES: dict[str, tuple[bytes | pl.DataFrame, list[str]]] = {
     "half a Parquet file": (b"PAR1" + b"\x00" * 40 + b"PAR1", ["can't be read as Parquet"]),
     "no deaths": (columns().drop("deaths"), ["column deaths is missing", "player_id, kills"]),
     "another case": (columns().rename({"kills": "Kills"}), ["column kills is missing"]),
+    "a name that colours": (
+        columns().rename({"kills": "evil\x1b[31m\nkills"}),
+        ["column kills is missing", r"evil\x1b[31m\nkills"],
+    ),
+    "a name of DuckDB's own": (columns(file_row_number=["x", "y", "z"]), ["column file_row_number"]),
     "a fraction": (columns(kills=[1.0, 2.5, 3.0]), ["column kills is DOUBLE", "integer"]),
     "numbers as text": (columns(deaths=["1", "2", "3"]), ["column deaths is VARCHAR", "integer"]),
     "players as numbers": (columns(player_id=[1, 2, 3]), ["column player_id is BIGINT", "string"]),

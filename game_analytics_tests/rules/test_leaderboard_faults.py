@@ -58,6 +58,11 @@ def test_a_file_without_columns_has_none() -> None:
         ensure_columns({})
 
 
+def test_a_further_column_named_as_duckdb_counts_rows_is_refused(stats_files: StatsFiles) -> None:
+    with pytest.raises(BadStats, match=r"^column file_row_number has a name that DuckDB keeps for itself"):
+        ensure_columns(stats_files.types(STATS.with_columns(file_row_number=7)))
+
+
 def columns_of_other_types() -> list[tuple[pl.Series, str]]:
     """And what DuckDB calls their types."""
     return [

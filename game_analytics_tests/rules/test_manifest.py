@@ -182,6 +182,7 @@ def unreadable_manifests() -> list[bytes]:
         whole[: len(whole) // 2],  # cut off
         whole + b"x",
         whole[:20] + b"\xff" + whole[20:],  # no UTF-8
+        whole.replace(b"game-events", b"game-\xe9vents"),
         b"null",
         b"[]",
         b"{}",
