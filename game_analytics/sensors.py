@@ -62,13 +62,15 @@ class Owed:
 def new_stats_file(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.SensorResult | dg.SkipReason:
     """Ask for a run for each day whose board was not made from the file that lies there now, oldest day first."""
     files = _stats_files(context, lake.open().listing(STATS_PREFIX))
+    # Before the boards: a run that ends in between is then either under way or has made its board.
+    under_way = _under_way(context.instance)
     boards = latest_materializations(context.instance, top10_leaderboard.key, files)
     owed = [
         Owed(day, file, None if (board := boards.get(day)) is None else board.storage_id)
         for day, file in sorted(files.items())
         if recorded(boards.get(day), SOURCE_ETAG) != file.etag
     ]
-    pending = _not_asked_for(context.instance, owed)
+    pending = _not_asked_for(context.instance, owed, under_way)
     requests = [each.request() for each in islice(pending, MAX_REQUESTS)]
     if requests:
         return dg.SensorResult(run_requests=requests)
@@ -101,10 +103,16 @@ def _why_not(day: date | None) -> str:
     return f"its day is not over yet (it is {datetime.now(UTC):%Y-%m-%d %H:%M} UTC); it will be ranked when it is"
 
 
-def _not_asked_for(instance: dg.DagsterInstance, owed: list[Owed]) -> Iterator[Owed]:
-    """Those for which no run was asked for yet: none with their key, and none under way for the same bytes."""
+def _under_way(instance: dg.DagsterInstance) -> set[tuple[str | None, str | None]]:
+    """The day and the ETag of each run of this sensor's that is not finished."""
     unfinished = instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED, tags={"dagster/sensor_name": _SENSOR_NAME}))
-    under_way = {(run.tags.get("dagster/partition"), run.tags.get(ETAG_TAG)) for run in unfinished}
+    return {(run.tags.get("dagster/partition"), run.tags.get(ETAG_TAG)) for run in unfinished}
+
+
+def _not_asked_for(
+    instance: dg.DagsterInstance, owed: list[Owed], under_way: set[tuple[str | None, str | None]]
+) -> Iterator[Owed]:
+    """Those for which no run was asked for yet: none with their key, and none under way for the same bytes."""
     for start in range(0, len(owed), _LOOKED_UP_AT_ONCE):
         batch = owed[start : start + _LOOKED_UP_AT_ONCE]
         with_key = instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": [each.run_key for each in batch]}))

@@ -2,14 +2,19 @@
 
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING
 
 import pytest
 from dagster_aws.s3 import S3Resource
 
 from game_analytics.local_stack.embedded_s3 import embedded_s3
-from game_analytics.local_stack.endpoint import S3Endpoint
+from game_analytics.local_stack.endpoint import S3Endpoint, s3_client
 from game_analytics.resources.configured import LakeResource
 from game_analytics.resources.lake import Lake
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 
 @pytest.fixture(scope="session")
@@ -19,12 +24,19 @@ def s3() -> Iterator[S3Endpoint]:
         yield endpoint
 
 
+@pytest.fixture(scope="session")
+def client(s3: S3Endpoint) -> Iterator["S3Client"]:
+    """One client for all tests that only need one: making it takes longer than most of them."""
+    with closing(s3_client(s3)) as client:
+        yield client
+
+
 @pytest.fixture
-def lake_resource(s3: S3Endpoint) -> LakeResource:
+def lake_resource(s3: S3Endpoint, client: "S3Client") -> LakeResource:
     """The resource of a lake that is new and empty."""
-    resource = lake_at(s3, bucket=f"lake-{uuid.uuid4()}")
-    resource.s3.get_client().create_bucket(Bucket=resource.bucket)
-    return resource
+    bucket = f"lake-{uuid.uuid4()}"
+    client.create_bucket(Bucket=bucket)
+    return lake_at(s3, bucket)
 
 
 @pytest.fixture

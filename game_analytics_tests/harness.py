@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import dagster as dg
@@ -45,7 +46,7 @@ class Pipeline:
     lake_resource: LakeResource
     instance: dg.DagsterInstance
 
-    @property
+    @cached_property
     def lake(self) -> Lake:
         return self.lake_resource.open()
 

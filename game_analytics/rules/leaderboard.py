@@ -87,7 +87,7 @@ def _rows(connection: duckdb.DuckDBPyConnection, statement: str, values: Mapping
 
 def ensure_columns(types: Mapping[str, str]) -> None:
     """Raises `BadStats` unless the file's columns (name to DuckDB type) can hold stats: further ones are welcome."""
-    if _ROW in types:
+    if any(name.lower() == _ROW for name in types):
         raise BadStats(f"column {_ROW} has a name that DuckDB keeps for itself; rename it")
     for column in STATS_COLUMNS:
         if column not in types:
@@ -132,10 +132,16 @@ def _one(connection: duckdb.DuckDBPyConnection, statement: str) -> tuple[int, ..
 def ensure_valid(board: pl.DataFrame) -> None:
     """Raises `InvalidBoard` unless the board is one: at most ten rows, ranks 1 to n in order, players unique, the
     ratio recomputable, and everybody behind those who are better."""
+    if board.schema != BOARD:
+        raise InvalidBoard(
+            f"The board breaks its rules: columns are {dict(board.schema)} instead of {dict(BOARD)}. Nothing was "
+            "written. Report this."
+        )
     ratio = pl.col("kills").cast(pl.Float64) / pl.max_horizontal("deaths", 1)
     by_the_rule = board.sort(["kd_ratio", "kills", "deaths", "player_id"], descending=[True, True, False, False])
     checks = {
-        f"columns are {BOARD.names()}": board.schema == BOARD,
+        "no value is missing": not any(board.null_count().row(0)),
+        "no count is negative": board.filter((pl.col("kills") < 0) | (pl.col("deaths") < 0)).is_empty(),
         f"at most {BOARD_SIZE} rows": board.height <= BOARD_SIZE,
         "ranks are 1 to n": board["rank"].to_list() == list(range(1, board.height + 1)),
         "each player stands once": board["player_id"].n_unique() == board.height,

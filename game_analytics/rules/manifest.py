@@ -66,20 +66,18 @@ class Manifest(msgspec.Struct, frozen=True):
     """Events of other days that those days' own windows did not hold, counted by day (``2025-12-29``)."""
 
     def to_json(self) -> bytes:
-        return msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n"
+        return msgspec.json.format(msgspec.json.encode(self, order="deterministic"), indent=1) + b"\n"
 
     @classmethod
     def from_json(cls, content: bytes, key: str) -> Self:
         """Raises `GameAnalyticsError` if the content is no manifest of a known version."""
         try:
-            manifest = msgspec.json.decode(content, type=cls)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            version = msgspec.json.decode(content, type=_Versioned).version
+            if version == VERSION:
+                return msgspec.json.decode(content, type=cls)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise GameAnalyticsError(f"{key} is no manifest ({error}). Remove it, then land the day again.") from error
-        if manifest.version != VERSION:
-            raise GameAnalyticsError(
-                f"{key} has version {manifest.version}, this package knows {VERSION}. Upgrade the package."
-            )
-        return manifest
+        raise GameAnalyticsError(f"{key} has version {version}, this package knows {VERSION}. Upgrade the package.")
 
     def account(self, partition: int) -> Account | None:
         return next((account for account in self.partitions if account.partition == partition), None)
@@ -94,6 +92,12 @@ class Manifest(msgspec.Struct, frozen=True):
         """The account of the whole day: the sum over the partitions."""
         names = ("read", "gaps", "landed", "ignored", "other_days", "quarantined")
         return {name: sum(getattr(account, name) for account in self.partitions) for name in names}
+
+
+class _Versioned(msgspec.Struct):
+    """What every manifest has, whatever its version."""
+
+    version: int
 
 
 def ensure_balanced(manifest: Manifest) -> None:

@@ -5,12 +5,15 @@ Examples are the same in each run: a red build is then the change's doing, not l
 
 from collections import Counter
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from game_analytics_tests.rules.batches import NOON_MS, fates, word
 from game_analytics_tests.rules.odd_messages import DELIVERED_MS, MESSAGES, TIMED_EVENTS
 from game_analytics_tests.rules.reference_decoder import fate_of
+
+# Examples are large on purpose: a busy machine must not fail for making them slowly.
+PATIENT = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 CLASSES_AND_REASONS = {
     "landed",
@@ -33,7 +36,7 @@ CLASSES_AND_REASONS = {
 def test_any_batch_of_messages_is_sorted_as_the_reference_decoder_sorts_them_one_by_one() -> None:
     seen: Counter[str] = Counter()
 
-    @settings(max_examples=600, deadline=None, derandomize=True)
+    @settings(PATIENT, max_examples=600)
     @given(st.lists(st.tuples(MESSAGES, DELIVERED_MS), min_size=1, max_size=20))
     def same(messages: list[tuple[bytes | None, int | None]]) -> None:
         expected = [fate_of(value, delivered_ms, 2025, 12, 30) for value, delivered_ms in messages]
@@ -49,7 +52,7 @@ def test_any_batch_of_messages_is_sorted_as_the_reference_decoder_sorts_them_one
 def test_any_ts_is_the_moment_that_the_reference_decoder_makes_of_it() -> None:
     seen: Counter[str] = Counter()
 
-    @settings(max_examples=350, deadline=None, derandomize=True)
+    @settings(PATIENT, max_examples=350)
     @given(st.lists(TIMED_EVENTS, min_size=1, max_size=30))
     def same(values: list[bytes]) -> None:
         expected = [fate_of(value, NOON_MS, 2025, 12, 30) for value in values]
