@@ -184,7 +184,9 @@ class Lake:
         uris = [self.uri(key) for key in keys]
         if not uris:
             return pl.LazyFrame(schema=schema)
-        return pl.scan_parquet(uris, schema=schema, storage_options=self._polars_options, credential_provider=None)
+        return pl.scan_parquet(
+            uris, schema=schema, glob=False, storage_options=self._polars_options, credential_provider=None
+        )
 
     def collect(self, *queries: pl.LazyFrame) -> list[pl.DataFrame]:
         """The results of queries over `scan_parquet`. Raises FileNotFoundError if an object is missing, `Unavailable`
@@ -235,7 +237,7 @@ class Lake:
             "region": self._client.meta.region_name,
             "endpoint": urlsplit(self.endpoint).netloc,
             "use_ssl": urlsplit(self.endpoint).scheme == "https",
-            "scope": f"s3://{self.bucket}",
+            "scope": f"s3://{self.bucket}/",
         }
         connection.execute(
             "CREATE OR REPLACE TEMPORARY SECRET lake (TYPE s3, PROVIDER config, KEY_ID $key_id, SECRET $secret, "

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from game_analytics.resources.event_log import Extent
+from game_analytics.resources.event_log import Extent, Found
 from game_analytics_tests.listed_log import ListedLog, Message
 
 
@@ -35,6 +35,20 @@ class GrowsWhileRead(ListedLog):
         last: Message = messages[-1]
         messages.append(Message(last.offset + 1, last.delivered + timedelta(milliseconds=1), last.value))
         return super().read(partition, first, end, max_messages=max_messages, max_bytes=max_bytes)
+
+
+@dataclass
+class GrowsWhileLookedUp(ListedLog):
+    """These messages arrive after the extents were asked for and before the first look-up."""
+
+    arriving: list[Message] = field(default_factory=list)
+
+    def first_at_or_after(self, instant: datetime) -> Mapping[int, Found | None]:
+        messages = self.partitions[0]
+        assert isinstance(messages, list)
+        while self.arriving:
+            messages.append(self.arriving.pop(0))
+        return super().first_at_or_after(instant)
 
 
 class Died(Exception):

@@ -105,6 +105,8 @@ def test_a_topic_that_was_made_again_is_landed_if_that_is_allowed(lake: Lake) ->
     landing = land(made_again(), lake, lateness=HALF_AN_HOUR, allow_truncated=True)
     assert read_of(landing.manifest) == (0, 3)
     assert "the topic was made anew" in landing.truncated[0]
+    # The offset that the old one came to is not taken for one that a transaction holds back.
+    assert (landing.warnings, landing.manifest.window_closed) == ([], True)
 
 
 def test_a_topic_that_was_made_again_with_fewer_partitions_is_named(lake: Lake) -> None:

@@ -7,7 +7,7 @@ import pytest
 from game_analytics.landing.window import Range
 from game_analytics.resources.lake import Lake
 from game_analytics.rules.manifest import Window
-from game_analytics_tests.landing.logs import GrowsWhileRead
+from game_analytics_tests.landing.logs import GrowsWhileLookedUp, GrowsWhileRead
 from game_analytics_tests.landing.samples import (
     MORNING_AFTER,
     at,
@@ -110,6 +110,16 @@ def test_what_arrives_while_a_day_is_read_is_not_read_and_the_watermarks_are_ask
     assert [len(messages) for messages in log.partitions.values()] == [2, 2]  # both grew
     assert (read_of(manifest, 0), read_of(manifest, 1)) == ((0, 1), (0, 1))
     assert manifest.total()["landed"] == 2
+
+
+def test_what_arrives_between_the_watermarks_and_the_look_ups_is_not_read_and_not_taken_for_held_back() -> None:
+    log = GrowsWhileLookedUp(
+        {0: [at(0, "2025-12-29 12:00"), at(1, "2025-12-30 12:00")]},
+        arriving=[at(2, "2025-12-31 00:59"), at(3, "2025-12-31 01:00")],
+    )
+    to_read = planned(log)
+    assert to_read.ranges == [Range(partition=0, first=1, end=2, next_day_first=2)]
+    assert (to_read.warnings, to_read.window_closed) == ([], True)
 
 
 @pytest.mark.parametrize(
