@@ -299,7 +299,7 @@ def test_credentials_are_values_and_never_sql(lake: Lake, lake_resource: LakeRes
         assert connection.execute(READ, {"uri": odd.uri(KEY)}).fetchall() == [(1,), (2,)]
         shown = connection.execute("SELECT name, scope, secret_string FROM duckdb_secrets()").fetchall()
     [(name, scope, redacted)] = shown
-    assert (name, scope) == ("lake", [f"s3://{lake.bucket}"])
+    assert (name, scope) == ("lake", [f"s3://{lake.bucket}/"])
     assert secret not in redacted
 
 
