@@ -13,8 +13,14 @@ from game_analytics.assets.raw_events import raw_events
 from game_analytics.assets.top10_leaderboard import top10_leaderboard
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.jobs import daily_stats_job, leaderboard_job
-from game_analytics.resources.configured import MAX_LATENESS_MINUTES, EventLogResource, LakeResource, PipelineSettings
-from game_analytics.resources.memory import MemoryEventLogResource
+from game_analytics.resources.configured import (
+    MAX_LATENESS_MINUTES,
+    EventLogResource,
+    KafkaEventLogResource,
+    LakeResource,
+    MemoryEventLogResource,
+    PipelineSettings,
+)
 from game_analytics.schedules import daily_stats_schedule
 from game_analytics.sensors import new_stats_file
 
@@ -71,24 +77,31 @@ def settings_from_environment() -> PipelineSettings:
     return PipelineSettings(
         lateness_minutes=_whole_number("GAME_ANALYTICS_LATENESS_MINUTES", unset=60, at_most=MAX_LATENESS_MINUTES),
         min_engagements=_whole_number("GAME_ANALYTICS_MIN_ENGAGEMENTS", unset=0, at_most=2**31),
+        workers=_whole_number("GAME_ANALYTICS_WORKERS", unset=0, at_most=1_000),
+        slice_messages=_whole_number("GAME_ANALYTICS_SLICE_MESSAGES", unset=250_000, at_least=1_000, at_most=10**9),
         simulate_anywhere=_is_allowed("GAME_ANALYTICS_SIMULATION"),
     )
 
 
 def event_log_from_environment() -> EventLogResource:
-    if os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
-        raise GameAnalyticsError(
-            "KAFKA_BOOTSTRAP_SERVERS is set, but this version reads simulated events only. Unset it."
-        )
-    return MemoryEventLogResource()
+    """The Kafka topic that the environment names, or simulated matches where it names no cluster."""
+    servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "").strip()
+    if not servers:
+        return MemoryEventLogResource()
+    return KafkaEventLogResource(
+        bootstrap_servers=servers,
+        topic=os.environ.get("KAFKA_TOPIC") or "game-events",
+        config_file=os.environ.get("KAFKA_CONFIG_FILE") or None,
+        patience_seconds=_whole_number("GAME_ANALYTICS_KAFKA_PATIENCE_SECONDS", unset=120, at_least=1, at_most=86_400),
+    )
 
 
-def _whole_number(name: str, unset: int, at_most: int) -> int:
+def _whole_number(name: str, unset: int, at_most: int, at_least: int = 0) -> int:
     text = os.environ.get(name, "").strip()
     if not text:
         return unset
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= at_most):
-        raise GameAnalyticsError(f"{name} is {text!r}; a whole number from 0 to {at_most:,} is expected.")
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and at_least <= int(text) <= at_most):
+        raise GameAnalyticsError(f"{name} is {text!r}; a whole number from {at_least:,} to {at_most:,} is expected.")
     return int(text)
 
 

@@ -15,7 +15,12 @@ class GameAnalyticsError(Exception):
 
 
 class Unavailable(GameAnalyticsError):
-    """A service did not answer. The same may succeed later, so a run that is under way tries again by itself."""
+    """A service did not answer. The same may succeed later, so a run that is under way tries again by itself, unless
+    it has ``waited`` already, for as long as it is allowed to."""
+
+    def __init__(self, message: str, *, waited: bool = False) -> None:
+        super().__init__(message)
+        self.waited = waited
 
 
 def printable(text: str) -> str:

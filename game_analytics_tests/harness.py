@@ -14,10 +14,9 @@ import polars as pl
 from game_analytics.definitions import pipeline
 from game_analytics.history import latest_materializations, recorded
 from game_analytics.jobs import leaderboard_job
-from game_analytics.resources.configured import EventLogResource, LakeResource, PipelineSettings
+from game_analytics.resources.configured import EventLogResource, LakeResource, MemoryEventLogResource, PipelineSettings
 from game_analytics.resources.event_log import EventLog
 from game_analytics.resources.lake import Lake
-from game_analytics.resources.memory import MemoryEventLogResource
 from game_analytics.sensors import new_stats_file
 
 ALL = "__ASSET_JOB"

@@ -95,7 +95,7 @@ def _patiently(
             try:
                 return work(day)
             except Unavailable as error:
-                pause = next(pauses, None)
+                pause = None if error.waited else next(pauses, None)
                 if pause is None:
                     raise
                 context.log.warning(f"{day}: {error} Trying again in {pause} s.")

@@ -1,14 +1,15 @@
 """`raw_events`: a day's kills and deaths, landed from the event log in S3."""
 
+import os
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 from pydantic import Field
 
 from game_analytics.assets.days import DayReport, materialize_days, readable_failures
-from game_analytics.assets.report import account_table, column_schema, quarantine_table, table
+from game_analytics.assets.report import account_lines, account_table, column_schema, quarantine_table, table
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.landing.commit import Landing, land_day
+from game_analytics.landing.commit import Landing, LandingOptions, land_day
 from game_analytics.layout import day_prefix
 from game_analytics.partitions import daily
 from game_analytics.resources.configured import EventLogResource, LakeResource, PipelineSettings
@@ -82,16 +83,23 @@ def raw_events(
         log, opened = event_log.open(), lake.open()
         ensure_may_be_written(log, opened, settings)
 
+    options = LandingOptions(
+        lateness=timedelta(minutes=settings.lateness_minutes),
+        allow_truncated=config.allow_truncated,
+        workers=settings.workers or os.cpu_count() or 1,
+        slice_size=settings.slice_messages,
+    )
+
     def land(day: date) -> DayReport:
         landing = land_day(
             log,
             opened,
             day,
-            lateness=timedelta(minutes=settings.lateness_minutes),
+            options,
             clock=lambda: datetime.now(UTC),
-            allow_truncated=config.allow_truncated,
             tell=lambda line: context.log.info(f"{day}: {line}"),
         )
+        context.log.info(f"{day}: what became of the messages\n{account_lines(landing)}")
         for warning in (*landing.warnings, *landing.truncated):
             context.log.warning(f"{day}: {warning}")
         return report(landing, opened)

@@ -13,6 +13,7 @@ from game_analytics.rules.manifest import Account
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&:@/])")
 _SAMPLE_LENGTH = 60
+_COUNTS = ("read", "gaps", "landed", "ignored", "other_days", "quarantined")
 
 
 def plain(text: str) -> str:
@@ -54,6 +55,16 @@ def account_table(landing: Landing) -> dg.MarkdownMetadataValue:
     rows = [[getattr(account, name) for name in columns] for account in landing.manifest.partitions]
     # Offsets don't add up to anything.
     return table(columns, [*rows, ["all", "", "", *(total[name] for name in columns[3:])]])
+
+
+def account_lines(landing: Landing) -> str:
+    """The same as text for the run's log."""
+    lines = []
+    for account in landing.manifest.partitions:
+        counts = ", ".join(f"{getattr(account, name):,} {name.replace('_', ' ')}" for name in _COUNTS)
+        lines.append(f"partition {account.partition}, offsets {account.first:,} to {account.end:,}: {counts}")
+    total = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in landing.manifest.total().items())
+    return "\n".join([*lines, f"all: {total}"])
 
 
 def quarantine_table(reasons: Mapping[str, int], samples: Mapping[str, bytes | None]) -> dg.MarkdownMetadataValue:

@@ -1,21 +1,37 @@
 """A day's slices become the day by its manifest, replaced last of all; what it doesn't list is cleared away."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.landing.slices import SliceReport, cut, land_slice
-from game_analytics.landing.window import Lookups, Plan, Range, own_bounds, plan
+from game_analytics.landing.progress import Progress
+from game_analytics.landing.slices import MAX_SLICE, Slice, SliceReport, cut
+from game_analytics.landing.tally import Tally
+from game_analytics.landing.window import Lookups, Plan, plan
+from game_analytics.landing.workers import land_slices
 from game_analytics.layout import day_prefix, manifest_key
 from game_analytics.resources.event_log import EventLog
 from game_analytics.resources.lake import Lake
 from game_analytics.rules.events import REASONS
-from game_analytics.rules.manifest import VERSION, Account, Manifest, ensure_balanced
+from game_analytics.rules.manifest import VERSION, Manifest, ensure_balanced
 
 LEFTOVERS_STAY = timedelta(hours=24)
 """How long an object that no manifest lists is left alone: a landing that is under way may be about to list it."""
+
+
+@dataclass(frozen=True)
+class LandingOptions:
+    """What an operator decides about landing a day."""
+
+    lateness: timedelta
+    """How long after its day an event may arrive and still be read with the day."""
+    allow_truncated: bool = False
+    """Land what is left of a day that the log no longer holds whole."""
+    workers: int = 1
+    """Processes at most: no more than there are slices' worth of messages, and one is this process itself."""
+    slice_size: int = MAX_SLICE
+    """Offsets in a slice at most."""
 
 
 @dataclass(frozen=True)
@@ -42,42 +58,51 @@ def land_day(
     log: EventLog,
     lake: Lake,
     day: date,
+    options: LandingOptions,
     *,
-    lateness: timedelta,
     clock: Callable[[], datetime],
-    allow_truncated: bool = False,
     tell: Callable[[str], None] = lambda _line: None,
 ) -> Landing:
-    """Land one day whole, or raise and leave what stood before. ``tell`` is given a line of progress for each slice.
+    """Land one day whole, or raise and leave what stood before. ``tell`` is given lines of progress.
 
-    Raises `Truncated`, `Unbalanced`, `Contested`, and what the log and the lake raise.
+    Raises `Truncated`, `Unbalanced`, `Contested`, `WorkerDied`, and what the log and the lake raise.
     """
 
-    def build() -> tuple[bytes, tuple[Manifest, Plan, list[SliceReport]]]:
+    def build() -> tuple[bytes, tuple[Manifest, Plan, Tally]]:
         # Manifests first: what another run commits meanwhile may reach beyond the watermarks that this one asks for.
         standing, previous = (_of_topic(lake, each, log.topic) for each in (day, day - timedelta(days=1)))
-        lookups = Lookups(log, lateness, clock())
-        to_read = plan(lookups, day, standing, previous, allow_truncated=allow_truncated)
-        reports = []
-        for piece in cut(day, to_read.ranges):
-            reports.append(land_slice(log, lake, piece))
-            tell(_progress(reports, to_read.ranges))
-        manifest = _manifest(day, log.topic, to_read, reports, _missed(lookups, reports))
+        lookups = Lookups(log, options.lateness, clock())
+        to_read = plan(lookups, day, standing, previous, allow_truncated=options.allow_truncated)
+        tally = Tally(lookups)
+        for report in _landed(log, lake, list(cut(day, to_read.ranges, options.slice_size)), options, tell):
+            tally.add(report)
+        manifest = _manifest(day, log.topic, to_read, tally)
         ensure_balanced(manifest)
-        return manifest.to_json(), (manifest, to_read, reports)
+        return manifest.to_json(), (manifest, to_read, tally)
 
-    (manifest, to_read, reports), etag = lake.replace(manifest_key(day), build)
+    (manifest, to_read, tally), etag = lake.replace(manifest_key(day), build)
     leftovers = _clear_leftovers(lake, day, clock())
-    reasons = sum((Counter(report.reasons) for report in reports), Counter[str]())
-    samples = {reason: sample for report in reversed(reports) for reason, sample in report.samples.items()}
     return Landing(
         manifest=manifest,
         etag=etag,
         warnings=[*to_read.warnings, *leftovers],
         truncated=to_read.truncated,
-        reasons={reason: reasons[reason] for reason in REASONS if reason in reasons},
-        samples=samples,
+        reasons={reason: tally.reasons[reason] for reason in REASONS if reason in tally.reasons},
+        samples=tally.samples,
     )
+
+
+def _landed(
+    log: EventLog, lake: Lake, pieces: list[Slice], options: LandingOptions, tell: Callable[[str], None]
+) -> Iterator[SliceReport]:
+    offsets = sum(piece.end - piece.first for piece in pieces)
+    if not offsets:
+        return
+    progress = Progress(offsets, tell)
+    # A process takes half a second to start: that is worth it only for a slice's worth of messages.
+    workers = min(options.workers, -(-offsets // options.slice_size))
+    yield from land_slices(log, lake, pieces, workers, progress.read)
+    progress.finish()
 
 
 def _of_topic(lake: Lake, day: date, topic: str) -> Manifest | None:
@@ -86,45 +111,17 @@ def _of_topic(lake: Lake, day: date, topic: str) -> Manifest | None:
     return found[0] if found is not None and found[0].topic == topic else None
 
 
-def _manifest(day: date, topic: str, to_read: Plan, reports: list[SliceReport], missed: dict[str, int]) -> Manifest:
+def _manifest(day: date, topic: str, to_read: Plan, tally: Tally) -> Manifest:
     return Manifest(
         version=VERSION,
         day=day,
         topic=topic,
         window=to_read.window,
         window_closed=to_read.window_closed,
-        partitions=[_account(span, reports) for span in to_read.ranges],
-        objects=[landed for report in reports for landed in report.objects],
-        missed=missed,
+        partitions=[tally.account(span) for span in to_read.ranges],
+        objects=tally.objects(),
+        missed=tally.missed(),
     )
-
-
-def _account(span: Range, reports: Iterable[SliceReport]) -> Account:
-    own = [report for report in reports if report.slice.partition == span.partition]
-    read = sum(report.read for report in own)
-    return Account(
-        partition=span.partition,
-        first=span.first,
-        end=span.end,
-        next_day_first=span.next_day_first,
-        read=read,
-        gaps=sum(report.slice.end - report.slice.first for report in own) - read,
-        landed=sum(report.landed for report in own),
-        ignored=sum(report.ignored for report in own),
-        other_days=sum(report.other_days.height for report in own),
-        quarantined=sum(report.quarantined for report in own),
-    )
-
-
-def _missed(lookups: Lookups, reports: Iterable[SliceReport]) -> dict[str, int]:
-    """Events of other days that those days' own windows don't hold, counted by day, in order of the day."""
-    missed = Counter[date]()
-    for report in reports:
-        for (day,), events in report.other_days.group_by("day"):
-            first, end = own_bounds(lookups, day, report.slice.partition)
-            offset = events["kafka_offset"]
-            missed[day] += int(((offset < first) | (offset >= end)).sum())
-    return {day.isoformat(): count for day, count in sorted(missed.items()) if count}
 
 
 def _clear_leftovers(lake: Lake, day: date, now: datetime) -> list[str]:
@@ -144,9 +141,3 @@ def _clear_leftovers(lake: Lake, day: date, now: datetime) -> list[str]:
     except GameAnalyticsError as error:
         return [f"old objects that the manifest does not list could not be removed: {error}"]
     return []
-
-
-def _progress(reports: list[SliceReport], ranges: list[Range]) -> str:
-    done = sum(report.slice.end - report.slice.first for report in reports)
-    total = sum(span.end - span.first for span in ranges)
-    return f"{done:,} of {total:,} offsets read ({done / total:.0%}), {sum(r.landed for r in reports):,} events landed"

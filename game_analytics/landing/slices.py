@@ -5,8 +5,9 @@ in and comes out can be pickled.
 """
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import date
 
 import polars as pl
@@ -15,15 +16,18 @@ from game_analytics.landing.window import Range
 from game_analytics.layout import slice_key
 from game_analytics.resources.event_log import EventLog
 from game_analytics.resources.lake import Lake, to_parquet
-from game_analytics.rules.events import QUARANTINED, RAW_EVENTS, classify
+from game_analytics.rules.events import classify
 from game_analytics.rules.manifest import LandedObject, ObjectKind, Unbalanced
 
 MAX_SLICE = 250_000
-"""Offsets in a slice."""
+"""Offsets in a slice, unless configured."""
 MAX_BATCH = 50_000
 """Messages decoded at once."""
 MAX_BATCH_BYTES = 32 * 1024 * 1024
-"""Bytes of message values decoded at once."""
+"""Bytes of message values decoded at once, and kept before they are written: what a slice needs of memory."""
+
+STRAYS = pl.Schema({"day": pl.Date(), "kafka_offset": pl.Int64()})
+"""Good events of other days: one row each."""
 
 
 @dataclass(frozen=True)
@@ -35,22 +39,26 @@ class Slice:
     first: int
     end: int
 
+    def __str__(self) -> str:
+        return f"{self.day}, partition {self.partition}, offsets {self.first} to {self.end - 1}"
 
-@dataclass(frozen=True)
+
+@dataclass
 class SliceReport:
     """What became of a slice's messages. Counts are of messages."""
 
     slice: Slice
-    read: int
-    landed: int
-    ignored: int
-    quarantined: int
-    objects: list[LandedObject]
-    other_days: pl.DataFrame
-    """``day`` and ``kafka_offset`` of each good event of another day."""
-    reasons: dict[str, int]
-    samples: dict[str, bytes | None]
-    """One quarantined message for each reason, as received."""
+    read: int = 0
+    landed: int = 0
+    ignored: int = 0
+    other_days: int = 0
+    quarantined: int = 0
+    objects: list[LandedObject] = field(default_factory=list)
+    strays: pl.DataFrame = field(default_factory=STRAYS.to_frame)
+    """Of `STRAYS`: the events that ``other_days`` counts."""
+    reasons: Counter[str] = field(default_factory=Counter)
+    samples: dict[str, bytes | None] = field(default_factory=dict)
+    """The first quarantined message of each reason, as received."""
 
 
 def cut(day: date, ranges: list[Range], size: int = MAX_SLICE) -> Iterator[Slice]:
@@ -60,33 +68,80 @@ def cut(day: date, ranges: list[Range], size: int = MAX_SLICE) -> Iterator[Slice
             yield Slice(day, span.partition, first, min(first + size, span.end))
 
 
-def land_slice(log: EventLog, lake: Lake, piece: Slice) -> SliceReport:
-    """Read a slice and store what belongs to its day, and what could not be read, one object each if there is any."""
-    read = ignored = 0
-    landed, quarantined, other_days = [], [], []
-    batches = log.read(piece.partition, piece.first, piece.end, max_messages=MAX_BATCH, max_bytes=MAX_BATCH_BYTES)
+def land_slice(
+    log: EventLog, lake: Lake, piece: Slice, tell: Callable[[int], None] = lambda _messages: None
+) -> SliceReport:
+    """Read a slice and store what belongs to its day and what could not be read: one object each if there is any, or
+    more where more than 32 MiB of messages are read, since no more than that is kept in memory.
+
+    ``tell`` is given the number of messages of each batch, 0 while the log is waited for.
+    """
+    report = SliceReport(piece)
+    events, refused = _Store(lake, "raw", report), _Store(lake, "quarantine", report)
+    strays = []
+    kept_bytes = 0
     expected = piece.first
-    for messages in filter(len, batches):
+    batches = log.read(piece.partition, piece.first, piece.end, max_messages=MAX_BATCH, max_bytes=MAX_BATCH_BYTES)
+    for messages in batches:
+        tell(messages.height)
+        if messages.is_empty():
+            continue
+        batch_bytes = int(messages["value"].bin.size().sum())
+        if kept_bytes + batch_bytes > MAX_BATCH_BYTES:
+            events.write(upto=expected)
+            refused.write(upto=expected)
+            kept_bytes = 0
+        kept_bytes += batch_bytes
         expected = _ensure_in_order(piece, messages, expected)
         sorted_out = classify(messages, piece.partition, piece.day)
-        read += messages.height
-        ignored += sorted_out.ignored
-        landed.append(sorted_out.landed)
-        quarantined.append(sorted_out.quarantined)
-        other_days.append(sorted_out.other_days)
-    events = pl.concat([RAW_EVENTS.to_frame(), *landed])
-    refused = pl.concat([QUARANTINED.to_frame(), *quarantined])
-    return SliceReport(
-        slice=piece,
-        read=read,
-        landed=events.height,
-        ignored=ignored,
-        quarantined=refused.height,
-        objects=[*_store(lake, "raw", piece, events), *_store(lake, "quarantine", piece, refused)],
-        other_days=pl.concat([pl.DataFrame(schema={"day": pl.Date, "kafka_offset": pl.Int64}), *other_days]),
-        reasons=dict(refused.group_by("reason").len().iter_rows()),
-        samples=dict(refused.group_by("reason", maintain_order=True).first().select("reason", "value").iter_rows()),
-    )
+        events.add(sorted_out.landed)
+        refused.add(sorted_out.quarantined)
+        strays.append(sorted_out.other_days)
+        report.read += messages.height
+        report.landed += sorted_out.landed.height
+        report.ignored += sorted_out.ignored
+        report.other_days += sorted_out.other_days.height
+        _note_reasons(report, sorted_out.quarantined)
+    events.write(upto=piece.end)
+    refused.write(upto=piece.end)
+    report.strays = pl.concat([report.strays, *strays])
+    return report
+
+
+class _Store:
+    """Rows of one kind, gathered until they are written as one object."""
+
+    def __init__(self, lake: Lake, kind: ObjectKind, report: SliceReport) -> None:
+        self._lake = lake
+        self._kind = kind
+        self._report = report
+        self._first = report.slice.first
+        self._rows: list[pl.DataFrame] = []
+
+    def add(self, rows: pl.DataFrame) -> None:
+        if rows.height:
+            self._rows.append(rows)
+
+    def write(self, upto: int) -> None:
+        """Store what was gathered, if anything, as the object of the offsets below ``upto`` that no object has yet."""
+        if self._rows:
+            rows = pl.concat(self._rows)
+            self._rows = []
+            body = to_parquet(rows)
+            piece = self._report.slice
+            sha256_hex = hashlib.sha256(body).hexdigest()
+            key = slice_key(self._kind, piece.day, piece.partition, self._first, upto, sha256_hex)
+            self._lake.put(key, body)
+            self._report.objects.append(LandedObject(key, self._kind, rows.height))
+        self._first = upto
+
+
+def _note_reasons(report: SliceReport, refused: pl.DataFrame) -> None:
+    report.quarantined += refused.height
+    by_reason = refused.group_by("reason", maintain_order=True).agg(pl.len(), pl.first("value"))
+    for reason, count, sample in by_reason.iter_rows():
+        report.reasons[reason] += count
+        report.samples.setdefault(reason, sample)
 
 
 def _ensure_in_order(piece: Slice, messages: pl.DataFrame, expected: int) -> int:
@@ -101,13 +156,3 @@ def _ensure_in_order(piece: Slice, messages: pl.DataFrame, expected: int) -> int
             "the day again; if it stays so, report it."
         )
     return int(last) + 1
-
-
-def _store(lake: Lake, kind: ObjectKind, piece: Slice, rows: pl.DataFrame) -> list[LandedObject]:
-    if rows.is_empty():
-        return []
-    body = to_parquet(rows)
-    sha256_hex = hashlib.sha256(body).hexdigest()
-    key = slice_key(kind, piece.day, piece.partition, piece.first, piece.end, sha256_hex)
-    lake.put(key, body)
-    return [LandedObject(key, kind, rows.height)]

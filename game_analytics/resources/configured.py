@@ -2,19 +2,19 @@
 without Dagster."""
 
 from abc import ABC, abstractmethod
-from functools import cache
+from datetime import timedelta
+from pathlib import Path
 
-import boto3
-import botocore.loaders
-import botocore.session
 import dagster as dg
-from botocore.config import Config
 from dagster_aws.s3 import S3Resource
 from pydantic import Field
 
 from game_analytics.resources.event_log import EventLog
-from game_analytics.resources.lake import Lake
-from game_analytics.resources.s3_errors import readable_s3_errors
+from game_analytics.resources.kafka import KafkaEventLog, KafkaSettings
+from game_analytics.resources.kafka_properties import read_properties
+from game_analytics.resources.lake import Lake, LakeSettings
+from game_analytics.resources.memory import MemoryEventLog
+from game_analytics.simulation.schedule import Simulation
 
 MAX_LATENESS_MINUTES = 5 * 24 * 60
 """The schedule looks back seven days; a window must close well within them."""
@@ -28,6 +28,72 @@ class EventLogResource(dg.ConfigurableResource, ABC):
         """The log, ready to be read."""
 
 
+class MemoryEventLogResource(EventLogResource):
+    """Simulated matches instead of a Kafka topic, the same for everyone who has the same settings."""
+
+    seed: int = Field(default=Simulation.seed, description="Other seeds are other players, matches and trouble.")
+    events_per_day: int = Field(
+        default=Simulation.events_per_day, description="Messages a day, in all partitions and of every kind."
+    )
+    partitions: int = Field(
+        default=Simulation.partitions, description="Partitions of the topic; players are dealt to them."
+    )
+    malformed_share: float = Field(
+        default=Simulation.malformed_share, description="Messages that cannot be read, of all messages."
+    )
+    repeated_share: float = Field(
+        default=Simulation.repeated_share, description="Messages that are delivered once more, of all messages."
+    )
+    late_share: float = Field(
+        default=Simulation.late_share,
+        description="Messages that come minutes to hours late or from a clock that is ahead, of all messages.",
+    )
+
+    def open(self) -> EventLog:
+        """The log of these settings, up to the real now."""
+        return MemoryEventLog(
+            Simulation(
+                seed=self.seed,
+                events_per_day=self.events_per_day,
+                partitions=self.partitions,
+                malformed_share=self.malformed_share,
+                repeated_share=self.repeated_share,
+                late_share=self.late_share,
+            )
+        )
+
+
+class KafkaEventLogResource(EventLogResource):
+    """A Kafka topic. Passwords stay in the file that is named here, which is read when a run opens the log."""
+
+    bootstrap_servers: str = Field(description="Where the cluster is first asked: `host:port`, by commas.")
+    topic: str = Field(default="game-events", description="The topic that holds the events.")
+    config_file: str | None = Field(
+        default=None, description="A file of further librdkafka properties, `name=value` lines: SASL, TLS, sizes."
+    )
+    patience_seconds: int = Field(
+        default=120, ge=1, description="How long a broker may deliver nothing before a landing fails."
+    )
+
+    def open(self) -> EventLog:
+        """The topic, once the cluster has shown that it answers and that the topic is there for this user.
+
+        Raises `GameAnalyticsError` (or `Unavailable`) within 15 seconds, saying what does not hold and what to do.
+        """
+        log = KafkaEventLog(self.settings())
+        log.ensure_readable()
+        return log
+
+    def settings(self) -> KafkaSettings:
+        """All that a client needs, the file's properties included."""
+        return KafkaSettings(
+            bootstrap_servers=self.bootstrap_servers,
+            topic=self.topic,
+            properties={} if self.config_file is None else read_properties(Path(self.config_file)),
+            patience=timedelta(seconds=self.patience_seconds),
+        )
+
+
 class LakeResource(dg.ConfigurableResource):
     """Where the lake is: a bucket, and how S3 is reached. What is not given, the AWS SDK finds out."""
 
@@ -39,43 +105,22 @@ class LakeResource(dg.ConfigurableResource):
 
         Raises `GameAnalyticsError` (or `Unavailable`) saying which of these does not hold and what to do.
         """
-        with readable_s3_errors(self.bucket, self.s3.endpoint_url):
-            session = self._session()
-            client = session.client(
-                "s3",
+        lake = Lake(
+            LakeSettings(
+                bucket=self.bucket,
                 endpoint_url=self.s3.endpoint_url,
+                region_name=self.s3.region_name,
+                access_key_id=self.s3.aws_access_key_id,
+                secret_access_key=self.s3.aws_secret_access_key,
+                session_token=self.s3.aws_session_token,
+                profile_name=self.s3.profile_name,
                 use_ssl=self.s3.use_ssl,
                 verify=self.s3.verify,
-                config=Config(
-                    # So that three attempts fit into the minute that the daemon gives a sensor's tick.
-                    connect_timeout=5,
-                    read_timeout=12,
-                    retries={"mode": "standard", "total_max_attempts": self.s3.max_attempts},
-                ),
+                max_attempts=self.s3.max_attempts,
             )
-        lake = Lake(session, client, self.bucket)
+        )
         lake.ensure_reachable()
         return lake
-
-    def _session(self) -> boto3.Session:
-        """A new session at each run, because credentials expire. `S3Resource.get_client` would keep its own to itself,
-        but Polars and DuckDB need the same credentials."""
-        botocore_session = botocore.session.Session()
-        botocore_session.register_component("data_loader", _api_descriptions())
-        return boto3.Session(
-            botocore_session=botocore_session,
-            aws_access_key_id=self.s3.aws_access_key_id,
-            aws_secret_access_key=self.s3.aws_secret_access_key,
-            aws_session_token=self.s3.aws_session_token,
-            region_name=self.s3.region_name,
-            profile_name=self.s3.profile_name,
-        )
-
-
-@cache
-def _api_descriptions() -> botocore.loaders.Loader:
-    """What botocore knows of AWS's APIs: a quarter of a second to read, and the same for every session."""
-    return botocore.loaders.create_loader()
 
 
 class PipelineSettings(dg.ConfigurableResource):
@@ -89,6 +134,12 @@ class PipelineSettings(dg.ConfigurableResource):
     )
     min_engagements: int = Field(
         default=0, ge=0, description="Kills plus deaths that a player needs to be ranked, unless a run says otherwise."
+    )
+    workers: int = Field(
+        default=0, ge=0, description="Processes that land a large day; 0 is as many as there are processor cores."
+    )
+    slice_messages: int = Field(
+        default=250_000, ge=1_000, description="Messages that such a process lands at a time, at most."
     )
     simulate_anywhere: bool = Field(
         default=False, description="Write simulated events also to an S3 that is not on this machine."

@@ -63,4 +63,4 @@ class EventLog(ABC):
     ) -> Iterator[pl.DataFrame]:
         """The messages with ``first <= offset < end`` in batches of `MESSAGES`, bounded by count and by bytes of
         values (one message larger than ``max_bytes`` comes alone). Offsets without a message are passed over, and so
-        are those that the partition does not hold."""
+        are those that the partition does not hold. An empty batch is a sign of life while the log is waited for."""

@@ -1,9 +1,41 @@
-"""The file of librdkafka properties that `KAFKA_CONFIG_FILE` names: SASL, TLS, sizes. What it says is passed on, and
-shown nowhere, since passwords stand in it."""
+"""The properties of librdkafka's clients: those that landing a day depends on, our defaults, and what the file says
+that `KAFKA_CONFIG_FILE` names: SASL, TLS, sizes. That is passed on and shown nowhere, since passwords stand in it."""
 
 from pathlib import Path
 
 from game_analytics.errors import GameAnalyticsError
+
+READING = {
+    # A missing offset is an error, never a silent jump; what was aborted is not read; nothing is remembered.
+    "auto.offset.reset": "error",
+    "isolation.level": "read_committed",
+    "enable.partition.eof": "true",
+    "enable.auto.commit": "false",
+    "enable.auto.offset.store": "false",
+    "allow.auto.create.topics": "false",
+}
+"""What makes reading complete and repeatable. A file can't change these."""
+
+DEFAULTS = {
+    "client.id": "game-analytics",
+    # A consumer must have one; no group is ever joined, and nothing is committed.
+    "group.id": "game-analytics",
+    # A queue full of messages is looked at again after 20 ms. By default that is a second in which nothing is fetched:
+    # a million messages took 4.4 s then and take 0.5 s now.
+    "fetch.queue.backoff.ms": "20",
+    # At the end of a partition a broker answers after 20 ms that there is no more, and the next slice can begin.
+    "fetch.wait.max.ms": "20",
+    # The queue is bounded by bytes alone, 16 MiB a process.
+    "queued.min.messages": "1000000",
+    "queued.max.messages.kbytes": "16384",
+    # A broker that is back is found within two seconds.
+    "reconnect.backoff.max.ms": "2000",
+    # What happens is told by error callbacks; librdkafka's own lines on standard error would only repeat it.
+    "log_level": "2",
+}
+"""What a file may change."""
+
+_OURS = {*READING, "bootstrap.servers", "metadata.broker.list"}
 
 
 def read_properties(path: Path) -> dict[str, str]:
@@ -29,5 +61,7 @@ def read_properties(path: Path) -> dict[str, str]:
             raise GameAnalyticsError(f"{path}, line {number}: `name=value` was expected. Mend the line.")
         if name in properties:
             raise GameAnalyticsError(f"{path}, line {number}: {name} is set twice. Remove one of the two.")
+        if name in _OURS:
+            raise GameAnalyticsError(f"{path}, line {number}: {name} is not for this file to set. Remove the line.")
         properties[name] = value.strip()
     return properties

@@ -7,17 +7,21 @@ import io
 import ipaddress
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import boto3
 import botocore.exceptions
+import botocore.loaders
+import botocore.session
 import duckdb
 import duckdb_extension_httpfs
 import polars as pl
+from botocore.config import Config
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.resources.s3_errors import START_LOCALLY, error_code, readable_s3_errors
@@ -61,13 +65,47 @@ class Listed:
     size: int
 
 
-class Lake:
-    """One bucket. Keys are whole keys; ETags stand without quotes."""
+@dataclass(frozen=True)
+class LakeSettings:
+    """Which bucket, and how S3 is reached. What is None, the AWS SDK's own default chain finds out."""
 
-    def __init__(self, session: boto3.Session, client: "S3Client", bucket: str) -> None:
-        self._session = session
-        self._client = client
-        self.bucket = bucket
+    bucket: str
+    endpoint_url: str | None = None
+    region_name: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = field(default=None, repr=False)
+    session_token: str | None = field(default=None, repr=False)
+    profile_name: str | None = None
+    use_ssl: bool = True
+    verify: bool | None = None
+    max_attempts: int = 3
+
+
+class Lake:
+    """One bucket. Keys are whole keys; ETags stand without quotes. A lake can be sent to another process."""
+
+    def __init__(self, settings: LakeSettings) -> None:
+        self._settings = settings
+        self.bucket = settings.bucket
+        with readable_s3_errors(settings.bucket, settings.endpoint_url):
+            # A new session for each lake, because credentials expire.
+            self._session = _new_session(settings)
+            self._client: S3Client = self._session.client(
+                "s3",
+                endpoint_url=settings.endpoint_url,
+                use_ssl=settings.use_ssl,
+                verify=settings.verify,
+                config=Config(
+                    # So that three attempts fit into the minute that the daemon gives a sensor's tick.
+                    connect_timeout=5,
+                    read_timeout=12,
+                    retries={"mode": "standard", "total_max_attempts": settings.max_attempts},
+                ),
+            )
+
+    def __reduce__(self) -> tuple[type["Lake"], tuple[LakeSettings]]:
+        """Settings alone: another process asks for credentials and makes its client itself."""
+        return Lake, (self._settings,)
 
     @property
     def endpoint(self) -> str:
@@ -281,6 +319,25 @@ def to_parquet(frame: pl.DataFrame, made_from: Mapping[str, str] | None = None) 
     buffer = io.BytesIO()
     frame.write_parquet(buffer, compression="zstd", metadata=dict(made_from or {}))
     return buffer.getvalue()
+
+
+def _new_session(settings: LakeSettings) -> boto3.Session:
+    botocore_session = botocore.session.Session()
+    botocore_session.register_component("data_loader", _api_descriptions())
+    return boto3.Session(
+        botocore_session=botocore_session,
+        aws_access_key_id=settings.access_key_id,
+        aws_secret_access_key=settings.secret_access_key,
+        aws_session_token=settings.session_token,
+        region_name=settings.region_name,
+        profile_name=settings.profile_name,
+    )
+
+
+@cache
+def _api_descriptions() -> botocore.loaders.Loader:
+    """What botocore knows of AWS's APIs: a quarter of a second to read, and the same for every session."""
+    return botocore.loaders.create_loader()
 
 
 def _httpfs_extension() -> Path:

@@ -9,9 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 import polars as pl
-from pydantic import Field
 
-from game_analytics.resources.configured import EventLogResource
 from game_analytics.resources.event_log import EventLog, Extent, Found
 from game_analytics.simulation.messages import delivered_at, timeline, value
 from game_analytics.simulation.schedule import HOUR_MS, Simulation, start_of
@@ -93,41 +91,6 @@ class MemoryEventLog(EventLog):
             parts.append(rows.select(kafka_offset=offsets, kafka_timestamp=delivered_at(hour), value=value(hour)))
             first += rows.height
         return pl.concat(parts)
-
-
-class MemoryEventLogResource(EventLogResource):
-    """Simulated matches instead of a Kafka topic, the same for everyone who has the same settings."""
-
-    seed: int = Field(default=Simulation.seed, description="Other seeds are other players, matches and trouble.")
-    events_per_day: int = Field(
-        default=Simulation.events_per_day, description="Messages a day, in all partitions and of every kind."
-    )
-    partitions: int = Field(
-        default=Simulation.partitions, description="Partitions of the topic; players are dealt to them."
-    )
-    malformed_share: float = Field(
-        default=Simulation.malformed_share, description="Messages that cannot be read, of all messages."
-    )
-    repeated_share: float = Field(
-        default=Simulation.repeated_share, description="Messages that are delivered once more, of all messages."
-    )
-    late_share: float = Field(
-        default=Simulation.late_share,
-        description="Messages that come minutes to hours late or from a clock that is ahead, of all messages.",
-    )
-
-    def open(self) -> EventLog:
-        """The log of these settings, up to the real now."""
-        return MemoryEventLog(
-            Simulation(
-                seed=self.seed,
-                events_per_day=self.events_per_day,
-                partitions=self.partitions,
-                malformed_share=self.malformed_share,
-                repeated_share=self.repeated_share,
-                late_share=self.late_share,
-            )
-        )
 
 
 # Partitions are read one after the other, each through all hours: a day, the hours that its window adds, and those of

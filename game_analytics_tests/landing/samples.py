@@ -4,7 +4,7 @@ of it stands in the lake."""
 import json
 from datetime import UTC, date, datetime, timedelta
 
-from game_analytics.landing.commit import Landing, land_day, read_manifest
+from game_analytics.landing.commit import Landing, LandingOptions, land_day, read_manifest
 from game_analytics.landing.window import Lookups, Plan, plan
 from game_analytics.layout import manifest_key
 from game_analytics.resources.event_log import EventLog
@@ -65,7 +65,7 @@ def land(
     lateness: timedelta = ONE_HOUR,
     allow_truncated: bool = False,
 ) -> Landing:
-    return land_day(log, lake, day, lateness=lateness, clock=lambda: now, allow_truncated=allow_truncated)
+    return land_day(log, lake, day, LandingOptions(lateness, allow_truncated), clock=lambda: now)
 
 
 def account_of(manifest: Manifest, partition: int = 0) -> Account:

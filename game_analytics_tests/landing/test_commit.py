@@ -6,16 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from game_analytics.landing.commit import land_day
 from game_analytics.layout import manifest_key
 from game_analytics.resources.lake import Lake
 from game_analytics_tests.landing.logs import Died, DiesAt, growing
 from game_analytics_tests.landing.samples import (
     DAY,
     DAY_BEFORE,
-    MORNING_AFTER,
     NEXT_DAY,
-    ONE_HOUR,
     at,
     body_of,
     death,
@@ -142,12 +139,6 @@ def test_quarantined_messages_are_told_by_reason_in_the_order_of_the_rule_with_a
     landing = land(log, lake)
     assert list(landing.reasons.items()) == [("tombstone", 1), ("not_json", 2), ("bad_player_id", 1)]
     assert landing.samples == {"tombstone": None, "not_json": b"first", "bad_player_id": kill("")}
-
-
-def test_a_line_of_progress_is_told_for_each_slice(lake: Lake) -> None:
-    lines: list[str] = []
-    land_day(small_day(), lake, DAY, lateness=ONE_HOUR, clock=lambda: MORNING_AFTER, tell=lines.append)
-    assert lines == ["6 of 8 offsets read (75%), 3 events landed", "8 of 8 offsets read (100%), 3 events landed"]
 
 
 @pytest.mark.parametrize("log", [ListedLog({0: [], 1: []}), ListedLog({})])

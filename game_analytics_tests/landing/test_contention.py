@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from game_analytics.landing.commit import Landing, land_day
+from game_analytics.landing.commit import Landing, LandingOptions, land_day
 from game_analytics.layout import manifest_key
 from game_analytics.resources.lake import Contested, Lake
 from game_analytics.rules.manifest import Manifest
@@ -40,7 +40,7 @@ def test_a_run_that_was_overtaken_starts_over_and_sees_what_is_new(lake: Lake) -
             deliver(at(1, "2025-12-30 10:01", kill("ben")))
             overtakers.append(land(log, lake, now=AT_SIX).manifest)
 
-    landing = land_day(log, lake, DAY, lateness=ONE_HOUR, clock=lambda: AT_SIX, tell=overtake)
+    landing = land_day(log, lake, DAY, LandingOptions(ONE_HOUR), clock=lambda: AT_SIX, tell=overtake)
     assert read_of(overtakers[0]) == (0, 2)
     assert landing.manifest == overtakers[0] == standing(lake)
     assert landing.etag == lake.etag(manifest_key(DAY))
@@ -58,7 +58,7 @@ def test_a_run_that_starts_over_looks_at_the_clock_again(lake: Lake) -> None:
             overtakers.append(land(log, lake, now=utc("2025-12-31 01:16")).manifest)
 
     landing = land_day(
-        log, lake, DAY, lateness=ONE_HOUR, clock=lambda: next(clock, utc("2025-12-31 01:20")), tell=overtake
+        log, lake, DAY, LandingOptions(ONE_HOUR), clock=lambda: next(clock, utc("2025-12-31 01:20")), tell=overtake
     )
     assert landing.manifest.window_closed
     assert landing.manifest == overtakers[0]
@@ -75,7 +75,7 @@ def test_a_run_that_was_overtaken_by_one_that_knew_less_is_not_lost(lake: Lake) 
         if not overtakers:
             overtakers.append(land(shorter, lake, now=AT_SIX).manifest)
 
-    landing = land_day(log, lake, DAY, lateness=ONE_HOUR, clock=lambda: AT_SIX, tell=overtake)
+    landing = land_day(log, lake, DAY, LandingOptions(ONE_HOUR), clock=lambda: AT_SIX, tell=overtake)
     assert (read_of(overtakers[0]), read_of(landing.manifest)) == ((0, 1), (0, 2))
     assert standing(lake) == landing.manifest
     ensure_whole(lake)
@@ -90,7 +90,7 @@ def test_a_run_that_is_overtaken_again_and_again_gives_up_and_says_so(lake: Lake
         overtakers.append(land(log, lake, now=AT_SIX).manifest)
 
     with pytest.raises(Contested) as error:
-        land_day(log, lake, DAY, lateness=ONE_HOUR, clock=lambda: AT_SIX, tell=overtake)
+        land_day(log, lake, DAY, LandingOptions(ONE_HOUR), clock=lambda: AT_SIX, tell=overtake)
     assert lake.uri(manifest_key(DAY)) in str(error.value)
     assert "run again" in str(error.value)
     assert 3 <= len(overtakers) <= 4  # it was tried again, and not for ever
@@ -109,7 +109,7 @@ def together(lake: Lake, log: ListedLog, clocks: list[datetime]) -> list[Landing
             if waits:
                 waits.pop()()
 
-        return land_day(log, lake, DAY, lateness=ONE_HOUR, clock=lambda: now, tell=wait)
+        return land_day(log, lake, DAY, LandingOptions(ONE_HOUR), clock=lambda: now, tell=wait)
 
     with ThreadPoolExecutor(len(clocks)) as threads:
         return list(threads.map(land_once, clocks))

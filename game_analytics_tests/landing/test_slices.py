@@ -67,7 +67,8 @@ def test_a_large_range_is_not_one_slice() -> None:
 def test_a_slice_counts_what_became_of_each_message(lake: Lake) -> None:
     report = land_slice(log_of(some_of_everything()), lake, WHOLE)
     assert (report.read, report.landed, report.ignored, report.quarantined) == (8, 3, 1, 3)
-    assert report.other_days.rows() == [(utc("2025-12-29 00:00").date(), 12)]
+    assert report.other_days == 1
+    assert report.strays.rows() == [(utc("2025-12-29 00:00").date(), 12)]
     assert report.reasons == {"tombstone": 1, "not_utf8": 1, "bad_player_id": 1}
     assert report.samples == {"tombstone": None, "not_utf8": b"\xff\x00 no text at all", "bad_player_id": kill("")}
 
@@ -199,7 +200,7 @@ def test_what_goes_into_a_slice_and_comes_out_of_it_can_be_sent_to_another_proce
     received = pickle.loads(pickle.dumps(report))  # noqa: S301
     assert received.slice == WHOLE
     assert received.objects == report.objects
-    assert received.other_days.equals(report.other_days)
+    assert received.strays.equals(report.strays)
 
 
 def test_the_repeated_deliveries_of_an_event_all_stand_in_the_raw_objects(lake: Lake) -> None:

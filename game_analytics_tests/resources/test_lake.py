@@ -7,14 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
-import boto3
 import duckdb
 import polars as pl
 import pytest
 
 from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics.resources.configured import LakeResource
-from game_analytics.resources.lake import Contested, InputChanged, Lake, Stored, to_parquet
+from game_analytics.resources.lake import Contested, InputChanged, Lake, LakeSettings, Stored, to_parquet
 from game_analytics_tests.conftest import lake_at
 
 KEY = "events/2025_12_30_events.parquet"
@@ -306,11 +305,6 @@ def test_credentials_are_values_and_never_sql(lake: Lake, lake_resource: LakeRes
 # -- where it is ------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def session() -> boto3.Session:
-    return boto3.Session("AKIAEXAMPLE", "secret", region_name="eu-central-1")
-
-
 @pytest.mark.parametrize(
     ("url", "is_local"),
     [
@@ -339,10 +333,8 @@ def session() -> boto3.Session:
         ("http://minio:9000", False),
     ],
 )
-def test_a_lake_is_on_this_machine_only_if_its_url_says_so_literally(
-    session: boto3.Session, url: str, is_local: bool
-) -> None:
-    lake = Lake(session, session.client("s3", endpoint_url=url), "game-analytics")
+def test_a_lake_is_on_this_machine_only_if_its_url_says_so_literally(url: str, is_local: bool) -> None:
+    lake = Lake(LakeSettings("game-analytics", endpoint_url=url, region_name="eu-central-1"))
     assert lake.is_local is is_local
 
 

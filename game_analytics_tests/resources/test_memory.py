@@ -10,8 +10,9 @@ import polars as pl
 import pytest
 
 from game_analytics.errors import GameAnalyticsError
+from game_analytics.resources.configured import MemoryEventLogResource
 from game_analytics.resources.event_log import MESSAGES, Extent, Found
-from game_analytics.resources.memory import MemoryEventLog, MemoryEventLogResource
+from game_analytics.resources.memory import MemoryEventLog
 from game_analytics.simulation.schedule import START, Simulation
 
 NOW = datetime(2024, 1, 1, 3, 20, 30, 500_000, tzinfo=UTC)

@@ -1,0 +1,46 @@
+"""How far a landing is: a line now and then with what was read, how fast, and how long it may still take."""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+TELL_EVERY_SECONDS = 5.0
+
+
+class Progress:
+    """Counts messages of so many offsets, and tells of it every five seconds while it is kept informed."""
+
+    def __init__(
+        self, offsets: int, tell: Callable[[str], None], seconds: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._offsets = offsets
+        self._tell = tell
+        self._seconds = seconds
+        self._started = self._told = seconds()
+        self._read = 0
+        self._read_when_told = 0
+
+    def read(self, messages: int) -> None:
+        """So many messages more were read; 0 says that the landing is alive."""
+        self._read += messages
+        now = self._seconds()
+        if now - self._told >= TELL_EVERY_SECONDS:
+            rate = (self._read - self._read_when_told) / (now - self._told)
+            self._told, self._read_when_told = now, self._read
+            self._tell(f"{self._so_far()}, {rate:,.0f} a second, {self._left(now)}")
+
+    def finish(self) -> None:
+        """All was read."""
+        seconds = self._seconds() - self._started
+        self._tell(f"{self._read:,} messages read in {seconds:.1f} s ({self._read / max(seconds, 1e-3):,.0f} a second)")
+
+    def _so_far(self) -> str:
+        # Offsets without a message make this end below 100 %.
+        return f"{self._read:,} of {self._offsets:,} messages read ({self._read / self._offsets:.0%})"
+
+    def _left(self, now: float) -> str:
+        """By the rate since the beginning, which a pause changes less."""
+        if not self._read:
+            return "waiting"
+        seconds = (self._offsets - self._read) * (now - self._started) / self._read
+        return f"about {timedelta(seconds=round(seconds))} left"

@@ -1,0 +1,290 @@
+"""The event log that is a Kafka topic, on confluent-kafka: look-ups by time, and slices read by explicit offsets.
+
+No consumer group is joined and nothing is committed. A log can be sent to another process; clients are made there.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient, ListOffsetsResultInfo, OffsetSpec
+
+from game_analytics.errors import GameAnalyticsError, Unavailable
+from game_analytics.resources.event_log import MESSAGES, EventLog, Extent, Found
+from game_analytics.resources.kafka_errors import PERMANENT, Grievances, explain
+from game_analytics.resources.kafka_properties import DEFAULTS, READING
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ANSWERS_WITHIN_SECONDS = 10
+_HEARTBEAT_SECONDS = 1.0
+_AT_ONCE = 500
+"""Messages taken from librdkafka's queue in one call. More cost more: they fall out of the processor's cache before
+they are looked at (50,000 at once: 1.0 instead of 0.4 CPU seconds a million)."""
+_NO_TIMESTAMP = -1
+
+
+@dataclass(frozen=True)
+class KafkaSettings:
+    """Which topic of which cluster, and how it is reached."""
+
+    bootstrap_servers: str
+    topic: str
+    properties: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Further properties of librdkafka. Passwords stand here: this is never shown."""
+    patience: timedelta = timedelta(minutes=2)
+    """How long a broker may deliver nothing before reading fails."""
+
+
+class KafkaEventLog(EventLog):
+    """A topic of a cluster, and a consumer that stays where it is from slice to slice."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._grievances = Grievances()
+        self._position: tuple[int, int] | None = None
+
+    def __reduce__(self) -> tuple[type["KafkaEventLog"], tuple[KafkaSettings]]:
+        """Settings alone: another process makes its own clients."""
+        return KafkaEventLog, (self._settings,)
+
+    @property
+    def topic(self) -> str:
+        return self._settings.topic
+
+    def ensure_readable(self) -> None:
+        """Raises `GameAnalyticsError` if within ten seconds no broker answers, credentials are refused, or there is no
+        such topic for this user."""
+        self._partitions(_ANSWERS_WITHIN_SECONDS)
+
+    def extents(self) -> Mapping[int, Extent]:
+        """Watermarks, asked of the partitions' leaders now; ``stable`` is the last stable offset."""
+        partitions = self._partitions(_ANSWERS_WITHIN_SECONDS)
+        asked = [
+            self._ask(partitions, OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED),
+            self._ask(partitions, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED),
+            self._ask(partitions, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED),
+        ]
+        low, high, stable = (self._answers(futures) for futures in asked)
+        return {
+            partition: Extent(low[partition].offset, high[partition].offset, stable[partition].offset)
+            for partition in partitions
+        }
+
+    def first_at_or_after(self, instant: datetime) -> Mapping[int, Found | None]:
+        """By the brokers' time index. The consumer's `offsets_for_times` asks the same, but drops the timestamp that
+        was found."""
+        partitions = self._partitions(_ANSWERS_WITHIN_SECONDS)
+        spec = OffsetSpec.for_timestamp(_milliseconds(instant))
+        found = self._answers(self._ask(partitions, spec, IsolationLevel.READ_UNCOMMITTED))
+        return {
+            partition: Found(answer.offset, answer.timestamp) if answer.offset >= 0 else None
+            for partition, answer in found.items()
+        }
+
+    def read(
+        self, partition: int, first: int, end: int, *, max_messages: int, max_bytes: int
+    ) -> Iterator[pl.DataFrame]:
+        """The messages as the interface says; an empty batch for each second of waiting.
+
+        The end is reached by position: by a message at or after ``end``, or by the end of the partition. So it makes no
+        difference whether the last offsets hold messages. Raises `GameAnalyticsError` if an offset is gone, and when
+        the broker delivered nothing for as long as the settings allow.
+        """
+        batch = _Batch(max_messages, max_bytes)
+        for messages in self._deliveries(partition, first, end):
+            if not messages:
+                yield MESSAGES.to_frame()
+            yield from batch.add(messages)
+        if batch:
+            yield batch.take()
+
+    def _deliveries(self, partition: int, first: int, end: int) -> Iterator[list[Message]]:
+        """The messages of the range as librdkafka hands them out; an empty list for each second without any."""
+        if self._position != (partition, first):
+            self._consumer.assign([TopicPartition(self.topic, partition, first)])
+        position, self._position = first, None
+        self._grievances.forget()
+        deadline = time.monotonic() + self._settings.patience.total_seconds()
+        while position < end:
+            # What is there at once, since that is bounded by the queue's bytes, and not what a second may bring.
+            delivered = self._consumer.consume(min(_AT_ONCE, end - position), 0)
+            delivered = delivered or self._consumer.consume(1, _HEARTBEAT_SECONDS)
+            messages, reached = self._without_events(delivered, partition, position)
+            if messages:
+                deadline = time.monotonic() + self._settings.patience.total_seconds()
+            elif time.monotonic() > deadline:
+                raise self._out_of_patience(partition, position)
+            position = max(position, reached)
+            if position > end:
+                messages = [message for message in messages if _offset(message) < end]
+            if messages or not delivered:
+                yield messages
+        if position == end:  # else the consumer has gone past what comes next
+            self._position = (partition, end)
+
+    def _without_events(self, delivered: list[Message], partition: int, position: int) -> tuple[list[Message], int]:
+        """The messages among what was delivered, and the offset that is reached with them.
+
+        Raises what waiting does not mend.
+        """
+        messages = []
+        for message in delivered:
+            error = message.error()
+            if error is None:
+                messages.append(message)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                position = max(position, _offset(message))
+            elif error.code() == KafkaError._AUTO_OFFSET_RESET:
+                raise GameAnalyticsError(
+                    f"Kafka at {self._settings.bootstrap_servers} no longer holds offset {position} of {self.topic}, "
+                    f"partition {partition}: it was removed while the day was read. Nothing was committed. Run again; "
+                    "that tells what is left."
+                )
+            elif error.code() in PERMANENT:
+                raise explain(error, self._settings.bootstrap_servers, self.topic)
+            else:
+                self._grievances(error)
+        if messages:
+            position = max(position, _offset(messages[-1]) + 1)
+        return messages, position
+
+    def _out_of_patience(self, partition: int, position: int) -> GameAnalyticsError:
+        told = self._grievances.worst()
+        if told is not None and told.code() in PERMANENT:
+            return explain(told, self._settings.bootstrap_servers, self.topic)
+        last = "the broker says nothing" if told is None else f"last heard: {told.str()}"
+        return Unavailable(
+            f"Kafka at {self._settings.bootstrap_servers} has delivered nothing of {self.topic}, partition "
+            f"{partition}, from offset {position} on for {self._settings.patience.total_seconds():.0f} s ({last}). "
+            "Nothing was committed. Look whether the partition's leader is up, then run again.",
+            waited=True,
+        )
+
+    def _partitions(self, seconds: float) -> list[int]:
+        """The topic's partitions; asked for again and again for so many seconds."""
+        end = time.monotonic() + seconds
+        while True:
+            self._grievances.forget()
+            try:
+                found = self._consumer.list_topics(self.topic, timeout=1).topics[self.topic]
+            except KafkaException as failure:
+                refusal: KafkaError = failure.args[0]
+                self._consumer.poll(0)  # hands over what the background threads complain about
+                refusal = self._grievances.worst() or refusal
+            else:
+                if found.error is None:
+                    return sorted(found.partitions)
+                refusal = found.error
+            explained = explain(refusal, self._settings.bootstrap_servers, self.topic)
+            if not isinstance(explained, Unavailable) or time.monotonic() > end:
+                raise explained
+
+    def _ask(
+        self, partitions: list[int], spec: OffsetSpec, isolation: IsolationLevel
+    ) -> "dict[TopicPartition, Future[ListOffsetsResultInfo]]":
+        wanted = {TopicPartition(self.topic, partition): spec for partition in partitions}
+        return self._admin.list_offsets(wanted, isolation_level=isolation, request_timeout=_ANSWERS_WITHIN_SECONDS)
+
+    def _answers(
+        self, futures: "dict[TopicPartition, Future[ListOffsetsResultInfo]]"
+    ) -> dict[int, ListOffsetsResultInfo]:
+        try:
+            return {place.partition: future.result() for place, future in futures.items()}
+        except KafkaException as failure:
+            raise explain(failure.args[0], self._settings.bootstrap_servers, self.topic) from failure
+
+    @cached_property
+    def _consumer(self) -> Consumer:
+        with _readable_refusals():
+            return Consumer({**self._properties, **READING, "error_cb": self._grievances})
+
+    @cached_property
+    def _admin(self) -> AdminClient:
+        with _readable_refusals():
+            return AdminClient({**self._properties, "error_cb": self._grievances})
+
+    @property
+    def _properties(self) -> dict[str, Any]:
+        return {**DEFAULTS, **self._settings.properties, "bootstrap.servers": self._settings.bootstrap_servers}
+
+
+class _Batch:
+    """Messages gathered until there are enough, cut at the same places however they were delivered."""
+
+    def __init__(self, max_messages: int, max_bytes: int) -> None:
+        self._max_messages = max_messages
+        self._max_bytes = max_bytes
+        self._begin()
+
+    def _begin(self) -> None:
+        self._offsets: list[int | None] = []
+        self._timestamps: list[int] = []
+        self._values: list[bytes | None] = []
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def add(self, messages: list[Message]) -> Iterator[pl.DataFrame]:
+        """Take in messages, and give out each batch that is full before the next message."""
+        if self._has_room(messages):
+            self._append(messages)
+            return
+        for message in messages:
+            if self._values and not self._has_room([message]):
+                yield self.take()
+            self._append([message])
+
+    def take(self) -> pl.DataFrame:
+        """The messages gathered so far, which begin anew."""
+        timestamp = pl.Series(self._timestamps, dtype=pl.Int64)
+        batch = pl.DataFrame(
+            {
+                "kafka_offset": pl.Series(self._offsets, dtype=pl.Int64),
+                "kafka_timestamp": timestamp.replace(_NO_TIMESTAMP, None).cast(MESSAGES["kafka_timestamp"]),
+                "value": pl.Series(self._values, dtype=pl.Binary),
+            }
+        )
+        self._begin()
+        return batch
+
+    def _has_room(self, messages: list[Message]) -> bool:
+        bytes_then = self._bytes + sum(map(len, messages))
+        return len(self._values) + len(messages) <= self._max_messages and bytes_then <= self._max_bytes
+
+    def _append(self, messages: list[Message]) -> None:
+        self._offsets += [message.offset() for message in messages]
+        self._timestamps += [message.timestamp()[1] for message in messages]
+        self._values += [message.value() for message in messages]
+        self._bytes += sum(map(len, messages))
+
+
+@contextmanager
+def _readable_refusals() -> Iterator[None]:
+    """Properties that librdkafka refuses to make a client of; it names them, and never what they are set to."""
+    try:
+        yield
+    except KafkaException as failure:
+        refusal: KafkaError = failure.args[0]
+        raise GameAnalyticsError(
+            f"Kafka's client can't be made: {refusal.str()}. Mend the file that KAFKA_CONFIG_FILE names."
+        ) from None
+
+
+def _offset(message: Message) -> int:
+    offset = message.offset()
+    assert offset is not None  # noqa: S101 - only a message made by hand has none
+    return offset
+
+
+def _milliseconds(instant: datetime) -> int:
+    """Since 1970, rounded up: a message has this timestamp or a later one if and only if it is not before the
+    instant."""
+    return -((_EPOCH - instant) // timedelta(milliseconds=1))

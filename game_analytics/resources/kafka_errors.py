@@ -1,0 +1,79 @@
+"""What librdkafka reports, as one line that names the cluster, the thing and the next step. No credential appears in
+it."""
+
+from collections import deque
+
+from confluent_kafka import KafkaError
+
+from game_analytics.errors import GameAnalyticsError, Unavailable
+
+_WRONG_CREDENTIALS = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}
+_UNKNOWN_TOPIC = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
+_DENIED = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED}
+_NO_ANSWER = {
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._RESOLVE,
+    KafkaError._TIMED_OUT,
+    KafkaError._TIMED_OUT_QUEUE,
+    KafkaError._WAIT_COORD,
+    KafkaError.REQUEST_TIMED_OUT,
+}
+PERMANENT = _WRONG_CREDENTIALS | _DENIED | {KafkaError._SSL, KafkaError._AUTO_OFFSET_RESET}
+"""Faults that waiting does not mend."""
+
+
+class Grievances:
+    """What a client's background threads complained about lately. One is given to a client as its ``error_cb``."""
+
+    def __init__(self) -> None:
+        self._latest: deque[KafkaError] = deque(maxlen=20)
+
+    def __call__(self, error: KafkaError) -> None:
+        self._latest.append(error)
+
+    def forget(self) -> None:
+        self._latest.clear()
+
+    def worst(self) -> KafkaError | None:
+        """One that waiting does not mend if there is any, else the latest that tells more than that all is down."""
+        told = [error for error in self._latest if error.code() != KafkaError._ALL_BROKERS_DOWN]
+        permanent = [error for error in told if error.code() in PERMANENT]
+        return next(reversed(permanent or told or self._latest), None)
+
+
+def explain(error: KafkaError, cluster: str, topic: str) -> GameAnalyticsError:
+    """The fault as an error of ours: `Unavailable` if the same may succeed later."""
+    where, reason = f"Kafka at {cluster}", f"{error.name()}: {error.str()}".rstrip(".")
+    if error.code() in _NO_ANSWER:
+        return Unavailable(
+            f"{where} does not answer ({reason}). Start it, or check KAFKA_BOOTSTRAP_SERVERS, and security.protocol in "
+            "the file that KAFKA_CONFIG_FILE names."
+        )
+    if error.retriable():
+        return Unavailable(f"{where} is not ready to serve the topic {topic} ({reason}). Try again later.")
+    return GameAnalyticsError(f"{where} {_verdict(error.code(), topic, reason)}")
+
+
+def _verdict(code: int, topic: str, reason: str) -> str:
+    if code in _WRONG_CREDENTIALS:
+        return (
+            f"refuses the credentials ({reason}). Check sasl.mechanism, sasl.username and sasl.password in the file "
+            "that KAFKA_CONFIG_FILE names."
+        )
+    if code == KafkaError._SSL:
+        return (
+            f"gives no TLS connection ({reason}). Check security.protocol and the ssl.* properties in the file that "
+            "KAFKA_CONFIG_FILE names."
+        )
+    if code in _UNKNOWN_TOPIC:
+        return (
+            f"has no topic {topic}. Set KAFKA_TOPIC to the one that holds the events, or make one with simulated "
+            "events: game-analytics produce --create-topic."
+        )
+    if code in _DENIED:
+        return (
+            f"does not let this user read the topic {topic} ({reason}). Allow READ and DESCRIBE on it by an ACL, or "
+            "name another user in the file that KAFKA_CONFIG_FILE names."
+        )
+    return f"answers for the topic {topic}: {reason}."
