@@ -1,4 +1,4 @@
-"""The command line: `game-analytics demo | dev | show`. Thin: it reads words, calls one function and prints."""
+"""The command line: `game-analytics demo | dev | produce | show`. Thin: it reads words and calls one function."""
 
 import os
 from datetime import date, datetime
@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from game_analytics.errors import GameAnalyticsError
+from game_analytics.simulation.schedule import Simulation
 
 # Dagster and boto3 take seconds to import, so each command brings in what it needs when it runs.
 
@@ -64,6 +65,74 @@ def dev(ctx: click.Context, port: int, s3_port: int) -> None:
         s3_port=s3_port,
     )
     ctx.exit(run_dev(settings))
+
+
+@main.command()
+@click.option("--bootstrap-servers", required=True, metavar="HOST:PORT,…", help="Where the cluster is reached.")
+@click.option("--topic", default="game-events", show_default=True, help="Where the messages go.")
+@click.option(
+    "--day",
+    required=True,
+    type=click.DateTime(formats=["%Y-%m-%d"]),
+    metavar="YYYY-MM-DD",
+    help="A UTC day that has been over for an hour.",
+)
+@click.option("--events", default=Simulation.events_per_day, show_default=True, help="Messages a day.")
+@click.option("--create-topic", is_flag=True, help="Make the topic if it is not there; nothing in it ever expires.")
+@click.option(
+    "--partitions",
+    type=int,
+    help=f"Of a topic that is made ({Simulation.partitions} unless given). Else the topic's own number holds.",
+)
+@click.option("--seed", default=Simulation.seed, show_default=True, help="Others are other players and matches.")
+@click.option(
+    "--malformed-share", default=Simulation.malformed_share, show_default=True, help="Messages that can't be read."
+)
+@click.option(
+    "--repeated-share", default=Simulation.repeated_share, show_default=True, help="Messages delivered once more."
+)
+@click.option(
+    "--late-share",
+    default=Simulation.late_share,
+    show_default=True,
+    help="Messages that come minutes to hours late or from a clock that is ahead.",
+)
+@click.option(
+    "--config-file", type=click.Path(path_type=Path), help="Properties of librdkafka as name=value lines: SASL, TLS."
+)
+def produce(  # noqa: PLR0913 - one for each option
+    *,
+    bootstrap_servers: str,
+    topic: str,
+    day: datetime,
+    events: int,
+    create_topic: bool,
+    partitions: int | None,
+    seed: int,
+    malformed_share: float,
+    repeated_share: float,
+    late_share: float,
+    config_file: Path | None,
+) -> None:
+    """Publish the simulated matches of a day to a Kafka topic, as the in-memory event log has them.
+
+    Days go into a topic in order and each once. The cluster is always named here, never taken from the environment, so
+    that invented events don't get to where a pipeline reads real ones.
+    """
+    from game_analytics.produce import Target, produce_day
+    from game_analytics.resources.kafka_properties import read_properties
+    from game_analytics.terminal import console
+
+    simulation = Simulation(
+        seed=seed,
+        events_per_day=events,
+        malformed_share=malformed_share,
+        repeated_share=repeated_share,
+        late_share=late_share,
+    )
+    properties = read_properties(config_file) if config_file else {}
+    target = Target(bootstrap_servers, topic, properties)
+    produce_day(console(), target, day.date(), simulation, partitions=partitions, create=create_topic)
 
 
 @main.command()

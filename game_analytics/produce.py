@@ -1,0 +1,478 @@
+"""`game-analytics produce`: a simulated day as messages of a Kafka topic. Landing it from there gives what landing it
+from the in-memory log gives, with the same settings.
+
+**Which messages.** All that a landing of the day reads: those delivered from 5 minutes before its midnight to an hour
+after the next one, where late events of the day are. A day published alone is complete with that, and stays the same
+when more days follow. The day after goes on where this one ended, so nothing is published twice.
+
+**Which timestamp.** That of the delivery, as in the in-memory log; when an event happened stands in its ``ts``. Were
+messages stamped with their events' times, one from a clock that is ahead would look like the end of the window and hide
+the late events delivered after it, and a message that nobody can read has no event's time. Delivery times also never
+fall, which lets the newest message tell whether a day comes in order.
+
+**Which partition.** The player's, as the simulation deals them: `player % partitions`. The simulation takes on the
+topic's number of partitions, so the in-memory log to compare with is the one with that number.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from typing import TypeVar
+
+import polars as pl
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from game_analytics.errors import GameAnalyticsError, Unavailable
+from game_analytics.landing.window import window_of
+from game_analytics.layout import FIRST_DAY
+from game_analytics.resources.event_log import Found
+from game_analytics.resources.kafka_errors import Grievances
+from game_analytics.simulation.messages import delivered_at, player_id, timeline, value
+from game_analytics.simulation.schedule import START, Simulation
+
+LATENESS = timedelta(minutes=60)
+"""How far past midnight a day is published: as far as it is landed where nothing else is configured."""
+
+_RETRIES_FOR = timedelta(minutes=2)
+_AT_ONCE = 20_000  # messages between two looks at what was delivered
+_LINE_EVERY_SECONDS = 10.0
+_MESSAGE_BYTES = 250  # what one takes in a segment that is not compressed, and rather more than less
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# What a partition answers while it is made or moved.
+_NO_LEADER_YET = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
+
+# What a topic must be for days of long ago to stay in it; a cluster's own defaults may be others.
+_TOPIC = {
+    "cleanup.policy": "delete",
+    "message.timestamp.type": "CreateTime",
+    "retention.bytes": "-1",
+    "retention.ms": "-1",
+}
+
+_CLIENT = {
+    "client.id": "game-analytics",
+    "log_level": "2",  # error callbacks tell what happens; librdkafka's own lines would only repeat it
+    "reconnect.backoff.max.ms": "2000",
+}
+
+_PRODUCER = {
+    # A million messages: 2.0 CPU seconds and 39 MB on the broker's disk; uncompressed 2.3 s and 153 MB, with zstd 2.4 s
+    # and 23 MB.
+    "compression.type": "lz4",
+    "linger.ms": "100",
+    "queue.buffering.max.messages": "200000",
+    "message.timeout.ms": str(_RETRIES_FOR // timedelta(milliseconds=1)),
+}
+
+_Answer = TypeVar("_Answer")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Which topic of which cluster, and how it is reached."""
+
+    bootstrap_servers: str
+    topic: str
+    properties: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Further properties of librdkafka. Passwords stand here: this is never shown."""
+    answers_within: timedelta = timedelta(seconds=10)
+    """How long the cluster may take to answer a question about the topic."""
+
+    def __post_init__(self) -> None:
+        """Refuse an empty name, which librdkafka would answer with an error of its own kind."""
+        if not self.bootstrap_servers or not self.topic:
+            raise GameAnalyticsError("--bootstrap-servers or --topic is empty. Name both.")
+
+    def client(self, own: Mapping[str, str]) -> dict[str, str | int | float | bool]:
+        """A client's properties: ours, unless the file says otherwise, on the cluster that the command line names."""
+        return {**_CLIENT, **own, **self.properties, "bootstrap.servers": self.bootstrap_servers}
+
+
+def produce_day(
+    console: Console, target: Target, day: date, simulation: Simulation, *, partitions: int | None, create: bool
+) -> None:
+    """Publish the day and show how it goes. ``partitions`` must be the topic's number if given; ``create`` makes a
+    topic with so many (else the simulation's number) if it is not there yet.
+
+    Nothing is sent unless the topic will keep the day and all that it holds is older. Raises `GameAnalyticsError`.
+    """
+    if partitions is not None:
+        simulation = replace(simulation, partitions=partitions)
+    _ensure_simulated_and_over(day)
+    topic = _Topic(target)
+    found = topic.partitions()
+    if found is None and create:
+        topic.create(simulation.partitions)
+        console.print(f"Created the topic {target.topic}, {simulation.partitions} partitions, to be kept for ever")
+        plan = _Plan(day, simulation, window_of(day, LATENESS).start)
+        before = dict.fromkeys(range(simulation.partitions), 0)
+    elif found is None:
+        raise GameAnalyticsError(
+            f"Kafka at {target.bootstrap_servers} has no topic {target.topic}. Name another with --topic, or make this "
+            "one with --create-topic."
+        )
+    elif partitions not in {None, found}:
+        raise GameAnalyticsError(
+            f"The topic {target.topic} has {found} partitions, not {partitions}. Leave --partitions out, or name "
+            "another topic."
+        )
+    else:
+        plan = _plan_for(topic, target, day, replace(simulation, partitions=found))
+        before = topic.ends(found)
+    started = time.monotonic()
+    sent = _publish(console, target, plan)
+    seconds = time.monotonic() - started
+    after = topic.ends(plan.simulation.partitions)
+    _ensure_nothing_else_arrived(target, plan, {p: after[p] - before[p] - sent[p] for p in before})
+    console.print(
+        f"Published {day} to {target.topic}: {plan.total:,} messages in {seconds:.1f} s, "
+        f"{plan.total / seconds:,.0f} a second\n"
+        f"  delivered from {_moment(plan.start)} to {_moment(plan.end)}",
+        soft_wrap=True,
+    )
+    for partition, first in before.items():
+        console.print(f"  partition {partition:>2}   offsets {first:>11,} to {after[partition] - 1:>11,}")
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What of the simulated log is published for a day: what it delivers from ``start`` up to but without ``end``."""
+
+    day: date
+    simulation: Simulation
+    start: datetime
+
+    @property
+    def end(self) -> datetime:
+        """That of the day's window, which is on the hour."""
+        return window_of(self.day, LATENESS).end
+
+    @cached_property
+    def total(self) -> int:
+        """How many messages that are."""
+        opening = _hour(self.start)
+        further = self.simulation.messages_before(_hour(self.end)) - self.simulation.messages_before(opening + 1)
+        return self._rows(opening).height + further
+
+    def batches(self) -> Iterator[pl.DataFrame]:
+        """``partition``, ``key``, ``timestamp`` (ms since 1970) and ``value`` of each message, those of a partition in
+        the order of their offsets. A message without an event has no player, hence no key."""
+        for hour in range(_hour(self.start), _hour(self.end)):
+            for rows in self._rows(hour).iter_slices(_AT_ONCE):
+                yield rows.select(
+                    "partition",
+                    key=pl.when(pl.col("event_type").is_not_null()).then(player_id()),
+                    timestamp=delivered_at(hour).dt.epoch("ms"),
+                    value=value(hour),
+                )
+
+    def _rows(self, hour: int) -> pl.DataFrame:
+        return timeline(self.simulation, hour).filter(delivered_at(hour) >= self.start)
+
+
+class _Topic:
+    """What the cluster tells about the topic. A question that is not answered in time ends with `Unavailable`."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._seconds = target.answers_within.total_seconds()
+        self._grievances = Grievances()
+        with _faults_of(target):
+            self._admin = AdminClient(target.client({}), error_cb=self._grievances)
+
+    def partitions(self) -> int | None:
+        """How many the topic has; None if there is no such topic."""
+        name = self._target.topic
+        asked = self._admin.describe_topics(TopicCollection([name]), request_timeout=self._seconds)
+        try:
+            return len(asked[name].result().partitions)
+        except KafkaException as failure:
+            if _error_of(failure).code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                return None
+            raise self._explained(failure) from failure
+
+    def create(self, partitions: int) -> None:
+        """Make the topic, with as many copies as the cluster has by default."""
+        new = NewTopic(self._target.topic, partitions, config=_TOPIC)
+        self._answer(self._admin.create_topics([new], request_timeout=self._seconds)[new.topic])
+
+    def ensure_it_keeps(self, start: datetime, new_messages: int) -> None:
+        """Raises `GameAnalyticsError` naming each setting by which the topic would lose messages stamped ``start`` or
+        later, or their timestamps."""
+        resource = ConfigResource(ResourceType.TOPIC, self._target.topic)
+        asked = self._admin.describe_configs([resource], request_timeout=self._seconds)
+        has = {name: entry.value for name, entry in self._answer(asked[resource]).items()}
+        amiss = {}
+        if has["cleanup.policy"] != "delete":
+            amiss["cleanup.policy"] = "keeps only the last message of each player"
+        if has["message.timestamp.type"] != "CreateTime":
+            amiss["message.timestamp.type"] = "stamps all messages with today"
+        age = datetime.now(UTC) - start
+        if 0 <= int(has["retention.ms"]) < age // timedelta(milliseconds=1):
+            hours = int(has["retention.ms"]) / 3_600_000
+            amiss["retention.ms"] = f"keeps {hours:,.0f} hours, and the day began {age / timedelta(hours=1):,.0f} ago"
+        if 0 <= int(has["retention.bytes"]) < new_messages * _MESSAGE_BYTES:
+            amiss["retention.bytes"] = "keeps less than the day may take"
+        if amiss:
+            faults = "; ".join(f"{name}={has[name]} {what}" for name, what in amiss.items())
+            mended = ",".join(f"{name}={_TOPIC[name]}" for name in amiss)
+            raise GameAnalyticsError(
+                f"The topic {self._target.topic} would not keep the day: {faults}. Nothing was sent. Name a topic that "
+                "is not there yet, with --create-topic; or, if this one is yours to change: kafka-configs.sh "
+                f"--bootstrap-server {self._target.bootstrap_servers} --alter --entity-type topics --entity-name "
+                f"{self._target.topic} --add-config {mended}"
+            )
+
+    def newest(self, partitions: int) -> dict[int, Found]:
+        """The message with the latest timestamp of each partition that holds any."""
+        answers = self._offsets(partitions, OffsetSpec.max_timestamp())
+        return {partition: found for partition, found in answers.items() if found.offset >= 0}
+
+    def ends(self, partitions: int) -> dict[int, int]:
+        """The high watermark of each partition."""
+        return {partition: found.offset for partition, found in self._offsets(partitions, OffsetSpec.latest()).items()}
+
+    def _offsets(self, partitions: int, wanted: OffsetSpec) -> dict[int, Found]:
+        places = {TopicPartition(self._target.topic, partition): wanted for partition in range(partitions)}
+        end = time.monotonic() + self._seconds
+        while True:
+            asked = self._admin.list_offsets(places, request_timeout=self._seconds)
+            try:
+                answers = {place.partition: future.result() for place, future in asked.items()}
+                return {number: Found(answer.offset, answer.timestamp) for number, answer in sorted(answers.items())}
+            except KafkaException as failure:
+                if _error_of(failure).code() not in _NO_LEADER_YET or time.monotonic() > end:
+                    raise self._explained(failure) from failure
+            time.sleep(0.1)
+
+    def _answer(self, future: Future[_Answer]) -> _Answer:
+        try:
+            return future.result()
+        except KafkaException as failure:
+            raise self._explained(failure) from failure
+
+    def _explained(self, failure: KafkaException) -> GameAnalyticsError:
+        error = _error_of(failure)
+        if error.code() == KafkaError._TIMED_OUT:  # the reason is what the background threads complain about
+            self._admin.poll(0)
+            error = self._grievances.worst() or error
+            return Unavailable(
+                f"Kafka at {self._target.bootstrap_servers} does not answer ({_reason(error)}). Start it, "
+                "or check --bootstrap-servers and what --config-file says about SASL and TLS."
+            )
+        return _refusal(self._target, error)
+
+
+def _publish(console: Console, target: Target, plan: _Plan) -> Counter[int]:
+    """Send the messages and wait until the cluster has acknowledged every one. How many each partition got.
+
+    Raises `GameAnalyticsError` if one was refused, or when interrupted: the topic then holds a part of the day.
+    """
+    failures: list[KafkaError] = []
+    grievances = Grievances()
+
+    def note(error: KafkaError) -> None:
+        if error.code() == KafkaError._ALL_BROKERS_DOWN and grievances.worst() is None:
+            console.print("No broker answers. Trying again until message.timeout.ms is over.")
+        grievances(error)
+
+    with _faults_of(target):
+        producer = Producer(
+            {
+                **target.client(_PRODUCER),
+                "enable.idempotence": True,
+                "error_cb": note,
+                # Asked for failures alone: what is neither reported nor left in the queue has been acknowledged.
+                "on_delivery": lambda error, _: failures.append(error),
+                "delivery.report.only.error": True,
+            }
+        )
+    sent: Counter[int] = Counter()
+    with _progress(console, plan) as show:
+        try:
+            for batch in plan.batches():
+                _queue(producer, target.topic, batch)
+                sent.update(dict(batch["partition"].value_counts().iter_rows()))
+                show(sent.total() - len(producer))
+                if failures:
+                    break
+            left = len(producer)
+            while left and not failures:
+                left = producer.flush(0.5)
+                show(sent.total() - left)
+        except KeyboardInterrupt:
+            left = producer.flush(5)
+            # To within a batch: the one that was being handed over is not counted.
+            raise _unfinished(target, plan, f"Interrupted after about {sent.total() - left:,} messages") from None
+        except KafkaException as failure:  # of a producer that has given up
+            failures.append(_error_of(failure))
+        finally:
+            producer.purge()
+    if failures:
+        told = grievances.worst()
+        why = _reason(failures[0]) + (f" ({_reason(told)})" if told else "")
+        raise _unfinished(target, plan, f"Kafka did not take all messages: {why}")
+    return sent
+
+
+def _queue(producer: Producer, topic: str, batch: pl.DataFrame) -> None:
+    """Hand the messages to librdkafka, which sends them in the background; wait where its queue is full."""
+    produce, poll = producer.produce, producer.poll
+    for partition, key, timestamp, content in batch.iter_rows():
+        while True:
+            try:
+                produce(topic, content, key, partition, timestamp=timestamp)
+                break
+            except BufferError:
+                poll(0.1)
+    poll(0)
+
+
+@contextmanager
+def _progress(console: Console, plan: _Plan) -> Iterator[Callable[[int], None]]:
+    """A function that shows how many messages were delivered: a bar in a terminal, else a line now and then."""
+    total, started = plan.total, time.monotonic()
+    next_line = started + _LINE_EVERY_SECONDS
+    bar = Progress(
+        TextColumn(str(plan.day)),
+        BarColumn(bar_width=None),
+        TextColumn("{task.completed:,} of {task.total:,}  {task.fields[rate]:,.0f}/s"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    task = bar.add_task("", total=total, rate=0.0)
+
+    def show(delivered: int) -> None:
+        nonlocal next_line
+        now = time.monotonic()
+        delivered = max(0, delivered)  # librdkafka counts a few requests of its own among what is left
+        rate = delivered / (now - started)
+        bar.update(task, completed=delivered, rate=rate)
+        if not console.is_terminal and now >= next_line:
+            next_line = now + _LINE_EVERY_SECONDS
+            console.print(f"  {delivered:,} of {total:,} messages, {rate:,.0f} a second")
+
+    with bar:
+        yield show
+
+
+def _plan_for(topic: _Topic, target: Target, day: date, simulation: Simulation) -> _Plan:
+    """The day as it fits a topic that is there: with its whole window, or behind the day before where the topic ends
+    with that one.
+
+    Raises `GameAnalyticsError` if the topic would not keep it, or holds anything else that is newer.
+    """
+    start, behind_the_day_before = window_of(day, LATENESS).start, window_of(day - timedelta(days=1), LATENESS).end
+    topic.ensure_it_keeps(start, simulation.events_per_day // simulation.partitions)
+    newest = topic.newest(simulation.partitions)
+    if all(found.timestamp_ms < _milliseconds(start) for found in newest.values()):
+        return _Plan(day, simulation, start)
+    timestamps = {partition: found.timestamp_ms for partition, found in newest.items()}
+    if timestamps == _last_delivered(simulation, _hour(behind_the_day_before) - 1):
+        return _Plan(day, simulation, behind_the_day_before)
+    partition, latest = max(newest.items(), key=lambda item: item[1].timestamp_ms)
+    holds = (
+        f"The topic {target.topic} holds messages up to {_moment_of(latest.timestamp_ms)} (partition {partition}, "
+        f"offset {latest.offset})"
+    )
+    elsewhere = "Nothing was sent. Produce the day into another topic: --topic NAME --create-topic."
+    if latest.timestamp_ms < _milliseconds(behind_the_day_before):
+        raise GameAnalyticsError(
+            f"{holds}, and they are not the whole day before {day} as these settings simulate it. If that day was "
+            f"produced with others (events, seed, shares), use those. If it was interrupted, it stays so. {elsewhere}"
+        )
+    raise GameAnalyticsError(
+        f"{holds}, so {day} is there already or would come too late: a day is found by time, which needs days in order "
+        f"and each once. {elsewhere}"
+    )
+
+
+def _last_delivered(simulation: Simulation, hour: int) -> dict[int, int]:
+    """The timestamp of each partition's last message of the hour."""
+    last = timeline(simulation, hour).group_by("partition").agg(delivered_at(hour).dt.epoch("ms").max().alias("last"))
+    return dict(last.iter_rows())
+
+
+def _ensure_simulated_and_over(day: date) -> None:
+    end = window_of(day, LATENESS).end
+    if day < FIRST_DAY:
+        raise GameAnalyticsError(f"{day} is before {FIRST_DAY}, the first day that there is. Choose a later one.")
+    if end > datetime.now(UTC):
+        raise GameAnalyticsError(
+            f"{day} is not over: its last messages are delivered until {_moment(end)}. Choose an earlier day."
+        )
+
+
+def _ensure_nothing_else_arrived(target: Target, plan: _Plan, others: Mapping[int, int]) -> None:
+    """Raises `GameAnalyticsError` if a partition did not grow by just the messages that were sent to it."""
+    amiss = [f"partition {partition} by {count:+,}" for partition, count in others.items() if count]
+    if amiss:
+        raise GameAnalyticsError(
+            f"All {plan.total:,} messages of {plan.day} were acknowledged, but the topic {target.topic} differs from "
+            f"that: {', '.join(amiss)}. Somebody else changes it too. Produce the day into a topic of its own: --topic "
+            "NAME --create-topic."
+        )
+
+
+def _unfinished(target: Target, plan: _Plan, what: str) -> GameAnalyticsError:
+    return GameAnalyticsError(
+        f"{what}; {plan.day} has {plan.total:,}. The topic {target.topic} may hold a part of the day now, which can't "
+        "be gone on with. Produce the day into another topic: --topic NAME --create-topic. Or delete this one before: "
+        f"kafka-topics.sh --bootstrap-server {target.bootstrap_servers} --delete --topic {target.topic}"
+    )
+
+
+@contextmanager
+def _faults_of(target: Target) -> Iterator[None]:
+    """What librdkafka says about the properties it is made with, as an error of ours."""
+    try:
+        yield
+    except KafkaException as failure:
+        raise _refusal(target, _error_of(failure)) from failure
+
+
+def _refusal(target: Target, error: KafkaError) -> GameAnalyticsError:
+    return GameAnalyticsError(
+        f"Kafka at {target.bootstrap_servers}, topic {target.topic}: {_reason(error)}. Check --topic, "
+        "what --config-file says, and that its user may describe, write and, if asked, create the topic."
+    )
+
+
+def _error_of(failure: KafkaException) -> KafkaError:
+    error: KafkaError = failure.args[0]
+    return error
+
+
+def _reason(error: KafkaError) -> str:
+    return f"{error.name()}: {error.str()}".rstrip(".")
+
+
+def _hour(instant: datetime) -> int:
+    """The simulation's hour in which the instant lies."""
+    return (instant - START) // timedelta(hours=1)
+
+
+def _milliseconds(instant: datetime) -> int:
+    return (instant - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _moment(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _moment_of(timestamp_ms: int) -> str:
+    """A timestamp as a person reads it; one outside Python's calendar as the number it is."""
+    try:
+        return _moment(_EPOCH + timedelta(milliseconds=timestamp_ms))
+    except OverflowError:
+        return f"{timestamp_ms} ms"
