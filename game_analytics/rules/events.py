@@ -4,15 +4,12 @@ Grain: one row per message. A message falls into exactly one class, in this orde
 landed; the first reason that applies is kept.
 """
 
-import json
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import NoReturn
 
-import msgspec
 import polars as pl
+
+from game_analytics.rules.decoding import decode
 
 REASONS = (
     "tombstone",
@@ -31,9 +28,6 @@ REASONS = (
 
 COUNTED_TYPES = ("KILL", "DEATH")
 MAX_ID_LENGTH = 128
-MAX_NESTING = 64
-_DEEP_TAKES = 2 * MAX_NESTING
-"""Bytes: JSON that is nested deeper takes at least two for each level."""
 
 RAW_EVENTS = pl.Schema(
     {
@@ -71,151 +65,37 @@ class Classified:
     """``day`` and ``kafka_offset`` of each good event that belongs to another day."""
 
 
-class _Fields(msgspec.Struct, gc=False):
-    """The fields that count, as the fast decoder fills them. Absent and null are the same."""
-
-    event_type: str | None = None
-    player_id: str | None = None
-    game_id: str | None = None
-    event_id: str | None = None
-    ts: str | None = None
-
-
-_decode_fast = msgspec.json.Decoder(_Fields).decode
-# What the fast decoder says of a message that the strict one has to judge.
-_UNSURE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-
-
 def classify(messages: pl.DataFrame, partition: int, day: date) -> Classified:
     """Sort the messages of one Kafka partition into the contract's four classes, from the view of ``day``.
 
     ``messages`` has the columns ``kafka_offset``, ``kafka_timestamp`` (ms, UTC) and ``value`` (bytes or null).
     """
-    events = _events(messages, partition)
-    good = events.filter(pl.col("reason").is_null())
-    counted = good.filter(pl.col("event_type").is_in(COUNTED_TYPES)).with_columns(day=pl.col("event_time").dt.date())
-    of_the_day = pl.col("day") == day
-    return Classified(
-        landed=counted.filter(of_the_day).select(RAW_EVENTS.names()),
-        quarantined=events.filter(pl.col("reason").is_not_null()).select(QUARANTINED.names()),
-        ignored=good.height - counted.height,
-        other_days=counted.filter(~of_the_day).select("day", "kafka_offset"),
+    events = _events(messages, partition).lazy()
+    is_good = pl.col("reason").is_null()
+    is_counted = is_good & pl.col("event_type").is_in(COUNTED_TYPES)
+    own_day = pl.col("event_time").dt.date()
+    landed, quarantined, ignored, other_days = pl.collect_all(
+        [
+            events.filter(is_counted & (own_day == day)).select(RAW_EVENTS.names()),
+            events.filter(~is_good).select(QUARANTINED.names()),
+            events.select((is_good & ~is_counted).sum()),
+            events.filter(is_counted & (own_day != day)).select(own_day.alias("day"), "kafka_offset"),
+        ]
     )
+    return Classified(landed, quarantined, ignored.item(), other_days)
 
 
 def _events(messages: pl.DataFrame, partition: int) -> pl.DataFrame:
     """The messages with their fields as columns, the moment they happened and the reason for quarantine, if any."""
+    fields = decode(messages["value"])
     return (
         # Lazy, so that what an expression uses twice is computed once.
-        pl.concat([messages, _decode(messages["value"].to_list())], how="horizontal")
+        pl.concat([messages, fields.with_columns(written_time=_written_time(fields["ts"]))], how="horizontal")
         .lazy()
         .with_columns(kafka_partition=pl.lit(partition, pl.Int32), event_time=_event_time())
         .with_columns(reason=_reason())
         .collect()
     )
-
-
-def _decode(values: Sequence[bytes | None]) -> pl.DataFrame:
-    """The fields of each message as strings, and ``fault``: why it has none. A field of another type becomes the
-    empty string, which breaks every rule that a field can have, so that the rules alone name the reason."""
-    fields = []
-    faults: list[str | None] = [None] * len(values)
-    hidden = _hidden_faults(values)
-    for index, value in enumerate(values):
-        if value is None:
-            decoded: _Fields | str = "tombstone"
-        elif index in hidden:
-            decoded = hidden[index]
-        else:
-            try:
-                decoded = _decode_fast(value)
-            except _UNSURE:
-                decoded = _decode_strictly(value)
-        if isinstance(decoded, str):
-            faults[index], decoded = decoded, _Fields()
-        fields.append(decoded)
-    return pl.DataFrame({"fault": pl.Series(faults, dtype=pl.String), **_columns(fields)})
-
-
-def _hidden_faults(values: Sequence[bytes | None]) -> dict[int, str]:
-    """The faults that the fast decoder doesn't look for: deep nesting, and bytes that are no UTF-8 in fields that it
-    skips. For these one look at the whole batch tells of nearly every batch that there are none."""
-    present = {index: value for index, value in enumerate(values) if value is not None}
-    deep = [index for index, value in present.items() if len(value) > _DEEP_TAKES and _is_deep(value)]
-    all_utf8 = _is_utf8(b"\n".join(present.values()))
-    not_utf8 = [] if all_utf8 else [index for index, value in present.items() if not _is_utf8(value)]
-    return dict.fromkeys(deep, "not_json") | dict.fromkeys(not_utf8, "not_utf8")
-
-
-def _is_utf8(value: bytes) -> bool:
-    try:
-        value.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _columns(fields: Sequence[_Fields]) -> dict[str, pl.Series]:
-    return {
-        "event_type": pl.Series([row.event_type for row in fields], dtype=pl.String),
-        "player_id": pl.Series([row.player_id for row in fields], dtype=pl.String),
-        "game_id": pl.Series([row.game_id for row in fields], dtype=pl.String),
-        "event_id": pl.Series([row.event_id for row in fields], dtype=pl.String),
-        "ts": pl.Series([row.ts for row in fields], dtype=pl.String),
-    }
-
-
-def _decode_strictly(value: bytes) -> _Fields | str:
-    """The fields of a message by the letter of RFC 8259, or the reason why it has none. Slow and thorough: what it
-    says is the rule, and the fast decoder may only agree."""
-    text = value.decode()
-    try:
-        # Numbers are read but not made: one of a million digits is legal JSON, and none of them is used.
-        document = json.loads(text, parse_int=_number, parse_float=_number, parse_constant=_refuse)
-    except ValueError:
-        return "not_json"
-    if _LONE_SURROGATE.search(_PAIRS_AND_OTHER_ESCAPES.sub("", text)):
-        return "not_json"
-    if not isinstance(document, dict):
-        return "not_an_object"
-    event_type = document.get("event_type")
-    if event_type is None:
-        return "missing_event_type"
-    if not isinstance(event_type, str):
-        return "bad_event_type"
-    others = (document.get(name) for name in ("player_id", "game_id", "event_id", "ts"))
-    return _Fields(event_type, *(field if field is None or isinstance(field, str) else "" for field in others))
-
-
-# Inside a JSON string a surrogate may be escaped only as a pair, high before low (RFC 8259, section 7).
-_PAIRS_AND_OTHER_ESCAPES = re.compile(r"\\[^u]|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
-_LONE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-
-
-def _number(_digits: str) -> int:
-    return 0
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")
-
-
-# An unfinished string runs to the end of the text, so that each byte is looked at once.
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
-
-
-def _is_deep(value: bytes) -> bool:
-    """Whether arrays and objects stand in one another deeper than the limit, brackets inside strings left aside."""
-    if value.count(b"{") + value.count(b"[") <= MAX_NESTING:
-        return False
-    depth = deepest = 0
-    for byte in _STRING.sub(b"", value):
-        if byte in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif byte in b"]}":
-            depth -= 1
-    return deepest > MAX_NESTING
 
 
 def _reason() -> pl.Expr:
@@ -247,34 +127,55 @@ def _is_bad_id(identifier: pl.Expr) -> pl.Expr:
     return ~identifier.str.len_chars().is_between(1, MAX_ID_LENGTH) | identifier.str.contains(r"\p{Cc}")
 
 
-_TIMESTAMP = (
-    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
-    r"(?:\.[0-9]{1,9})?(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])?$"
-)
+_DATE_AND_CLOCK = r"(?:19[7-9][0-9]|[2-9][0-9]{3})-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+_MILLISECONDS_UTC = rf"^{_DATE_AND_CLOCK}\.[0-9]{{3}}Z$"
+_TIMESTAMP = rf"^{_DATE_AND_CLOCK}(?:\.[0-9]{{1,9}})?(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])?$"
 _UTC_OFFSET = r"[+-][0-9]{2}:[0-9]{2}$"
 _FIRST_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MOMENT = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 
 
 def _event_time() -> pl.Expr:
-    """When it happened, in UTC: by ``ts``, truncated to µs, else by the message's timestamp; null if neither will do.
+    """When it happened, in UTC: by ``ts``, else by the message's timestamp; null if neither will do."""
+    delivered = pl.col("kafka_timestamp")
+    return (
+        pl.when(pl.col("ts").is_not_null())
+        .then(pl.col("written_time"))
+        .when(delivered.is_between(_FIRST_MOMENT, _LAST_MOMENT))
+        .then(delivered.cast(pl.Datetime("us", "UTC")))
+    )
+
+
+def _written_time(ts: pl.Series) -> pl.Series:
+    """The moments that the texts name, in UTC and truncated to µs; null where they name none.
 
     ``YYYY-MM-DDThh:mm:ss[.1-9 digits][Z or ±hh:mm]``; no offset means UTC. The year, as written and in UTC, lies in
     1970 to 9999. A leap second (``:60``) has no place in a column of timestamps and is not accepted.
     """
+    moments = ts.to_frame("ts").select(_by_milliseconds()).to_series()
+    others = (moments.is_null() & ts.is_not_null()).arg_true()
+    if len(others) == 0:
+        return moments
+    return moments.scatter(others, ts.gather(others).to_frame("ts").lazy().select(_by_any_form()).collect().to_series())
+
+
+def _by_milliseconds() -> pl.Expr:
+    """``YYYY-MM-DDThh:mm:ss.mmmZ``, as most programs write it, and that alone: in a third of the time."""
     ts = pl.col("ts")
-    text = pl.when(ts.str.contains(_TIMESTAMP)).then(ts)
-    clock = text.str.strip_suffix("Z").str.replace(_UTC_OFFSET, "")
-    local = clock.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False).dt.convert_time_zone("UTC")
-    moment = local - _utc_offset(text)
-    in_range = local.is_between(_FIRST_MOMENT, _LAST_MOMENT) & moment.is_between(_FIRST_MOMENT, _LAST_MOMENT)
-    delivered = pl.col("kafka_timestamp")
-    return (
-        pl.when(in_range)
-        .then(moment)
-        .when(ts.is_null() & delivered.is_between(_FIRST_MOMENT, _LAST_MOMENT))
-        .then(delivered.cast(pl.Datetime("us", "UTC")))
+    text = pl.when(ts.str.contains(_MILLISECONDS_UTC)).then(ts)
+    return text.str.to_datetime("%Y-%m-%dT%H:%M:%S.%3fZ", time_unit="us", time_zone="UTC", strict=False)
+
+
+def _by_any_form() -> pl.Expr:
+    ts = pl.col("ts")
+    seconds = pl.when(ts.str.contains(_TIMESTAMP)).then(ts.str.head(19))
+    microseconds = ts.str.extract(r"\.([0-9]{1,6})").str.pad_end(6, "0").cast(pl.Int64).fill_null(0)
+    moment = (
+        seconds.str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="us", time_zone="UTC", strict=False)
+        + pl.duration(microseconds=microseconds, time_unit="us")
+        - _utc_offset(ts)
     )
+    return pl.when(moment.is_between(_FIRST_MOMENT, _LAST_MOMENT)).then(moment)
 
 
 def _utc_offset(text: pl.Expr) -> pl.Expr:

@@ -158,6 +158,26 @@ def bad_timestamps() -> list[str]:
         "2025-12-30T18:07:12±01:00",
         "2025-12-30T18:07:12UTC",
         "2025-12-30T18:07:12[Europe/Berlin]",
+        # As near as can be to the form that most programs write.
+        "2025-12-30T18:07:12.12 Z",
+        "2025-12-30T18:07:12. 12Z",
+        "2025-12-30T18:07:12.+12Z",
+        "2025-12-30T18:07:12.1\uff12Z",
+        "2025-12-30T18:07:12.123z",
+        "2025-12-30T18:07:12,123Z",
+        "2025-12-30T18:07:12:123Z",
+        "2025-12-30T18:07:12.123 ",
+        "2025-12-30T18:07:12.123ZZ",
+        "2025-12-30T18:07:12.123Z\n",
+        "2025-12-30T18:07:12.123Z\x00",
+        "2025-12-30 18:07:12.123Z",
+        "2025-12-3018:07:12.1234Z",
+        "2025-12-30T18:07:60.123Z",
+        "2025-12-30T24:00:00.000Z",
+        "2025-02-30T12:00:00.000Z",
+        "2025-00-30T12:00:00.000Z",
+        "2025-12-00T12:00:00.000Z",
+        "1969-12-31T23:59:59.999Z",
         # Something around it.
         " 2025-12-30T18:07:12Z",
         "2025-12-30T18:07:12Z ",
@@ -206,9 +226,10 @@ def test_a_ts_with_escapes_is_read_like_any_other() -> None:
     assert fate(kill_with(r'"ts":"\u0032025-12-30T18:07:12\u005a"')) == "landed"
 
 
-def test_every_day_of_the_calendar_is_taken_and_no_other() -> None:
+@pytest.mark.parametrize("clock", ["12:00:00Z", "12:00:00.000Z", "12:00:00.999Z", "12:00:00.000001", "12:00:00+00:00"])
+def test_every_day_of_the_calendar_is_taken_and_no_other(clock: str) -> None:
     days = [(year, month, day) for year in (2023, 2024, 2100) for month in range(14) for day in range(33)]
-    found = fates([kill(ts=f"{year}-{month:02}-{day:02}T12:00:00Z") for year, month, day in days], day=DAY)
+    found = fates([kill(ts=f"{year}-{month:02}-{day:02}T{clock}") for year, month, day in days], day=DAY)
     taken = [
         date.fromordinal(date(1970, 1, 1).toordinal() + item.days_since_1970)
         for item in found
@@ -219,6 +240,27 @@ def test_every_day_of_the_calendar_is_taken_and_no_other() -> None:
     assert [(day.year, day.month, day.day) for day in taken] == [
         day for day, item in zip(days, found, strict=True) if item != Quarantined("bad_ts")
     ]
+
+
+@pytest.mark.parametrize("rest", ["", "Z", ".000Z", ".999Z", ".999999999Z", "+00:00"])
+def test_every_second_of_the_clock_is_taken_and_no_other(rest: str) -> None:
+    clocks = [(hour, 0, 0) for hour in range(100)] + [(23, minute, 0) for minute in range(100)]
+    clocks += [(23, 59, second) for second in range(100)]
+    found = words([kill(ts=f"2025-12-30T{hour:02}:{minute:02}:{second:02}{rest}") for hour, minute, second in clocks])
+    assert found == [
+        "landed" if hour < 24 and minute < 60 and second < 60 else "bad_ts" for hour, minute, second in clocks
+    ]
+
+
+@pytest.mark.parametrize("rest", ["", "Z", ".000Z", ".999Z", ".999999999Z", "+00:00"])
+def test_every_year_from_1970_to_9999_is_taken_and_no_other(rest: str) -> None:
+    found = words([kill(ts=f"{year:04}-01-01T00:00:00{rest}") for year in range(10_000)])
+    assert found == ["bad_ts"] * 1970 + ["other day"] * 8030
+
+
+def test_every_millisecond_is_kept() -> None:
+    found = fates([kill(ts=f"2025-12-30T23:59:59.{ms:03}Z") for ms in range(1_000)])
+    assert [event_time(item) for item in found] == [utc(2025, 12, 30, 23, 59, 59, ms * 1_000) for ms in range(1_000)]
 
 
 # Without ts: the timestamp of the message

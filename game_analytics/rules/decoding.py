@@ -1,0 +1,163 @@
+"""The bytes of a message become the fields of an event, or keep the reason why there are none: what UTF-8 and RFC 8259
+say. What the fields mean is decided in `events`.
+
+Grain: one row per message, in the order of the messages.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import NoReturn
+
+import msgspec
+import polars as pl
+
+MAX_NESTING = 64
+
+_PIECE = 2_000
+"""Messages whose fields are Python objects at the same time: so few stay in the processor's cache until they are
+columns, which takes half the time."""
+
+
+class _Fields(msgspec.Struct, gc=False):
+    """The fields that count, as the fast decoder fills them. Absent and null are the same."""
+
+    event_type: str | None = None
+    player_id: str | None = None
+    game_id: str | None = None
+    event_id: str | None = None
+    ts: str | None = None
+
+
+_NO_FIELDS = _Fields()
+_decode_fast = msgspec.json.Decoder(_Fields).decode
+# What the fast decoder says of a message that the strict one has to judge.
+_UNSURE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+def decode(values: pl.Series) -> pl.DataFrame:
+    """The fields of each message as strings, and ``fault``: why it has none. A field of another type becomes the
+    empty string, which breaks every rule that a field can have, so that the rules alone name the reason.
+
+    ``values`` are bytes or null.
+    """
+    hidden = _hidden_faults(values)
+    readable = pl.select(pl.when(hidden.is_null()).then(values)).to_series()
+    starts = range(0, max(1, len(values)), _PIECE)
+    pieces = [_decode_piece(readable[start : start + _PIECE].to_list()) for start in starts]
+    decoded = pl.concat(pieces, rechunk=True)
+    return decoded.with_columns(fault=pl.coalesce(hidden, "fault"))
+
+
+def _hidden_faults(values: pl.Series) -> pl.Series:
+    """What the fast decoder doesn't look for, else null: no value at all, bytes that are no UTF-8 in fields that it
+    skips, and deep nesting. One look at a whole batch tells of nearly every one that there is none of these."""
+    texts = _texts(values)
+    many_brackets = (texts.str.count_matches(r"[\[{]") > MAX_NESTING).arg_true()
+    too_deep = [index for index in many_brackets if _is_deep(values[index])]
+    return pl.select(
+        pl.when(values.is_null())
+        .then(pl.lit("tombstone"))
+        .when(texts.is_null())
+        .then(pl.lit("not_utf8"))
+        .when(pl.int_range(len(values)).is_in(too_deep))
+        .then(pl.lit("not_json"))
+    ).to_series()
+
+
+def _texts(values: pl.Series) -> pl.Series:
+    """The values as text, null where they are no UTF-8."""
+    try:
+        return values.cast(pl.String)
+    except pl.exceptions.ComputeError:  # some of them are not
+        valid = [value if value is not None and _is_utf8(value) else None for value in values.to_list()]
+        return pl.Series(valid, dtype=pl.Binary).cast(pl.String)
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _decode_piece(values: Sequence[bytes | None]) -> pl.DataFrame:
+    """As `decode`, without the faults that are known: what is null has neither fields nor a fault."""
+    fields: list[_Fields] = []
+    faults: list[str | None] = [None] * len(values)
+    for value in values:
+        if value is None:
+            fields.append(_NO_FIELDS)
+            continue
+        try:
+            fields.append(_decode_fast(value))
+        except _UNSURE:
+            judged = _decode_strictly(value)
+            if isinstance(judged, str):
+                faults[len(fields)], judged = judged, _NO_FIELDS
+            fields.append(judged)
+    return pl.DataFrame(
+        {
+            "fault": pl.Series(faults, dtype=pl.String),
+            "event_type": pl.Series([row.event_type for row in fields], dtype=pl.String),
+            "player_id": pl.Series([row.player_id for row in fields], dtype=pl.String),
+            "game_id": pl.Series([row.game_id for row in fields], dtype=pl.String),
+            "event_id": pl.Series([row.event_id for row in fields], dtype=pl.String),
+            "ts": pl.Series([row.ts for row in fields], dtype=pl.String),
+        }
+    )
+
+
+def _decode_strictly(value: bytes) -> _Fields | str:
+    """The fields of a message by the letter of RFC 8259, or the reason why it has none. Slow and thorough: what it
+    says is the rule, and the fast decoder may only agree."""
+    text = value.decode()
+    try:
+        document = _read(text)
+    except ValueError:
+        return "not_json"
+    if _LONE_SURROGATE.search(_PAIRS_AND_OTHER_ESCAPES.sub("", text)):
+        return "not_json"
+    if not isinstance(document, dict):
+        return "not_an_object"
+    event_type = document.get("event_type")
+    if event_type is None:
+        return "missing_event_type"
+    if not isinstance(event_type, str):
+        return "bad_event_type"
+    others = (document.get(name) for name in ("player_id", "game_id", "event_id", "ts"))
+    return _Fields(event_type, *(field if field is None or isinstance(field, str) else "" for field in others))
+
+
+# Inside a JSON string a surrogate may be escaped only as a pair, high before low (RFC 8259, section 7).
+_PAIRS_AND_OTHER_ESCAPES = re.compile(r"\\[^u]|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
+_LONE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def _number(_digits: str) -> int:
+    return 0
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+# Numbers are read but not made: one of a million digits is legal JSON, and none of them is used.
+_read = json.JSONDecoder(parse_int=_number, parse_float=_number, parse_constant=_refuse).decode
+
+
+# An unfinished string runs to the end of the text, so that each byte is looked at once.
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+
+
+def _is_deep(value: bytes) -> bool:
+    """Whether arrays and objects stand in one another deeper than the limit, brackets inside strings left aside."""
+    depth = deepest = 0
+    for byte in _STRING.sub(b"", value):
+        if byte in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in b"]}":
+            depth -= 1
+    return deepest > MAX_NESTING
