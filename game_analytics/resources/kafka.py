@@ -4,13 +4,12 @@ No consumer group is joined and nothing is committed. A log can be sent to anoth
 """
 
 import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
@@ -18,11 +17,14 @@ from confluent_kafka.admin import AdminClient, ListOffsetsResultInfo, OffsetSpec
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.resources.event_log import MESSAGES, EventLog, Extent, Found
-from game_analytics.resources.kafka_errors import PERMANENT, Grievances, explain
+from game_analytics.resources.kafka_errors import PERMANENT, UNKNOWN_TOPIC, Grievances, explain
 from game_analytics.resources.kafka_properties import DEFAULTS, READING
+
+T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ANSWERS_WITHIN_SECONDS = 10
+_ASK_AGAIN_SECONDS = 0.1
 _HEARTBEAT_SECONDS = 1.0
 _AT_ONCE = 500
 """Messages taken from librdkafka's queue in one call. More cost more: they fall out of the processor's cache before
@@ -61,17 +63,14 @@ class KafkaEventLog(EventLog):
     def ensure_readable(self) -> None:
         """Raises `GameAnalyticsError` if within ten seconds no broker answers, credentials are refused, or there is no
         such topic for this user."""
-        self._partitions(_ANSWERS_WITHIN_SECONDS)
+        self._partitions()
 
     def extents(self) -> Mapping[int, Extent]:
         """Watermarks, asked of the partitions' leaders now; ``stable`` is the last stable offset."""
-        partitions = self._partitions(_ANSWERS_WITHIN_SECONDS)
-        asked = [
-            self._ask(partitions, OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED),
-            self._ask(partitions, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED),
-            self._ask(partitions, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED),
-        ]
-        low, high, stable = (self._answers(futures) for futures in asked)
+        partitions = self._partitions()
+        low = self._offsets(partitions, OffsetSpec.earliest())
+        high = self._offsets(partitions, OffsetSpec.latest())
+        stable = self._offsets(partitions, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)
         return {
             partition: Extent(low[partition].offset, high[partition].offset, stable[partition].offset)
             for partition in partitions
@@ -80,9 +79,7 @@ class KafkaEventLog(EventLog):
     def first_at_or_after(self, instant: datetime) -> Mapping[int, Found | None]:
         """By the brokers' time index. The consumer's `offsets_for_times` asks the same, but drops the timestamp that
         was found."""
-        partitions = self._partitions(_ANSWERS_WITHIN_SECONDS)
-        spec = OffsetSpec.for_timestamp(_milliseconds(instant))
-        found = self._answers(self._ask(partitions, spec, IsolationLevel.READ_UNCOMMITTED))
+        found = self._offsets(self._partitions(), OffsetSpec.for_timestamp(_milliseconds(instant)))
         return {
             partition: Found(answer.offset, answer.timestamp) if answer.offset >= 0 else None
             for partition, answer in found.items()
@@ -119,8 +116,8 @@ class KafkaEventLog(EventLog):
             messages, reached = self._without_events(delivered, partition, position)
             if messages:
                 deadline = time.monotonic() + self._settings.patience.total_seconds()
-            elif time.monotonic() > deadline:
-                raise self._out_of_patience(partition, position)
+            elif not delivered:
+                self._keep_waiting(deadline, partition, position)
             position = max(position, reached)
             if position > end:
                 messages = [message for message in messages if _offset(message) < end]
@@ -155,64 +152,95 @@ class KafkaEventLog(EventLog):
             position = max(position, _offset(messages[-1]) + 1)
         return messages, position
 
-    def _out_of_patience(self, partition: int, position: int) -> GameAnalyticsError:
+    def _keep_waiting(self, deadline: float, partition: int, position: int) -> None:
+        """Raises if waiting is in vain, or has been for too long."""
         told = self._grievances.worst()
         if told is not None and told.code() in PERMANENT:
-            return explain(told, self._settings.bootstrap_servers, self.topic)
-        last = "the broker says nothing" if told is None else f"last heard: {told.str()}"
-        return Unavailable(
-            f"Kafka at {self._settings.bootstrap_servers} has delivered nothing of {self.topic}, partition "
-            f"{partition}, from offset {position} on for {self._settings.patience.total_seconds():.0f} s ({last}). "
-            "Nothing was committed. Look whether the partition's leader is up, then run again.",
-            waited=True,
-        )
+            raise explain(told, self._settings.bootstrap_servers, self.topic)
+        if time.monotonic() > deadline:
+            last = "the broker says nothing" if told is None else f"last heard: {told.str()}"
+            raise Unavailable(
+                f"Kafka at {self._settings.bootstrap_servers} has delivered nothing of {self.topic}, partition "
+                f"{partition}, from offset {position} on for {self._settings.patience.total_seconds():.0f} s ({last}). "
+                "Nothing was committed. Look whether the partition's leader is up, then run again.",
+                waited=True,
+            )
 
-    def _partitions(self, seconds: float) -> list[int]:
-        """The topic's partitions; asked for again and again for so many seconds."""
-        end = time.monotonic() + seconds
+    def _partitions(self) -> list[int]:
+        def ask() -> list[int]:
+            found = self._consumer.list_topics(self.topic, timeout=1).topics[self.topic]
+            if found.error is not None:
+                raise KafkaException(found.error)
+            # The other client keeps its own view of the topic: it must know of a partition that was added, and once it
+            # is connected, a look-up takes it milliseconds and not three seconds (librdkafka 2.16).
+            self._admin.list_topics(self.topic, timeout=1)
+            return sorted(found.partitions)
+
+        return self._insist(ask)
+
+    def _offsets(
+        self,
+        partitions: list[int],
+        spec: OffsetSpec,
+        isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
+    ) -> dict[int, ListOffsetsResultInfo]:
+        def ask() -> dict[int, ListOffsetsResultInfo]:
+            wanted = {TopicPartition(self.topic, partition): spec for partition in partitions}
+            answers = self._admin.list_offsets(
+                wanted, isolation_level=isolation, request_timeout=_ANSWERS_WITHIN_SECONDS
+            )
+            return {place.partition: answer.result() for place, answer in answers.items()}
+
+        # The partitions are there, so a broker that does not know one has not heard of it yet.
+        return self._insist(ask, passing=UNKNOWN_TOPIC)
+
+    def _insist(self, ask: Callable[[], T], passing: Collection[int] = ()) -> T:
+        """The answer, asked for again for ten seconds, unless what stands in the way will not pass."""
+        end = time.monotonic() + _ANSWERS_WITHIN_SECONDS
         while True:
             self._grievances.forget()
             try:
-                found = self._consumer.list_topics(self.topic, timeout=1).topics[self.topic]
+                return ask()
             except KafkaException as failure:
                 refusal: KafkaError = failure.args[0]
-                self._consumer.poll(0)  # hands over what the background threads complain about
-                refusal = self._grievances.worst() or refusal
-            else:
-                if found.error is None:
-                    return sorted(found.partitions)
-                refusal = found.error
-            explained = explain(refusal, self._settings.bootstrap_servers, self.topic)
-            if not isinstance(explained, Unavailable) or time.monotonic() > end:
+            self._consumer.poll(0)  # hands over what the background threads complain about, or a message
+            self._position = None
+            explained = explain(self._grievances.worst() or refusal, self._settings.bootstrap_servers, self.topic)
+            will_pass = isinstance(explained, Unavailable) or refusal.code() in passing
+            if not will_pass or time.monotonic() > end:
                 raise explained
-
-    def _ask(
-        self, partitions: list[int], spec: OffsetSpec, isolation: IsolationLevel
-    ) -> "dict[TopicPartition, Future[ListOffsetsResultInfo]]":
-        wanted = {TopicPartition(self.topic, partition): spec for partition in partitions}
-        return self._admin.list_offsets(wanted, isolation_level=isolation, request_timeout=_ANSWERS_WITHIN_SECONDS)
-
-    def _answers(
-        self, futures: "dict[TopicPartition, Future[ListOffsetsResultInfo]]"
-    ) -> dict[int, ListOffsetsResultInfo]:
-        try:
-            return {place.partition: future.result() for place, future in futures.items()}
-        except KafkaException as failure:
-            raise explain(failure.args[0], self._settings.bootstrap_servers, self.topic) from failure
+            time.sleep(_ASK_AGAIN_SECONDS)
 
     @cached_property
     def _consumer(self) -> Consumer:
         with _readable_refusals():
-            return Consumer({**self._properties, **READING, "error_cb": self._grievances})
+            return Consumer({**self._properties, **READING})
 
     @cached_property
     def _admin(self) -> AdminClient:
         with _readable_refusals():
-            return AdminClient({**self._properties, "error_cb": self._grievances})
+            return AdminClient(self._properties)
 
     @property
     def _properties(self) -> dict[str, Any]:
-        return {**DEFAULTS, **self._settings.properties, "bootstrap.servers": self._settings.bootstrap_servers}
+        return {
+            **DEFAULTS,
+            **self._settings.properties,
+            "bootstrap.servers": self._settings.bootstrap_servers,
+            "error_cb": self._grievances,
+        }
+
+
+@contextmanager
+def _readable_refusals() -> Iterator[None]:
+    """Properties that librdkafka refuses to make a client of; it names them, and never what they are set to."""
+    try:
+        yield
+    except KafkaException as failure:
+        refusal: KafkaError = failure.args[0]
+        raise GameAnalyticsError(
+            f"Kafka's client can't be made: {refusal.str()}. Mend the file that KAFKA_CONFIG_FILE names."
+        ) from None
 
 
 class _Batch:
@@ -264,18 +292,6 @@ class _Batch:
         self._timestamps += [message.timestamp()[1] for message in messages]
         self._values += [message.value() for message in messages]
         self._bytes += sum(map(len, messages))
-
-
-@contextmanager
-def _readable_refusals() -> Iterator[None]:
-    """Properties that librdkafka refuses to make a client of; it names them, and never what they are set to."""
-    try:
-        yield
-    except KafkaException as failure:
-        refusal: KafkaError = failure.args[0]
-        raise GameAnalyticsError(
-            f"Kafka's client can't be made: {refusal.str()}. Mend the file that KAFKA_CONFIG_FILE names."
-        ) from None
 
 
 def _offset(message: Message) -> int:

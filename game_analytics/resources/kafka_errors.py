@@ -8,7 +8,7 @@ from confluent_kafka import KafkaError
 from game_analytics.errors import GameAnalyticsError, Unavailable
 
 _WRONG_CREDENTIALS = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}
-_UNKNOWN_TOPIC = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
+UNKNOWN_TOPIC = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
 _DENIED = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED}
 _NO_ANSWER = {
     KafkaError._TRANSPORT,
@@ -66,7 +66,7 @@ def _verdict(code: int, topic: str, reason: str) -> str:
             f"gives no TLS connection ({reason}). Check security.protocol and the ssl.* properties in the file that "
             "KAFKA_CONFIG_FILE names."
         )
-    if code in _UNKNOWN_TOPIC:
+    if code in UNKNOWN_TOPIC:
         return (
             f"has no topic {topic}. Set KAFKA_TOPIC to the one that holds the events, or make one with simulated "
             "events: game-analytics produce --create-topic."

@@ -1,0 +1,56 @@
+"""What the tests of the Kafka log share: logs on the real broker, and messages in short hand."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import polars as pl
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from game_analytics.landing.slices import MAX_BATCH, MAX_BATCH_BYTES
+from game_analytics.local_stack.kafka_broker import Broker
+from game_analytics.resources.kafka import KafkaEventLog, KafkaSettings
+from game_analytics_tests.kafka.conftest import Sent
+from game_analytics_tests.landing.samples import kill, utc
+
+TWO_MINUTES = timedelta(minutes=2)
+
+
+def log_on(
+    broker: Broker, topic: str, properties: Mapping[str, str] | None = None, patience: timedelta = TWO_MINUTES
+) -> KafkaEventLog:
+    return KafkaEventLog(KafkaSettings(broker.bootstrap_servers, topic, properties or {}, patience))
+
+
+def ms(moment: str | datetime) -> int:
+    """``2025-12-30 12:00`` as Kafka has it."""
+    return round((utc(moment) if isinstance(moment, str) else moment).timestamp() * 1000)
+
+
+def sent(partition: int, stamped: str, value: bytes | None = None, key: bytes | None = b"ann") -> Sent:
+    """A message; a kill without a ``ts`` of its own, hence of the moment that it is stamped with, unless told
+    otherwise."""
+    return partition, key, kill() if value is None else value, ms(stamped)
+
+
+def read(
+    log: KafkaEventLog,
+    partition: int,
+    first: int,
+    end: int,
+    max_messages: int = MAX_BATCH,
+    max_bytes: int = MAX_BATCH_BYTES,
+) -> list[pl.DataFrame]:
+    """The batches that hold anything."""
+    batches = log.read(partition, first, end, max_messages=max_messages, max_bytes=max_bytes)
+    return [batch for batch in batches if batch.height]
+
+
+def offsets(log: KafkaEventLog, partition: int, first: int, end: int) -> list[int]:
+    return [offset for batch in read(log, partition, first, end) for offset in batch["kafka_offset"]]
+
+
+def delete_before(admin: AdminClient, topic: str, partition: int, offset: int) -> None:
+    """As retention does it, only sooner."""
+    place = TopicPartition(topic, partition, offset)
+    admin.delete_records([place])[place].result()

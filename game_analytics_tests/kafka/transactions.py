@@ -1,0 +1,36 @@
+"""Messages sent in a transaction that is open for as long as a block lasts."""
+
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import Enum
+
+from confluent_kafka import Producer
+
+from game_analytics.local_stack.kafka_broker import Broker
+from game_analytics_tests.kafka.conftest import Sent
+
+
+class Fate(Enum):
+    """How a transaction ends."""
+
+    COMMITTED = "committed"
+    ABORTED = "aborted"
+
+
+@contextmanager
+def send_in_transaction(broker: Broker, topic: str, messages: Sequence[Sent], fate: Fate) -> Iterator[None]:
+    """The messages are in the log when the block begins; the transaction ends with it, and leaves a marker."""
+    producer = Producer(
+        {"bootstrap.servers": broker.bootstrap_servers, "transactional.id": str(uuid.uuid4()), "log_level": 0}
+    )
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    for partition, key, value, timestamp_ms in messages:
+        producer.produce(topic, value, key, partition, timestamp=timestamp_ms)
+    assert producer.flush(30) == 0
+    yield
+    if fate is Fate.COMMITTED:
+        producer.commit_transaction(30)
+    else:
+        producer.abort_transaction(30)
