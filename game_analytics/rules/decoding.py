@@ -41,51 +41,16 @@ def decode(values: pl.Series) -> pl.DataFrame:
 
     ``values`` are bytes or null.
     """
-    hidden = _hidden_faults(values)
-    readable = pl.select(pl.when(hidden.is_null()).then(values)).to_series()
     starts = range(0, max(1, len(values)), _PIECE)
-    pieces = [_decode_piece(readable[start : start + _PIECE].to_list()) for start in starts]
-    decoded = pl.concat(pieces, rechunk=True)
-    return decoded.with_columns(fault=pl.coalesce(hidden, "fault"))
+    return pl.concat([_decode_piece(values[start : start + _PIECE]) for start in starts], rechunk=True)
 
 
-def _hidden_faults(values: pl.Series) -> pl.Series:
-    """What the fast decoder doesn't look for, else null: no value at all, bytes that are no UTF-8 in fields that it
-    skips, and deep nesting. One look at a whole batch tells of nearly every one that there is none of these."""
-    texts = _texts(values)
-    many_brackets = (texts.str.count_matches(r"[\[{]") > MAX_NESTING).arg_true()
-    too_deep = [index for index in many_brackets if _is_deep(values[index])]
-    return pl.select(
-        pl.when(values.is_null())
-        .then(pl.lit("tombstone"))
-        .when(texts.is_null())
-        .then(pl.lit("not_utf8"))
-        .when(pl.int_range(len(values)).is_in(too_deep))
-        .then(pl.lit("not_json"))
-    ).to_series()
-
-
-def _texts(values: pl.Series) -> pl.Series:
-    """The values as text, null where they are no UTF-8."""
-    try:
-        return values.cast(pl.String)
-    except pl.exceptions.ComputeError:  # some of them are not
-        valid = [value if value is not None and _is_utf8(value) else None for value in values.to_list()]
-        return pl.Series(valid, dtype=pl.Binary).cast(pl.String)
-
-
-def _is_utf8(value: bytes) -> bool:
-    try:
-        value.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _decode_piece(values: Sequence[bytes | None]) -> pl.DataFrame:
-    """As `decode`, without the faults that are known: what is null has neither fields nor a fault."""
+def _decode_piece(piece: pl.Series) -> pl.DataFrame:
     fields: list[_Fields] = []
+    values: list[bytes | None] = piece.to_list()
     faults: list[str | None] = [None] * len(values)
+    for index, fault in _hidden_faults(values, objects=int(piece.bin.starts_with(b"{").sum())).items():
+        values[index], faults[index] = None, fault
     for value in values:
         if value is None:
             fields.append(_NO_FIELDS)
@@ -107,6 +72,35 @@ def _decode_piece(values: Sequence[bytes | None]) -> pl.DataFrame:
             "ts": pl.Series([row.ts for row in fields], dtype=pl.String),
         }
     )
+
+
+def _hidden_faults(values: Sequence[bytes | None], objects: int) -> dict[int, str]:
+    """What the fast decoder doesn't look for, by index: no value at all, bytes that are no UTF-8 in fields that it
+    skips, and deep nesting. One look at all of them joined tells of nearly every piece that there is none of these.
+
+    ``objects`` is how many of them begin with a brace.
+    """
+    present = [value for value in values if value is not None]
+    joined = b"\0".join(present)
+    faults: dict[int, str] = {}
+    # If all brackets but those that begin a message are so few, no message has enough of them to be nested too deeply.
+    if joined.count(b"{") + joined.count(b"[") - objects >= MAX_NESTING:
+        faults |= {index: "not_json" for index, value in enumerate(values) if value is not None and _is_deep(value)}
+    if not _is_utf8(joined):
+        faults |= {index: "not_utf8" for index, value in enumerate(values) if value is not None and not _is_utf8(value)}
+    if len(present) < len(values):
+        faults |= {index: "tombstone" for index, value in enumerate(values) if value is None}
+    return faults
+
+
+def _is_utf8(value: bytes) -> bool:
+    if value.isascii():
+        return True
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _decode_strictly(value: bytes) -> _Fields | str:
@@ -153,6 +147,8 @@ _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 
 def _is_deep(value: bytes) -> bool:
     """Whether arrays and objects stand in one another deeper than the limit, brackets inside strings left aside."""
+    if value.count(b"{") + value.count(b"[") <= MAX_NESTING:
+        return False
     depth = deepest = 0
     for byte in _STRING.sub(b"", value):
         if byte in b"[{":
