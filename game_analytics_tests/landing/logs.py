@@ -1,13 +1,18 @@
-"""Event logs in trouble, each a `ListedLog` but for one thing: it grows, dies, breaks a promise, or holds timestamps
-that no calendar knows."""
+"""Event logs in trouble, each a `ListedLog` but for one thing: it grows, dies, breaks a promise, waits, takes its
+process along, or holds timestamps that no calendar knows."""
 
+import os
+import signal
+import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 
-from game_analytics.resources.event_log import Extent, Found
+from game_analytics.resources.event_log import MESSAGES, Extent, Found
 from game_analytics_tests.listed_log import ListedLog, Message
 
 
@@ -117,3 +122,124 @@ class OffTheCalendar(Message):
 
 def off_the_calendar(offset: int, stamp: int, value: bytes) -> OffTheCalendar:
     return OffTheCalendar(offset, datetime.max.replace(tzinfo=UTC), value, stamp)
+
+
+@dataclass(kw_only=True)
+class Watched(ListedLog):
+    """Each slice that is read leaves a line in ``folder``, in a file that is named by the process that reads it."""
+
+    folder: Path
+
+    def read(
+        self, partition: int, first: int, end: int, *, max_messages: int, max_bytes: int
+    ) -> Iterator[pl.DataFrame]:
+        with (self.folder / str(os.getpid())).open("a") as file:
+            file.write(f"{partition} {first} {end}\n")
+        return super().read(partition, first, end, max_messages=max_messages, max_bytes=max_bytes)
+
+    def processes(self) -> set[int]:
+        """Which processes have read so far."""
+        return {int(file.name) for file in self.folder.iterdir()}
+
+    def slices(self) -> list[tuple[int, ...]]:
+        """Partition, first offset and end of each slice that was begun so far."""
+        lines = [line for file in self.folder.iterdir() for line in file.read_text().splitlines()]
+        return sorted(tuple(map(int, line.split())) for line in lines)
+
+
+@dataclass(kw_only=True)
+class Waits(Watched):
+    """Gives a sign of life now and then and delivers nothing, until the file ``go`` is there, or a minute is over."""
+
+    go: Path
+
+    def read(
+        self, partition: int, first: int, end: int, *, max_messages: int, max_bytes: int
+    ) -> Iterator[pl.DataFrame]:
+        batches = super().read(partition, first, end, max_messages=max_messages, max_bytes=max_bytes)
+        deadline = time.monotonic() + 60
+        while not self.go.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+            yield MESSAGES.to_frame()
+        yield from batches
+
+
+@dataclass(kw_only=True)
+class Mute(Waits):
+    """Waits without a sign of life."""
+
+    def read(
+        self, partition: int, first: int, end: int, *, max_messages: int, max_bytes: int
+    ) -> Iterator[pl.DataFrame]:
+        batches = super().read(partition, first, end, max_messages=max_messages, max_bytes=max_bytes)
+        return (batch for batch in batches if batch.height)
+
+
+@dataclass(kw_only=True)
+class Fails(Waits):
+    """Once ``processes_first`` processes read, the slice of partition 1 fails as told; the others wait."""
+
+    fault: "Fault"
+    processes_first: int = 2
+
+    def read(
+        self, partition: int, first: int, end: int, *, max_messages: int, max_bytes: int
+    ) -> Iterator[pl.DataFrame]:
+        batches = super().read(partition, first, end, max_messages=max_messages, max_bytes=max_bytes)
+        for batch in batches:
+            if partition == 1 and len(self.processes()) == self.processes_first:
+                self.fault.strike()
+            yield batch
+
+
+class Fault(ABC):
+    """What becomes of a process in the middle of a slice."""
+
+    @abstractmethod
+    def strike(self) -> None:
+        """Let it happen."""
+
+
+@dataclass(frozen=True)
+class Signalled(Fault):
+    """It is sent a signal."""
+
+    number: signal.Signals
+
+    def strike(self) -> None:
+        os.kill(os.getpid(), self.number)
+
+
+@dataclass(frozen=True)
+class Exits(Fault):
+    """It ends by an exit code."""
+
+    code: int
+
+    def strike(self) -> None:
+        os._exit(self.code)
+
+
+@dataclass(frozen=True)
+class Raises(Fault):
+    """An exception is raised."""
+
+    error: Exception
+
+    def strike(self) -> None:
+        raise self.error
+
+
+class DividesByZero(Fault):
+    """A fault of ours."""
+
+    def strike(self) -> None:
+        _ = 1 // 0
+
+
+@dataclass
+class CannotArrive(ListedLog):
+    """Whoever is sent this log can't make it anew."""
+
+    def __reduce__(self) -> tuple[type["CannotArrive"], tuple[()]]:
+        return CannotArrive, ()
