@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from game_analytics.resources.event_log import MESSAGES, Extent, Found
+from game_analytics.resources.event_log import MESSAGES, EventLog, Extent, Found
 from game_analytics_tests.listed_log import ListedLog, Message
 
 
@@ -107,6 +107,43 @@ class OneByOne(ListedLog):
     ) -> Iterator[pl.DataFrame]:
         self.bounds.append((max_messages, max_bytes))
         return super().read(partition, first, end, max_messages=1, max_bytes=max_bytes)
+
+
+@dataclass(frozen=True)
+class Wide(EventLog):
+    """One partition of messages of 900 kB each, all at noon of 2025-12-30, made up as they are read: every other one is
+    a kill, the others can't be read. At most ``at_once`` come in a batch."""
+
+    messages: int
+    at_once: int = 1_000
+
+    topic = "wide"
+
+    def extents(self) -> Mapping[int, Extent]:
+        return {0: Extent(0, self.messages, self.messages)}
+
+    def first_at_or_after(self, instant: datetime) -> Mapping[int, Found | None]:
+        noon = datetime(2025, 12, 30, 12, tzinfo=UTC)
+        return {0: Found(0, round(noon.timestamp() * 1000)) if instant <= noon else None}
+
+    def read(
+        self, partition: int, first: int, end: int, *, max_messages: int, max_bytes: int
+    ) -> Iterator[pl.DataFrame]:
+        assert partition == 0
+        width = len(_wide_value(0))
+        step = max(1, min(self.at_once, max_messages, max_bytes // width))
+        for start in range(first, end, step):
+            offsets = range(start, min(start + step, end))
+            noon = pl.lit(datetime(2025, 12, 30, 12, tzinfo=UTC), MESSAGES["kafka_timestamp"])
+            yield pl.DataFrame(
+                {"kafka_offset": offsets, "value": [_wide_value(offset) for offset in offsets]},
+                schema={"kafka_offset": pl.Int64, "value": pl.Binary},
+            ).select("kafka_offset", noon.alias("kafka_timestamp"), "value")
+
+
+def _wide_value(offset: int) -> bytes:
+    opening = b"not json" if offset % 2 else b'{"event_type": "KILL", "player_id": "ann"}'
+    return opening.ljust(900_000)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 import hashlib
 import io
 import pickle
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,11 +12,22 @@ import duckdb
 import polars as pl
 import pytest
 
-from game_analytics.landing.slices import Slice, cut, land_slice
+from game_analytics.landing.slices import Slice, SliceReport, cut, land_slice
 from game_analytics.landing.window import Range
 from game_analytics.resources.lake import Lake
-from game_analytics_tests.landing.logs import OneByOne, off_the_calendar
-from game_analytics_tests.landing.samples import DAY, at, body_of, death, kill, land, stored, tombstone, utc
+from game_analytics_tests.landing.logs import OneByOne, Wide, off_the_calendar
+from game_analytics_tests.landing.samples import (
+    DAY,
+    at,
+    body_of,
+    death,
+    ensure_whole,
+    kill,
+    land,
+    stored,
+    tombstone,
+    utc,
+)
 from game_analytics_tests.listed_log import ListedLog, Message
 
 
@@ -213,3 +226,89 @@ def test_the_offsets_that_hold_no_message_are_counted_as_gaps(lake: Lake) -> Non
     account = land(log_of(some_of_everything()), lake).manifest.account(5)
     assert account is not None
     assert (account.first, account.end, account.read, account.gaps) == (2, 20, 8, 10)
+
+
+def named(report: SliceReport) -> list[tuple[str, str, int]]:
+    """Kind, offsets as the object's name has them, and rows."""
+    return [
+        (landed.kind, "-".join(landed.key.rpartition("/")[2].split("-")[1:3]), landed.rows) for landed in report.objects
+    ]
+
+
+def test_a_slice_of_more_bytes_than_are_kept_is_stored_as_several_objects_with_adjoining_offsets(lake: Lake) -> None:
+    # 37 messages of 900 kB fit into 32 MiB.
+    report = land_slice(Wide(100), lake, Slice(DAY, 0, 0, 100))
+    assert named(report) == [
+        ("raw", "0-37", 19),
+        ("quarantine", "0-37", 18),
+        ("raw", "37-74", 18),
+        ("quarantine", "37-74", 19),
+        ("raw", "74-100", 13),
+        ("quarantine", "74-100", 13),
+    ]
+    assert (report.read, report.landed, report.quarantined) == (100, 50, 50)
+    for kind, step in (("raw", 0), ("quarantine", 1)):
+        offsets = [read_back(lake, landed.key)["kafka_offset"] for landed in report.objects if landed.kind == kind]
+        assert pl.concat(offsets).to_list() == list(range(step, 100, 2))
+
+
+def test_a_slice_that_fits_is_one_object_however_its_batches_are_cut(lake: Lake) -> None:
+    piece = Slice(DAY, 0, 0, 37)
+    together = land_slice(Wide(37), lake, piece)
+    assert [offsets for _, offsets, _ in named(together)] == ["0-37", "0-37"]
+    for at_once in (1, 5, 36):
+        assert land_slice(Wide(37, at_once), lake, piece).objects == together.objects
+
+
+def test_a_day_of_many_objects_a_slice_balances(lake: Lake) -> None:
+    manifest = land(Wide(80), lake).manifest
+    assert len(manifest.objects) == 6
+    assert {
+        kind: sum(each.rows for each in manifest.objects if each.kind == kind) for kind in ("raw", "quarantine")
+    } == {
+        "raw": 40,
+        "quarantine": 40,
+    }
+    ensure_whole(lake)
+
+
+def test_a_message_wider_than_all_that_is_kept_has_an_object_of_its_own(lake: Lake) -> None:
+    wide = b"\xff" * (33 * 1024 * 1024)
+    messages = [
+        at(2, "2025-12-30 12:00"),
+        at(5, "2025-12-30 12:01", wide),
+        at(9, "2025-12-30 12:02"),
+        at(11, "2025-12-30 12:03"),
+    ]
+    report = land_slice(OneByOne({5: messages}), lake, WHOLE)
+    assert named(report) == [("raw", "2-3", 1), ("quarantine", "3-6", 1), ("raw", "6-20", 2)]
+    assert read_back(lake, report.objects[1].key)["value"].to_list() == [wide]
+    assert (report.reasons, report.samples) == ({"not_utf8": 1}, {"not_utf8": wide})
+
+
+PEAK_OF_A_SLICE = """
+import pickle, re, sys
+from pathlib import Path
+from game_analytics.landing.slices import land_slice
+report = land_slice(*pickle.load(sys.stdin.buffer))
+print(report.read, re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+"""
+
+
+def peak_mib(lake: Lake, messages: int) -> float:
+    """What a process of its own needs at most to land so many messages of 900 kB."""
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", PEAK_OF_A_SLICE],
+        input=pickle.dumps((Wide(messages), lake, Slice(DAY, 0, 0, messages))),
+        stdout=subprocess.PIPE,
+        timeout=60,
+        check=True,
+    )
+    read, kib = map(int, done.stdout.split())
+    assert read == messages
+    return kib / 1024
+
+
+def test_ten_times_as_many_bytes_need_hardly_more_memory(lake: Lake) -> None:
+    small, large = peak_mib(lake, 45), peak_mib(lake, 450)
+    assert large - small < 150, f"{small:.0f} MiB for 40 MB, {large:.0f} MiB for 400 MB"
