@@ -273,7 +273,7 @@ def test_a_day_of_many_objects_a_slice_balances(lake: Lake) -> None:
 
 
 def test_a_message_wider_than_all_that_is_kept_has_an_object_of_its_own(lake: Lake) -> None:
-    wide = b"\xff" * (33 * 1024 * 1024)
+    wide = b"\xff".ljust(40 * 1024 * 1024)
     messages = [
         at(2, "2025-12-30 12:00"),
         at(5, "2025-12-30 12:01", wide),
