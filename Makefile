@@ -5,10 +5,10 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo dev test check format pins clean
+.PHONY: help setup demo dev test bench-kafka check format pins clean
 
 help:  ## show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 setup: .venv/ready  ## make the virtual environment
 
@@ -28,6 +28,9 @@ dev: .venv/ready  ## the Dagster UI with schedule and sensor, on an S3 server of
 
 test: .venv/ready  ## all tests; those against a real Kafka skip without Java 17 and Maven
 	@$(BIN)/pytest --numprocesses 2
+
+bench-kafka: .venv/ready  ## what landing from a real Kafka takes, beside a bare loop and the sketch's way; ten minutes
+	@$(BIN)/python -m benchmarks.kafka
 
 check: .venv/ready  ## format, lint, types, import contract, dead code, definitions; warnings are errors
 	$(BIN)/ruff format --check --quiet

@@ -1,0 +1,40 @@
+"""Landing the day, all of it: window, reading, decoding, Parquet, upload, account and commit.
+
+``python -m benchmarks.landing WORKERS``
+"""
+
+import sys
+from datetime import UTC, date, datetime, timedelta
+
+from benchmarks.measuring import Job, measure
+from game_analytics.landing.commit import LandingOptions, land_day
+from game_analytics.resources.kafka import KafkaEventLog, KafkaSettings
+from game_analytics.resources.lake import Lake, LakeSettings
+
+DAY = date(2025, 12, 30)
+
+
+def main() -> None:
+    """Land the topic's day into a bucket that is empty."""
+    workers = int(sys.argv[1])
+    measure(lambda job: _land(job, workers), children=workers if workers > 1 else 0)
+
+
+def _land(job: Job, workers: int) -> int:
+    lake = Lake(
+        LakeSettings(
+            bucket=job.bucket,
+            endpoint_url=job.s3_url,
+            region_name=job.s3_region,
+            access_key_id=job.s3_access_key_id,
+            secret_access_key=job.s3_secret_access_key,
+        )
+    )
+    log = KafkaEventLog(KafkaSettings(job.bootstrap_servers, job.topic))
+    options = LandingOptions(timedelta(hours=1), workers=workers)
+    landing = land_day(log, lake, DAY, options, clock=lambda: datetime.now(UTC))
+    return sum(account.read for account in landing.manifest.partitions)
+
+
+if __name__ == "__main__":
+    main()
