@@ -176,8 +176,8 @@ def _job(broker: Broker, s3: S3Endpoint, topic: str, ends: list[int], bucket: st
 def _machine() -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
-        f"{_cores()} cores (load before {os.getloadavg()[0]:.1f}), {memory:.0f} GiB; Python {platform.python_version()}, "
-        f"librdkafka {confluent_kafka.libversion()[0]}, Kafka {KAFKA_VERSION}"
+        f"{_cores()} cores (load before: {os.getloadavg()[0]:.1f}), {memory:.0f} GiB; "
+        f"Python {platform.python_version()}, librdkafka {confluent_kafka.libversion()[0]}, Kafka {KAFKA_VERSION}"
     )
 
 
