@@ -16,15 +16,22 @@ PROJECT = Path(__file__).parent.parent
 MATERIALIZE = ("dagster", "asset", "materialize", "-m", "game_analytics.definitions")
 
 
-def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A command as a user types it in the project's folder, with no settings but these."""
+def run(*command: str, given: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A command as a user types it in the project's folder, with no settings but these; ``given`` is what it reads."""
     clean = {
         "PATH": f"{Path(sys.executable).parent}:{os.defpath}",
         "HOME": "/nonexistent",
         "AWS_EC2_METADATA_DISABLED": "true",
     }
     return subprocess.run(  # noqa: S603 - our own commands
-        command, cwd=PROJECT, env={**clean, **environment}, capture_output=True, text=True, timeout=60, check=False
+        command,
+        cwd=PROJECT,
+        env={**clean, **environment},
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -61,6 +68,103 @@ def test_a_setting_that_is_no_number_is_named() -> None:
     done = run(sys.executable, "-c", "import game_analytics.definitions", GAME_ANALYTICS_LATENESS_MINUTES="an hour")
     assert done.returncode == 1
     assert "GAME_ANALYTICS_LATENESS_MINUTES is 'an hour'" in done.stderr
+
+
+SHOW_SETTINGS = """
+from game_analytics.definitions import defs
+log, settings = defs.resources["event_log"], defs.resources["settings"]
+print(type(log).__name__)
+for name in ("bootstrap_servers", "topic", "config_file", "patience_seconds"):
+    print(getattr(log, name, "-"))
+print(settings.workers, settings.slice_messages)
+"""
+
+
+def shown(**environment: str) -> list[str]:
+    """The kind of event log with its settings, and how it is landed, as the definitions have them."""
+    done = run(sys.executable, "-c", SHOW_SETTINGS, **environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()
+
+
+def test_without_a_cluster_the_events_are_simulated() -> None:
+    others = {"KAFKA_TOPIC": "matches", "KAFKA_CONFIG_FILE": "/nonexistent", "GAME_ANALYTICS_WORKERS": " "}
+    assert shown(KAFKA_BOOTSTRAP_SERVERS=" ", **others) == ["MemoryEventLogResource", "-", "-", "-", "-", "0 250000"]
+
+
+def test_a_cluster_alone_is_enough_and_the_rest_has_the_contracts_defaults() -> None:
+    assert shown(KAFKA_BOOTSTRAP_SERVERS="kafka.invalid:9092", KAFKA_TOPIC="") == [
+        "KafkaEventLogResource",
+        "kafka.invalid:9092",
+        "game-events",
+        "None",
+        "120",
+        "0 250000",
+    ]
+
+
+def test_the_environment_names_cluster_topic_file_and_how_a_day_is_landed() -> None:
+    """Neither the servers are asked nor the file is read: there are none."""
+    assert shown(
+        KAFKA_BOOTSTRAP_SERVERS=" one.invalid:1,two.invalid:2 ",
+        KAFKA_TOPIC="matches",
+        KAFKA_CONFIG_FILE="/nonexistent/kafka.properties",
+        GAME_ANALYTICS_KAFKA_PATIENCE_SECONDS="1",
+        GAME_ANALYTICS_WORKERS="7",
+        GAME_ANALYTICS_SLICE_MESSAGES="1000",
+    ) == [
+        "KafkaEventLogResource",
+        "one.invalid:1,two.invalid:2",
+        "matches",
+        "/nonexistent/kafka.properties",
+        "1",
+        "7 1000",
+    ]
+
+
+LOAD_WITH = """
+import os, sys
+from game_analytics.definitions import event_log_from_environment, settings_from_environment
+from game_analytics.errors import GameAnalyticsError
+os.environ["KAFKA_BOOTSTRAP_SERVERS"] = "kafka.invalid:9092"
+for line in sys.stdin:
+    name, _, value = line.rstrip("\\n").partition("=")
+    os.environ[name] = value
+    try:
+        event_log_from_environment(), settings_from_environment()
+    except GameAnalyticsError as error:
+        print(error)
+    del os.environ[name]
+"""
+
+
+OUT_OF_BOUNDS = {
+    "GAME_ANALYTICS_WORKERS": ("0 to 1,000", ["-1", "1001", "two", "1.5"]),
+    "GAME_ANALYTICS_SLICE_MESSAGES": ("1,000 to 1,000,000,000", ["999", "0", "1000000001", "1e6"]),
+    "GAME_ANALYTICS_KAFKA_PATIENCE_SECONDS": ("1 to 86,400", ["0", "86401", "2m"]),
+}
+
+
+def test_a_number_out_of_bounds_is_named_with_its_bounds() -> None:
+    wrong = [(name, value) for name, (_, values) in OUT_OF_BOUNDS.items() for value in values]
+    done = run(sys.executable, "-c", LOAD_WITH, given="".join(f"{name}={value}\n" for name, value in wrong))
+    assert done.stdout.splitlines() == [
+        f"{name} is {value!r}; a whole number from {OUT_OF_BOUNDS[name][0]} is expected." for name, value in wrong
+    ]
+
+
+def test_a_run_names_the_file_that_is_not_there() -> None:
+    done = run(
+        *MATERIALIZE,
+        "--select",
+        "raw_events",
+        "--partition",
+        "2025-12-30",
+        KAFKA_BOOTSTRAP_SERVERS="kafka.invalid:9092",
+        KAFKA_CONFIG_FILE="/nonexistent/kafka.properties",
+    )
+    assert done.returncode == 1
+    assert "KAFKA_CONFIG_FILE names /nonexistent/kafka.properties, which can't be read: No such file" in done.stderr
 
 
 def test_the_bucket_is_named_by_the_environment() -> None:
