@@ -119,8 +119,9 @@ def produce(  # noqa: PLR0913 - one for each option
     Days go into a topic in order and each once. The cluster is always named here, never taken from the environment, so
     that invented events don't get to where a pipeline reads real ones.
     """
-    from game_analytics.produce import Target, produce_day
+    from game_analytics.produce import produce_day
     from game_analytics.resources.kafka_properties import read_properties
+    from game_analytics.resources.kafka_topic import Target
     from game_analytics.terminal import console
 
     simulation = Simulation(

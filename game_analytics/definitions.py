@@ -90,8 +90,8 @@ def event_log_from_environment() -> EventLogResource:
         return MemoryEventLogResource()
     return KafkaEventLogResource(
         bootstrap_servers=servers,
-        topic=os.environ.get("KAFKA_TOPIC") or "game-events",
-        config_file=os.environ.get("KAFKA_CONFIG_FILE") or None,
+        topic=os.environ.get("KAFKA_TOPIC", "").strip() or "game-events",
+        config_file=os.environ.get("KAFKA_CONFIG_FILE", "").strip() or None,
         patience_seconds=_whole_number("GAME_ANALYTICS_KAFKA_PATIENCE_SECONDS", unset=120, at_least=1, at_most=86_400),
     )
 

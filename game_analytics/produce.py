@@ -17,24 +17,21 @@ topic's number of partitions, so the in-memory log to compare with is the one wi
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
-from typing import TypeVar
 
 import polars as pl
-from confluent_kafka import KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
+from confluent_kafka import KafkaError, KafkaException, Producer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from game_analytics.errors import GameAnalyticsError, Unavailable
+from game_analytics.errors import GameAnalyticsError
 from game_analytics.landing.window import window_of
 from game_analytics.layout import FIRST_DAY
-from game_analytics.resources.event_log import Found
 from game_analytics.resources.kafka_errors import Grievances
+from game_analytics.resources.kafka_topic import Target, Topic, error_of, faults_of, reason
 from game_analytics.simulation.messages import delivered_at, player_id, timeline, value
 from game_analytics.simulation.schedule import START, Simulation
 
@@ -44,25 +41,7 @@ LATENESS = timedelta(minutes=60)
 _RETRIES_FOR = timedelta(minutes=2)
 _AT_ONCE = 20_000  # messages between two looks at what was delivered
 _LINE_EVERY_SECONDS = 10.0
-_MESSAGE_BYTES = 250  # what one takes in a segment that is not compressed, and rather more than less
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-# What a partition answers while it is made or moved.
-_NO_LEADER_YET = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
-
-# What a topic must be for days of long ago to stay in it; a cluster's own defaults may be others.
-_TOPIC = {
-    "cleanup.policy": "delete",
-    "message.timestamp.type": "CreateTime",
-    "retention.bytes": "-1",
-    "retention.ms": "-1",
-}
-
-_CLIENT = {
-    "client.id": "game-analytics",
-    "log_level": "2",  # error callbacks tell what happens; librdkafka's own lines would only repeat it
-    "reconnect.backoff.max.ms": "2000",
-}
 
 _PRODUCER = {
     # A million messages: 2.0 CPU seconds and 39 MB on the broker's disk; uncompressed 2.3 s and 153 MB, with zstd 2.4 s
@@ -72,29 +51,6 @@ _PRODUCER = {
     "queue.buffering.max.messages": "200000",
     "message.timeout.ms": str(_RETRIES_FOR // timedelta(milliseconds=1)),
 }
-
-_Answer = TypeVar("_Answer")
-
-
-@dataclass(frozen=True)
-class Target:
-    """Which topic of which cluster, and how it is reached."""
-
-    bootstrap_servers: str
-    topic: str
-    properties: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Further properties of librdkafka. Passwords stand here: this is never shown."""
-    answers_within: timedelta = timedelta(seconds=10)
-    """How long the cluster may take to answer a question about the topic."""
-
-    def __post_init__(self) -> None:
-        """Refuse an empty name, which librdkafka would answer with an error of its own kind."""
-        if not self.bootstrap_servers or not self.topic:
-            raise GameAnalyticsError("--bootstrap-servers or --topic is empty. Name both.")
-
-    def client(self, own: Mapping[str, str]) -> dict[str, str | int | float | bool]:
-        """A client's properties: ours, unless the file says otherwise, on the cluster that the command line names."""
-        return {**_CLIENT, **own, **self.properties, "bootstrap.servers": self.bootstrap_servers}
 
 
 def produce_day(
@@ -108,7 +64,7 @@ def produce_day(
     if partitions is not None:
         simulation = replace(simulation, partitions=partitions)
     _ensure_simulated_and_over(day)
-    topic = _Topic(target)
+    topic = Topic(target)
     found = topic.partitions()
     if found is None and create:
         topic.create(simulation.partitions)
@@ -179,99 +135,6 @@ class _Plan:
         return timeline(self.simulation, hour).filter(delivered_at(hour) >= self.start)
 
 
-class _Topic:
-    """What the cluster tells about the topic. A question that is not answered in time ends with `Unavailable`."""
-
-    def __init__(self, target: Target) -> None:
-        self._target = target
-        self._seconds = target.answers_within.total_seconds()
-        self._grievances = Grievances()
-        with _faults_of(target):
-            self._admin = AdminClient(target.client({}), error_cb=self._grievances)
-
-    def partitions(self) -> int | None:
-        """How many the topic has; None if there is no such topic."""
-        name = self._target.topic
-        asked = self._admin.describe_topics(TopicCollection([name]), request_timeout=self._seconds)
-        try:
-            return len(asked[name].result().partitions)
-        except KafkaException as failure:
-            if _error_of(failure).code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                return None
-            raise self._explained(failure) from failure
-
-    def create(self, partitions: int) -> None:
-        """Make the topic, with as many copies as the cluster has by default."""
-        new = NewTopic(self._target.topic, partitions, config=_TOPIC)
-        self._answer(self._admin.create_topics([new], request_timeout=self._seconds)[new.topic])
-
-    def ensure_it_keeps(self, start: datetime, new_messages: int) -> None:
-        """Raises `GameAnalyticsError` naming each setting by which the topic would lose messages stamped ``start`` or
-        later, or their timestamps."""
-        resource = ConfigResource(ResourceType.TOPIC, self._target.topic)
-        asked = self._admin.describe_configs([resource], request_timeout=self._seconds)
-        has = {name: entry.value for name, entry in self._answer(asked[resource]).items()}
-        amiss = {}
-        if has["cleanup.policy"] != "delete":
-            amiss["cleanup.policy"] = "keeps only the last message of each player"
-        if has["message.timestamp.type"] != "CreateTime":
-            amiss["message.timestamp.type"] = "stamps all messages with today"
-        age = datetime.now(UTC) - start
-        if 0 <= int(has["retention.ms"]) < age // timedelta(milliseconds=1):
-            hours = int(has["retention.ms"]) / 3_600_000
-            amiss["retention.ms"] = f"keeps {hours:,.0f} hours, and the day began {age / timedelta(hours=1):,.0f} ago"
-        if 0 <= int(has["retention.bytes"]) < new_messages * _MESSAGE_BYTES:
-            amiss["retention.bytes"] = "keeps less than the day may take"
-        if amiss:
-            faults = "; ".join(f"{name}={has[name]} {what}" for name, what in amiss.items())
-            mended = ",".join(f"{name}={_TOPIC[name]}" for name in amiss)
-            raise GameAnalyticsError(
-                f"The topic {self._target.topic} would not keep the day: {faults}. Nothing was sent. Name a topic that "
-                "is not there yet, with --create-topic; or, if this one is yours to change: kafka-configs.sh "
-                f"--bootstrap-server {self._target.bootstrap_servers} --alter --entity-type topics --entity-name "
-                f"{self._target.topic} --add-config {mended}"
-            )
-
-    def newest(self, partitions: int) -> dict[int, Found]:
-        """The message with the latest timestamp of each partition that holds any."""
-        answers = self._offsets(partitions, OffsetSpec.max_timestamp())
-        return {partition: found for partition, found in answers.items() if found.offset >= 0}
-
-    def ends(self, partitions: int) -> dict[int, int]:
-        """The high watermark of each partition."""
-        return {partition: found.offset for partition, found in self._offsets(partitions, OffsetSpec.latest()).items()}
-
-    def _offsets(self, partitions: int, wanted: OffsetSpec) -> dict[int, Found]:
-        places = {TopicPartition(self._target.topic, partition): wanted for partition in range(partitions)}
-        end = time.monotonic() + self._seconds
-        while True:
-            asked = self._admin.list_offsets(places, request_timeout=self._seconds)
-            try:
-                answers = {place.partition: future.result() for place, future in asked.items()}
-                return {number: Found(answer.offset, answer.timestamp) for number, answer in sorted(answers.items())}
-            except KafkaException as failure:
-                if _error_of(failure).code() not in _NO_LEADER_YET or time.monotonic() > end:
-                    raise self._explained(failure) from failure
-            time.sleep(0.1)
-
-    def _answer(self, future: Future[_Answer]) -> _Answer:
-        try:
-            return future.result()
-        except KafkaException as failure:
-            raise self._explained(failure) from failure
-
-    def _explained(self, failure: KafkaException) -> GameAnalyticsError:
-        error = _error_of(failure)
-        if error.code() == KafkaError._TIMED_OUT:  # the reason is what the background threads complain about
-            self._admin.poll(0)
-            error = self._grievances.worst() or error
-            return Unavailable(
-                f"Kafka at {self._target.bootstrap_servers} does not answer ({_reason(error)}). Start it, "
-                "or check --bootstrap-servers and what --config-file says about SASL and TLS."
-            )
-        return _refusal(self._target, error)
-
-
 def _publish(console: Console, target: Target, plan: _Plan) -> Counter[int]:
     """Send the messages and wait until the cluster has acknowledged every one. How many each partition got.
 
@@ -285,7 +148,7 @@ def _publish(console: Console, target: Target, plan: _Plan) -> Counter[int]:
             console.print("No broker answers. Trying again until message.timeout.ms is over.")
         grievances(error)
 
-    with _faults_of(target):
+    with faults_of(target):
         producer = Producer(
             {
                 **target.client(_PRODUCER),
@@ -314,12 +177,12 @@ def _publish(console: Console, target: Target, plan: _Plan) -> Counter[int]:
             # To within a batch: the one that was being handed over is not counted.
             raise _unfinished(target, plan, f"Interrupted after about {sent.total() - left:,} messages") from None
         except KafkaException as failure:  # of a producer that has given up
-            failures.append(_error_of(failure))
+            failures.append(error_of(failure))
         finally:
             producer.purge()
     if failures:
         told = grievances.worst()
-        why = _reason(failures[0]) + (f" ({_reason(told)})" if told else "")
+        why = reason(failures[0]) + (f" ({reason(told)})" if told else "")
         raise _unfinished(target, plan, f"Kafka did not take all messages: {why}")
     return sent
 
@@ -366,7 +229,7 @@ def _progress(console: Console, plan: _Plan) -> Iterator[Callable[[int], None]]:
         yield show
 
 
-def _plan_for(topic: _Topic, target: Target, day: date, simulation: Simulation) -> _Plan:
+def _plan_for(topic: Topic, target: Target, day: date, simulation: Simulation) -> _Plan:
     """The day as it fits a topic that is there: with its whole window, or behind the day before where the topic ends
     with that one.
 
@@ -430,31 +293,6 @@ def _unfinished(target: Target, plan: _Plan, what: str) -> GameAnalyticsError:
         "be gone on with. Produce the day into another topic: --topic NAME --create-topic. Or delete this one before: "
         f"kafka-topics.sh --bootstrap-server {target.bootstrap_servers} --delete --topic {target.topic}"
     )
-
-
-@contextmanager
-def _faults_of(target: Target) -> Iterator[None]:
-    """What librdkafka says about the properties it is made with, as an error of ours."""
-    try:
-        yield
-    except KafkaException as failure:
-        raise _refusal(target, _error_of(failure)) from failure
-
-
-def _refusal(target: Target, error: KafkaError) -> GameAnalyticsError:
-    return GameAnalyticsError(
-        f"Kafka at {target.bootstrap_servers}, topic {target.topic}: {_reason(error)}. Check --topic, "
-        "what --config-file says, and that its user may describe, write and, if asked, create the topic."
-    )
-
-
-def _error_of(failure: KafkaException) -> KafkaError:
-    error: KafkaError = failure.args[0]
-    return error
-
-
-def _reason(error: KafkaError) -> str:
-    return f"{error.name()}: {error.str()}".rstrip(".")
 
 
 def _hour(instant: datetime) -> int:

@@ -164,7 +164,7 @@ def test_a_run_names_the_file_that_is_not_there() -> None:
         KAFKA_CONFIG_FILE="/nonexistent/kafka.properties",
     )
     assert done.returncode == 1
-    assert "KAFKA_CONFIG_FILE names /nonexistent/kafka.properties, which can't be read: No such file" in done.stderr
+    assert "The file of Kafka properties, /nonexistent/kafka.properties, can't be read: No such file" in done.stderr
 
 
 def test_the_bucket_is_named_by_the_environment() -> None:

@@ -12,7 +12,8 @@ from rich.console import Console
 from game_analytics.cli import main
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.local_stack.ports import free_ports
-from game_analytics.produce import Target, produce_day
+from game_analytics.produce import produce_day
+from game_analytics.resources.kafka_topic import Target
 from game_analytics.simulation.schedule import Simulation
 
 DAY = "2025-12-30"

@@ -1,6 +1,5 @@
 """`raw_events`: a day's kills and deaths, landed from the event log in S3."""
 
-import os
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
@@ -10,6 +9,7 @@ from game_analytics.assets.days import DayReport, materialize_days, readable_fai
 from game_analytics.assets.report import account_lines, account_table, column_schema, quarantine_table, table
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.landing.commit import Landing, LandingOptions, land_day
+from game_analytics.landing.workers import cores
 from game_analytics.layout import day_prefix
 from game_analytics.partitions import daily
 from game_analytics.resources.configured import EventLogResource, LakeResource, PipelineSettings
@@ -86,7 +86,7 @@ def raw_events(
     options = LandingOptions(
         lateness=timedelta(minutes=settings.lateness_minutes),
         allow_truncated=config.allow_truncated,
-        workers=settings.workers or os.cpu_count() or 1,
+        workers=settings.workers or cores(),
         slice_size=settings.slice_messages,
     )
 

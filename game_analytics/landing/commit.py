@@ -88,7 +88,7 @@ def land_day(
         warnings=[*to_read.warnings, *leftovers],
         truncated=to_read.truncated,
         reasons={reason: tally.reasons[reason] for reason in REASONS if reason in tally.reasons},
-        samples=tally.samples,
+        samples=tally.samples(),
     )
 
 

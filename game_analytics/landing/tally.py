@@ -17,8 +17,7 @@ class Tally:
         self._missed = Counter[date]()
         self._objects: list[tuple[int, int, LandedObject]] = []
         self.reasons = Counter[str]()
-        self.samples: dict[str, bytes | None] = {}
-        """One quarantined message for each reason."""
+        self._samples: dict[str, tuple[int, int, bytes | None]] = {}
 
     def add(self, report: SliceReport) -> None:
         piece = report.slice
@@ -28,7 +27,9 @@ class Tally:
             counts[name] += getattr(report, name)
         self._objects += [(piece.partition, piece.first, landed) for landed in report.objects]
         self.reasons += report.reasons
-        self.samples = report.samples | self.samples
+        for reason, value in report.samples.items():
+            sample = (piece.partition, piece.first, value)
+            self._samples[reason] = min(sample, self._samples.get(reason, sample), key=lambda each: each[:2])
         for (day,), events in report.strays.group_by("day"):
             first, end = own_bounds(self._lookups, day, piece.partition)
             offset = events["kafka_offset"]
@@ -52,6 +53,10 @@ class Tally:
     def objects(self) -> list[LandedObject]:
         """By slice, in whatever order the slices were done."""
         return [landed for _, _, landed in sorted(self._objects, key=lambda each: each[:2])]
+
+    def samples(self) -> dict[str, bytes | None]:
+        """The first quarantined message of each reason."""
+        return {reason: value for reason, (_, _, value) in self._samples.items()}
 
     def missed(self) -> dict[str, int]:
         """Events of other days that those days' own windows don't hold, counted by day, in order of the day."""

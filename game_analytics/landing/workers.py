@@ -45,7 +45,7 @@ def land_slices(
     with ExitStack() as running:
         busy: dict[Connection, _Worker] = {}
         for number in range(workers):
-            worker = running.enter_context(_worker(log, lake, number, threads=max(1, (os.cpu_count() or 1) // workers)))
+            worker = running.enter_context(_worker(log, lake, number, threads=max(1, cores() // workers)))
             first = shares.next_for(number)
             if first is not None:
                 worker.begin(first)
@@ -65,6 +65,11 @@ def land_slices(
                 else:
                     worker.begin(following)
                 yield message
+
+
+def cores() -> int:
+    """The processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Shares:
@@ -104,10 +109,10 @@ class _Worker:
         """Messages read, or the report of the slice that is done. Raises what the slice raised."""
         try:
             message = self.connection.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):
             raise WorkerDied(
-                f"The process that landed {self.piece} ended by {self._how_it_ended()}. Nothing was committed. If it "
-                "was killed because memory was short, set GAME_ANALYTICS_WORKERS to fewer; then run again."
+                f"The process that landed {self.piece} ended by {self._how_it_ended()}. Nothing was committed. Run "
+                "again."
             ) from None
         if isinstance(message, Exception):
             raise message
@@ -116,7 +121,9 @@ class _Worker:
 
     def _how_it_ended(self) -> str:
         code = self.process.wait()
-        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        if code == -signal.SIGKILL:
+            return "signal SIGKILL, as where memory is short (set GAME_ANALYTICS_WORKERS to fewer then)"
+        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}, see its standard error"
 
 
 @contextmanager
@@ -129,7 +136,7 @@ def _worker(log: EventLog, lake: Lake, number: int, threads: int) -> Iterator[_W
                 [sys.executable, "-m", "game_analytics.landing.worker", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
-                env={**os.environ, "POLARS_MAX_THREADS": str(threads)},
+                env={"POLARS_MAX_THREADS": str(threads), **os.environ},
             )
         worker = _Worker(number, process, ours)
         try:

@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient, ListOffsetsResultInfo, OffsetSpec
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.resources.event_log import MESSAGES, EventLog, Extent, Found
 from game_analytics.resources.kafka_errors import PERMANENT, UNKNOWN_TOPIC, Grievances, explain
-from game_analytics.resources.kafka_properties import DEFAULTS, READING
+from game_analytics.resources.kafka_properties import DEFAULTS, READING, refusal_of
 
 T = TypeVar("T")
 
@@ -211,13 +211,23 @@ class KafkaEventLog(EventLog):
 
     @cached_property
     def _consumer(self) -> Consumer:
-        with _readable_refusals():
+        with self._readable_refusals():
             return Consumer({**self._properties, **READING})
 
     @cached_property
     def _admin(self) -> AdminClient:
-        with _readable_refusals():
+        with self._readable_refusals():
             return AdminClient(self._properties)
+
+    @contextmanager
+    def _readable_refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except KafkaException as failure:
+            raise GameAnalyticsError(
+                f"Kafka's client can't be made: {refusal_of(failure, self._settings.properties)}. Mend the file that "
+                "KAFKA_CONFIG_FILE names."
+            ) from None
 
     @property
     def _properties(self) -> dict[str, Any]:
@@ -227,18 +237,6 @@ class KafkaEventLog(EventLog):
             "bootstrap.servers": self._settings.bootstrap_servers,
             "error_cb": self._grievances,
         }
-
-
-@contextmanager
-def _readable_refusals() -> Iterator[None]:
-    """Properties that librdkafka refuses to make a client of; it names them, and never what they are set to."""
-    try:
-        yield
-    except KafkaException as failure:
-        refusal: KafkaError = failure.args[0]
-        raise GameAnalyticsError(
-            f"Kafka's client can't be made: {refusal.str()}. Mend the file that KAFKA_CONFIG_FILE names."
-        ) from None
 
 
 class _Batch:

@@ -1,7 +1,11 @@
 """The properties of librdkafka's clients: those that landing a day depends on, our defaults, and what the file says
 that `KAFKA_CONFIG_FILE` names: SASL, TLS, sizes. That is passed on and shown nowhere, since passwords stand in it."""
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
+
+from confluent_kafka import KafkaError, KafkaException
 
 from game_analytics.errors import GameAnalyticsError
 
@@ -36,20 +40,23 @@ DEFAULTS = {
 """What a file may change."""
 
 _OURS = {*READING, "bootstrap.servers", "metadata.broker.list"}
+_NO_TEXT = re.compile(r".*_cb|default\.topic\.config")  # of the Python client; set to functions and the like
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def read_properties(path: Path) -> dict[str, str]:
-    """The properties of a file of ``name=value`` lines; empty lines and those that begin with ``#`` say nothing.
+    """The properties of a file of ``name=value`` lines; empty lines and those that begin with ``#`` say nothing, and a
+    name without a value leaves the default.
 
     Raises `GameAnalyticsError` naming the file and the line. It never says what stands there: it may be a secret.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
         raise GameAnalyticsError(
-            f"KAFKA_CONFIG_FILE names {path}, which can't be read: {reason}. Name a file of `name=value` lines, or "
-            "unset it."
+            f"The file of Kafka properties, {path}, can't be read: {reason}. Name a file of `name=value` lines "
+            "(KAFKA_CONFIG_FILE, or --config-file), or none."
         ) from None
     properties: dict[str, str] = {}
     for number, line in enumerate(map(str.strip, lines), 1):
@@ -57,11 +64,21 @@ def read_properties(path: Path) -> dict[str, str]:
             continue
         name, equals, value = line.partition("=")
         name = name.strip()
-        if not equals or not name:
+        if not equals or not _NAME.fullmatch(name):
             raise GameAnalyticsError(f"{path}, line {number}: `name=value` was expected. Mend the line.")
         if name in properties:
             raise GameAnalyticsError(f"{path}, line {number}: {name} is set twice. Remove one of the two.")
-        if name in _OURS:
+        if name in _OURS or _NO_TEXT.fullmatch(name):
             raise GameAnalyticsError(f"{path}, line {number}: {name} is not for this file to set. Remove the line.")
         properties[name] = value.strip()
-    return properties
+    return {name: value for name, value in properties.items() if value}
+
+
+def refusal_of(failure: KafkaException, properties: Mapping[str, str]) -> str:
+    """What librdkafka says of properties that it can't make a client of. It names them, and at times their values,
+    which are left out here."""
+    refusal: KafkaError = failure.args[0]
+    told = refusal.str()
+    for value in properties.values():
+        told = re.sub(rf"(?<![\w.]){re.escape(value)}(?![\w.])", "…", told)
+    return told.rstrip(".")

@@ -16,13 +16,14 @@ from rich.console import Console
 
 from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics.local_stack.kafka_broker import PASSWORDS, Broker
-from game_analytics.produce import Target, produce_day
+from game_analytics.produce import produce_day
 from game_analytics.resources.configured import (
     KafkaEventLogResource,
     LakeResource,
     MemoryEventLogResource,
     PipelineSettings,
 )
+from game_analytics.resources.kafka_topic import Target
 from game_analytics.rules.manifest import Manifest
 from game_analytics.simulation.schedule import Simulation
 from game_analytics_tests.conftest import lake_at

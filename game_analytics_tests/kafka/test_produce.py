@@ -22,7 +22,8 @@ from game_analytics.cli import main
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.landing.window import window_of
 from game_analytics.local_stack.kafka_broker import Broker
-from game_analytics.produce import Target, produce_day
+from game_analytics.produce import produce_day
+from game_analytics.resources.kafka_topic import Target
 from game_analytics.resources.memory import MemoryEventLog
 from game_analytics.simulation.schedule import Simulation
 from game_analytics_tests.kafka.conftest import NewTopicFactory, send

@@ -1,5 +1,6 @@
 """The file of librdkafka properties: its format, and refusals that name file and line but nothing that stands there."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -45,14 +46,27 @@ def refusal_of(path: Path) -> str:
         ("sasl.password=two words # and no comment\n", {"sasl.password": "two words # and no comment"}),
         ('sasl.password="quoted"\n', {"sasl.password": '"quoted"'}),
         ("sasl.password=pässword\n", {"sasl.password": "pässword"}),
-        ("ssl.ca.location=\n", {"ssl.ca.location": ""}),
+        ("ssl.ca.location=\n", {}),  # its default
+        ("group.id=\n", {}),  # with none at all, the client would abort the process
+        ("\ufeffsasl.username=ann\n", {"sasl.username": "ann"}),  # as editors on Windows begin a file
     ],
 )
 def test_a_line_sets_a_property(tmp_path: Path, content: str, properties: Mapping[str, str]) -> None:
     assert read_properties(file_of(tmp_path, content)) == properties
 
 
-@pytest.mark.parametrize("line", [SECRET, f"={SECRET}", f"  = {SECRET}", f"sasl.password:{SECRET}", f"[{SECRET}]"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        SECRET,
+        f"={SECRET}",
+        f"  = {SECRET}",
+        f"sasl.password:{SECRET}",
+        f"[{SECRET}]",
+        f"sasl.password {SECRET}=3",
+        f"sasl.password: {SECRET}=3",
+    ],
+)
 def test_a_line_that_sets_nothing_is_told_by_its_number_alone(tmp_path: Path, line: str) -> None:
     path = file_of(tmp_path, f"# ours\n\nsasl.username=ann\n{line}\n")
     assert refusal_of(path) == f"{path}, line 4: `name=value` was expected. Mend the line."
@@ -74,6 +88,19 @@ def test_what_makes_reading_complete_is_not_for_the_file_to_set(tmp_path: Path, 
     assert refusal_of(path) == f"{path}, line 1: {name} is not for this file to set. Remove the line."
 
 
+@pytest.mark.parametrize("name", ["stats_cb", "oauth_cb", "throttle_cb", "default.topic.config"])
+def test_what_the_client_takes_only_from_a_program_is_not_for_the_file_to_set(tmp_path: Path, name: str) -> None:
+    assert refusal_of(file_of(tmp_path, f"{name}=x\n")).startswith(f"{tmp_path / 'kafka.properties'}, line 1: {name} ")
+
+
+@pytest.mark.parametrize("name", ["security.protocol", "partition.assignment.strategy", "fetch.min.bytes"])
+def test_a_value_that_the_client_refuses_is_not_repeated(tmp_path: Path, name: str) -> None:
+    resource = resource_with(file_of(tmp_path, f"{name}={SECRET}\n"))
+    with pytest.raises(GameAnalyticsError, match=re.escape(name)) as refused:
+        resource.open()
+    assert SECRET not in str(refused.value)
+
+
 def test_reading_is_what_the_contract_says() -> None:
     assert READING["auto.offset.reset"] == "error"
     assert READING["isolation.level"] == "read_committed"
@@ -88,16 +115,16 @@ def test_each_default_may_be_changed(tmp_path: Path, name: str) -> None:
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     path = tmp_path / "nowhere"
-    assert refusal_of(path).startswith(f"KAFKA_CONFIG_FILE names {path}, which can't be read: No such file")
+    assert refusal_of(path).startswith(f"The file of Kafka properties, {path}, can't be read: No such file")
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    assert refusal_of(tmp_path).startswith(f"KAFKA_CONFIG_FILE names {tmp_path}, which can't be read: Is a directory")
+    assert refusal_of(tmp_path).startswith(f"The file of Kafka properties, {tmp_path}, can't be read: Is a directory")
 
 
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     path = file_of(tmp_path, b"sasl.password=" + SECRET.encode() + b"\xff\n")
-    assert refusal_of(path).startswith(f"KAFKA_CONFIG_FILE names {path}, which can't be read: it is no text in UTF-8.")
+    assert refusal_of(path).startswith(f"The file of Kafka properties, {path}, can't be read: it is no text in UTF-8.")
 
 
 def resource_with(file: Path | None) -> KafkaEventLogResource:
