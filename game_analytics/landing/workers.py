@@ -45,7 +45,7 @@ def land_slices(
     with ExitStack() as running:
         busy: dict[Connection, _Worker] = {}
         for number in range(workers):
-            worker = running.enter_context(_worker(log, lake, number, threads=max(1, cores() // workers)))
+            worker = running.enter_context(_worker(log, lake, number))
             first = shares.next_for(number)
             if first is not None:
                 worker.begin(first)
@@ -127,7 +127,7 @@ class _Worker:
 
 
 @contextmanager
-def _worker(log: EventLog, lake: Lake, number: int, threads: int) -> Iterator[_Worker]:
+def _worker(log: EventLog, lake: Lake, number: int) -> Iterator[_Worker]:
     """A process that waits for slices of this log, and is ended with the block."""
     ours, theirs = Pipe()
     with ours:
@@ -136,7 +136,8 @@ def _worker(log: EventLog, lake: Lake, number: int, threads: int) -> Iterator[_W
                 [sys.executable, "-m", "game_analytics.landing.worker", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
-                env={"POLARS_MAX_THREADS": str(threads), **os.environ},
+                # There are as many processes as cores already.
+                env={"POLARS_MAX_THREADS": "1", **os.environ},
             )
         worker = _Worker(number, process, ours)
         try:
