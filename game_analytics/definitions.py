@@ -78,7 +78,7 @@ def settings_from_environment() -> PipelineSettings:
         lateness_minutes=_whole_number("GAME_ANALYTICS_LATENESS_MINUTES", unset=60, at_most=MAX_LATENESS_MINUTES),
         min_engagements=_whole_number("GAME_ANALYTICS_MIN_ENGAGEMENTS", unset=0, at_most=2**31),
         workers=_whole_number("GAME_ANALYTICS_WORKERS", unset=0, at_most=1_000),
-        slice_messages=_whole_number("GAME_ANALYTICS_SLICE_MESSAGES", unset=250_000, at_least=1_000, at_most=10**9),
+        slice_messages=_whole_number("GAME_ANALYTICS_SLICE_MESSAGES", unset=250_000, at_least=1_000, at_most=2_000_000),
         simulate_anywhere=_is_allowed("GAME_ANALYTICS_SIMULATION"),
     )
 
@@ -86,12 +86,19 @@ def settings_from_environment() -> PipelineSettings:
 def event_log_from_environment() -> EventLogResource:
     """The Kafka topic that the environment names, or simulated matches where it names no cluster."""
     servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "").strip()
+    topic = os.environ.get("KAFKA_TOPIC", "").strip()
+    config_file = os.environ.get("KAFKA_CONFIG_FILE", "").strip()
     if not servers:
+        if topic or config_file:
+            raise GameAnalyticsError(
+                "KAFKA_TOPIC or KAFKA_CONFIG_FILE is set, but KAFKA_BOOTSTRAP_SERVERS is not. Set it to read that "
+                "topic, or unset the others for simulated matches."
+            )
         return MemoryEventLogResource()
     return KafkaEventLogResource(
         bootstrap_servers=servers,
-        topic=os.environ.get("KAFKA_TOPIC", "").strip() or "game-events",
-        config_file=os.environ.get("KAFKA_CONFIG_FILE", "").strip() or None,
+        topic=topic or "game-events",
+        config_file=config_file or None,
         patience_seconds=_whole_number("GAME_ANALYTICS_KAFKA_PATIENCE_SECONDS", unset=120, at_least=1, at_most=86_400),
     )
 

@@ -88,8 +88,15 @@ def shown(**environment: str) -> list[str]:
 
 
 def test_without_a_cluster_the_events_are_simulated() -> None:
-    others = {"KAFKA_TOPIC": "matches", "KAFKA_CONFIG_FILE": "/nonexistent", "GAME_ANALYTICS_WORKERS": " "}
-    assert shown(KAFKA_BOOTSTRAP_SERVERS=" ", **others) == ["MemoryEventLogResource", "-", "-", "-", "-", "0 250000"]
+    simulated = ["MemoryEventLogResource", "-", "-", "-", "-", "0 250000"]
+    assert shown(KAFKA_BOOTSTRAP_SERVERS=" ", KAFKA_TOPIC=" ", GAME_ANALYTICS_WORKERS=" ") == simulated
+
+
+@pytest.mark.parametrize("name", ["KAFKA_TOPIC", "KAFKA_CONFIG_FILE"])
+def test_a_topic_without_a_cluster_is_no_reason_to_simulate(name: str) -> None:
+    done = run(sys.executable, "-c", "import game_analytics.definitions", **{name: "matches"})
+    assert done.returncode == 1
+    assert "KAFKA_BOOTSTRAP_SERVERS is not" in done.stderr
 
 
 def test_a_cluster_alone_is_enough_and_the_rest_has_the_contracts_defaults() -> None:
@@ -140,7 +147,7 @@ for line in sys.stdin:
 
 OUT_OF_BOUNDS = {
     "GAME_ANALYTICS_WORKERS": ("0 to 1,000", ["-1", "1001", "two", "1.5"]),
-    "GAME_ANALYTICS_SLICE_MESSAGES": ("1,000 to 1,000,000,000", ["999", "0", "1000000001", "1e6"]),
+    "GAME_ANALYTICS_SLICE_MESSAGES": ("1,000 to 2,000,000", ["999", "0", "2000001", "1e6"]),
     "GAME_ANALYTICS_KAFKA_PATIENCE_SECONDS": ("1 to 86,400", ["0", "86401", "2m"]),
 }
 

@@ -4,11 +4,9 @@ A slice is the unit of work, of retry and of parallelism: it needs neither the o
 in and comes out can be pickled.
 """
 
-import gc
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -78,12 +76,7 @@ def land_slice(
 
     ``tell`` is given the number of messages of each batch, 0 while the log is waited for.
     """
-    with _no_search_for_cycles():
-        return _land(log, lake, SliceReport(piece), tell)
-
-
-def _land(log: EventLog, lake: Lake, report: SliceReport, tell: Callable[[int], None]) -> SliceReport:
-    piece = report.slice
+    report = SliceReport(piece)
     events, refused = _Store(lake, "raw", report), _Store(lake, "quarantine", report)
     strays = []
     kept_bytes = 0
@@ -113,19 +106,6 @@ def _land(log: EventLog, lake: Lake, report: SliceReport, tell: Callable[[int], 
     refused.write(upto=piece.end)
     report.strays = pl.concat([report.strays, *strays])
     return report
-
-
-@contextmanager
-def _no_search_for_cycles() -> Iterator[None]:
-    """No message refers to itself, so Python's search for objects that do is in vain, and takes a twentieth of the
-    time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 class _Store:

@@ -120,10 +120,14 @@ class _Worker:
         return message
 
     def _how_it_ended(self) -> str:
-        code = self.process.wait()
+        try:
+            code = self.process.wait(_ENDS_WITHIN_SECONDS)
+        except subprocess.TimeoutExpired:
+            return "closing its pipe, and hangs"
         if code == -signal.SIGKILL:
             return "signal SIGKILL, as where memory is short (set GAME_ANALYTICS_WORKERS to fewer then)"
-        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}, see its standard error"
+        by_signal = next((number.name for number in signal.Signals if number == -code), str(-code))
+        return f"signal {by_signal}" if code < 0 else f"exit code {code}, see its standard error"
 
 
 @contextmanager

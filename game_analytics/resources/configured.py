@@ -139,7 +139,10 @@ class PipelineSettings(dg.ConfigurableResource):
         default=0, ge=0, description="Processes that land a large day; 0 is as many as there are processor cores."
     )
     slice_messages: int = Field(
-        default=250_000, ge=1_000, description="Messages that such a process lands at a time, at most."
+        default=250_000,
+        ge=1_000,
+        le=2_000_000,
+        description="Messages that such a process lands at a time, at most.",
     )
     simulate_anywhere: bool = Field(
         default=False, description="Write simulated events also to an S3 that is not on this machine."

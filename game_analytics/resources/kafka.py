@@ -17,7 +17,7 @@ from confluent_kafka.admin import AdminClient, ListOffsetsResultInfo, OffsetSpec
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.resources.event_log import MESSAGES, EventLog, Extent, Found
-from game_analytics.resources.kafka_errors import PERMANENT, UNKNOWN_TOPIC, Grievances, explain
+from game_analytics.resources.kafka_errors import DAMAGED, PERMANENT, UNKNOWN_TOPIC, Grievances, explain
 from game_analytics.resources.kafka_properties import DEFAULTS, READING, refusal_of
 
 T = TypeVar("T")
@@ -51,6 +51,8 @@ class KafkaEventLog(EventLog):
         self._settings = settings
         self._grievances = Grievances()
         self._position: tuple[int, int] | None = None
+        """Where the consumer stands, if that is known: partition and offset."""
+        self._reader: object = None
 
     def __reduce__(self) -> tuple[type["KafkaEventLog"], tuple[KafkaSettings]]:
         """Settings alone: another process makes its own clients."""
@@ -63,7 +65,7 @@ class KafkaEventLog(EventLog):
     def ensure_readable(self) -> None:
         """Raises `GameAnalyticsError` if within ten seconds no broker answers, credentials are refused, or there is no
         such topic for this user."""
-        self._partitions()
+        self._partitions(patiently=False)
 
     def extents(self) -> Mapping[int, Extent]:
         """Watermarks, asked of the partitions' leaders now; ``stable`` is the last stable offset."""
@@ -103,28 +105,39 @@ class KafkaEventLog(EventLog):
             yield batch.take()
 
     def _deliveries(self, partition: int, first: int, end: int) -> Iterator[list[Message]]:
-        """The messages of the range as librdkafka hands them out; an empty list for each second without any."""
+        """The messages of the range as librdkafka hands them out; an empty list at least for each second without."""
+        _ = self._leaders  # while they answer
         if self._position != (partition, first):
             self._consumer.assign([TopicPartition(self.topic, partition, first)])
         position, self._position = first, None
+        reader = self._reader = object()
         self._grievances.forget()
-        deadline = time.monotonic() + self._settings.patience.total_seconds()
+        deadline = self._patience_ends()
         while position < end:
             # What is there at once, since that is bounded by the queue's bytes, and not what a second may bring.
             delivered = self._consumer.consume(min(_AT_ONCE, end - position), 0)
             delivered = delivered or self._consumer.consume(1, _HEARTBEAT_SECONDS)
-            messages, reached = self._without_events(delivered, partition, position)
+            self._ensure_own(delivered, partition)
+            messages, position = self._without_events(delivered, partition, position)
             if messages:
-                deadline = time.monotonic() + self._settings.patience.total_seconds()
-            elif not delivered:
+                deadline = self._patience_ends()
+                self._grievances.forget()
+            elif position < end:
                 self._keep_waiting(deadline, partition, position)
-            position = max(position, reached)
-            if position > end:
-                messages = [message for message in messages if _offset(message) < end]
-            if messages or not delivered:
-                yield messages
+            yield [message for message in messages if _offset(message) < end] if position > end else messages
+            if self._reader is not reader:
+                raise RuntimeError(f"partition {partition}: the log was read by two at once")
         if position == end:  # else the consumer has gone past what comes next
             self._position = (partition, end)
+
+    def _ensure_own(self, delivered: list[Message], partition: int) -> None:
+        """Raises if what was delivered is of another partition: its offsets could pass for gaps of this one."""
+        strangers = {message.partition() for message in (*delivered[:1], *delivered[-1:])} - {partition}
+        if any(number is not None and number >= 0 for number in strangers):
+            raise GameAnalyticsError(
+                f"Partition {partition} of {self.topic} was read, and the client delivered partitions {strangers}. "
+                "Nothing was committed. Run again; if it stays so, report it."
+            )
 
     def _without_events(self, delivered: list[Message], partition: int, position: int) -> tuple[list[Message], int]:
         """The messages among what was delivered, and the offset that is reached with them.
@@ -136,13 +149,15 @@ class KafkaEventLog(EventLog):
             if error.code() == KafkaError._PARTITION_EOF:
                 position = max(position, _offset(message))
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:
-                raise GameAnalyticsError(
-                    f"Kafka at {self._settings.bootstrap_servers} no longer holds offset {position} of {self.topic}, "
-                    f"partition {partition}: it was removed while the day was read. Nothing was committed. Run again; "
-                    "that tells what is left."
+                raise self._unreadable(
+                    partition, position, f"is no longer there ({error.str()}). Run again; that tells what is left"
+                )
+            elif error.code() in DAMAGED:
+                raise self._unreadable(
+                    partition, position, f"can't be read, it is damaged ({error.str()}). Mend the broker's files"
                 )
             elif error.code() in PERMANENT:
-                raise explain(error, self._settings.bootstrap_servers, self.topic)
+                raise self._explained(error)
             else:
                 self._grievances(error)
         messages = [message for message in delivered if message.error() is None] if errors else delivered
@@ -150,21 +165,31 @@ class KafkaEventLog(EventLog):
             position = max(position, _offset(messages[-1]) + 1)
         return messages, position
 
+    def _unreadable(self, partition: int, position: int, why: str) -> GameAnalyticsError:
+        return GameAnalyticsError(
+            f"Kafka at {self._settings.bootstrap_servers}: {self.topic}, partition {partition}, offset {position} or "
+            f"one soon after it {why}. Nothing was committed."
+        )
+
+    def _patience_ends(self) -> float:
+        return time.monotonic() + self._settings.patience.total_seconds()
+
     def _keep_waiting(self, deadline: float, partition: int, position: int) -> None:
         """Raises if waiting is in vain, or has been for too long."""
         told = self._grievances.worst()
         if told is not None and told.code() in PERMANENT:
-            raise explain(told, self._settings.bootstrap_servers, self.topic)
+            raise self._explained(told)
         if time.monotonic() > deadline:
             last = "the broker says nothing" if told is None else f"last heard: {told.str()}"
+            leader = self._leaders.get(partition, "its leader")
             raise Unavailable(
                 f"Kafka at {self._settings.bootstrap_servers} has delivered nothing of {self.topic}, partition "
                 f"{partition}, from offset {position} on for {self._settings.patience.total_seconds():.0f} s ({last}). "
-                "Nothing was committed. Look whether the partition's leader is up, then run again.",
+                f"Nothing was committed. Look whether {leader} is up, then run again.",
                 waited=True,
             )
 
-    def _partitions(self) -> list[int]:
+    def _partitions(self, patiently: bool = True) -> list[int]:
         def ask() -> list[int]:
             found = self._consumer.list_topics(self.topic, timeout=1).topics[self.topic]
             if found.error is not None:
@@ -174,7 +199,7 @@ class KafkaEventLog(EventLog):
             self._admin.list_topics(self.topic, timeout=1)
             return sorted(found.partitions)
 
-        return self._insist(ask)
+        return self._insist(ask, patiently=patiently)
 
     def _offsets(
         self,
@@ -192,9 +217,10 @@ class KafkaEventLog(EventLog):
         # The partitions are there, so a broker that does not know one has not heard of it yet.
         return self._insist(ask, passing=UNKNOWN_TOPIC)
 
-    def _insist(self, ask: Callable[[], T], passing: Collection[int] = ()) -> T:
-        """The answer, asked for again for ten seconds, unless what stands in the way will not pass."""
-        end = time.monotonic() + _ANSWERS_WITHIN_SECONDS
+    def _insist(self, ask: Callable[[], T], *, passing: Collection[int] = (), patiently: bool = True) -> T:
+        """The answer, asked for again and again unless what stands in the way will not pass: for as long as a broker
+        may be away, or for ten seconds."""
+        end = self._patience_ends() if patiently else time.monotonic() + _ANSWERS_WITHIN_SECONDS
         while True:
             self._grievances.forget()
             try:
@@ -203,11 +229,27 @@ class KafkaEventLog(EventLog):
                 refusal: KafkaError = failure.args[0]
             self._consumer.poll(0)  # hands over what the background threads complain about, or a message
             self._position = None
-            explained = explain(self._grievances.worst() or refusal, self._settings.bootstrap_servers, self.topic)
+            explained = self._explained(self._grievances.worst() or refusal)
             will_pass = isinstance(explained, Unavailable) or refusal.code() in passing
             if not will_pass or time.monotonic() > end:
-                raise explained
+                raise Unavailable(str(explained), waited=True) if will_pass and patiently else explained
             time.sleep(_ASK_AGAIN_SECONDS)
+
+    def _explained(self, error: KafkaError) -> GameAnalyticsError:
+        return explain(error, self._settings.bootstrap_servers, self.topic)
+
+    @cached_property
+    def _leaders(self) -> Mapping[int, str]:
+        """Who serves each partition, as far as the client still knows."""
+        try:
+            known = self._consumer.list_topics(self.topic, timeout=1)
+        except KafkaException:
+            return {}
+        brokers = {
+            number: f"broker {number} at {broker.host}:{broker.port}" for number, broker in known.brokers.items()
+        }
+        partitions = known.topics[self.topic].partitions
+        return {number: brokers.get(found.leader, "its leader") for number, found in partitions.items()}
 
     @cached_property
     def _consumer(self) -> Consumer:

@@ -19,6 +19,22 @@ _NO_ANSWER = {
     KafkaError._WAIT_COORD,
     KafkaError.REQUEST_TIMED_OUT,
 }
+NOT_READY = {
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.REPLICA_NOT_AVAILABLE,
+    KafkaError.BROKER_NOT_AVAILABLE,
+    KafkaError.NETWORK_EXCEPTION,
+    KafkaError.KAFKA_STORAGE_ERROR,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.OFFSET_NOT_AVAILABLE,
+}
+"""What brokers answer while partitions are made or moved. An error's own `retriable` is not set on answers."""
+
+DAMAGED = {KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION, KafkaError._NOT_IMPLEMENTED}
+"""Messages that arrived, but not as they were sent."""
+
 PERMANENT = _WRONG_CREDENTIALS | _DENIED | {KafkaError._SSL, KafkaError._AUTO_OFFSET_RESET}
 """Faults that waiting does not mend."""
 
@@ -50,7 +66,7 @@ def explain(error: KafkaError, cluster: str, topic: str) -> GameAnalyticsError:
             f"{where} does not answer ({reason}). Start it, or check KAFKA_BOOTSTRAP_SERVERS, and security.protocol in "
             "the file that KAFKA_CONFIG_FILE names."
         )
-    if error.retriable():
+    if error.code() in NOT_READY:
         return Unavailable(f"{where} is not ready to serve the topic {topic} ({reason}). Try again later.")
     return GameAnalyticsError(f"{where} {_verdict(error.code(), topic, reason)}")
 
@@ -68,8 +84,8 @@ def _verdict(code: int, topic: str, reason: str) -> str:
         )
     if code in UNKNOWN_TOPIC:
         return (
-            f"has no topic {topic}. Set KAFKA_TOPIC to the one that holds the events, or make one with simulated "
-            "events: game-analytics produce --create-topic."
+            f"has no topic {topic}, or hides it from this user ({reason}). Set KAFKA_TOPIC to the one that holds the "
+            "events, or have it made."
         )
     if code in _DENIED:
         return (

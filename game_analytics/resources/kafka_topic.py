@@ -13,11 +13,8 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetS
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.resources.event_log import Found
-from game_analytics.resources.kafka_errors import Grievances
+from game_analytics.resources.kafka_errors import NOT_READY, Grievances
 from game_analytics.resources.kafka_properties import refusal_of
-
-# What a partition answers while it is made or moved.
-_NO_LEADER_YET = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
 
 # What a topic must be for days of long ago to stay in it; a cluster's own defaults may be others.
 _KEPT_FOR_EVER = {
@@ -130,7 +127,7 @@ class Topic:
                 answers = {place.partition: future.result() for place, future in asked.items()}
                 return {number: Found(answer.offset, answer.timestamp) for number, answer in sorted(answers.items())}
             except KafkaException as failure:
-                if error_of(failure).code() not in _NO_LEADER_YET or time.monotonic() > end:
+                if error_of(failure).code() not in NOT_READY or time.monotonic() > end:
                     raise self._explained(failure) from failure
             time.sleep(0.1)
 

@@ -318,7 +318,8 @@ def to_parquet(frame: pl.DataFrame, made_from: Mapping[str, str] | None = None) 
     bytes."""
     buffer = io.BytesIO()
     # Higher levels take a fifth longer and make events no smaller: what repeats is in dictionaries already.
-    frame.write_parquet(buffer, compression="zstd", compression_level=1, metadata=dict(made_from or {}))
+    # In one chunk, since the chunks that a frame comes in, one for each thread, would shape the file.
+    frame.rechunk().write_parquet(buffer, compression="zstd", compression_level=1, metadata=dict(made_from or {}))
     return buffer.getvalue()
 
 

@@ -155,8 +155,25 @@ def test_an_offset_that_is_gone_is_an_error_and_no_jump(
     with pytest.raises(GameAnalyticsError) as failure:
         read(log_on(broker, topic), 0, 2, 10)
     text = str(failure.value)
-    for part in (broker.bootstrap_servers, topic, "partition 0", "offset 2", "no longer holds"):
+    for part in (broker.bootstrap_servers, topic, "partition 0", "offset 2 ", "is no longer there"):
         assert part in text
+
+
+def test_a_message_that_was_damaged_on_the_brokers_disk_is_an_error_and_not_another_message(
+    broker: Broker, new_topic: NewTopicFactory
+) -> None:
+    topic = new_topic()
+    send(broker, topic, [sent(0, "2025-12-30 12:00", kill(f"player-{number}")) for number in range(20)])
+    log = log_on(broker, topic)
+    assert offsets(log, 0, 0, 20) == list(range(20))
+    broker.stop()
+    [segment] = broker.folder.glob(f"data/{topic}-0/*.log")
+    content = segment.read_bytes()
+    assert b"player-7" in content
+    segment.write_bytes(content.replace(b"player-7", b"PLAYER-7", 1))
+    broker.start()
+    with pytest.raises(GameAnalyticsError, match=r"partition 0, offset .* can't be read, it is damaged"):
+        read(log_on(broker, topic), 0, 0, 20)
 
 
 def test_reading_leaves_no_trace_in_the_cluster(broker: Broker, admin: AdminClient, new_topic: NewTopicFactory) -> None:

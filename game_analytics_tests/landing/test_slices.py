@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import pickle
 import subprocess
 import sys
@@ -312,3 +313,26 @@ def peak_mib(lake: Lake, messages: int) -> float:
 def test_ten_times_as_many_bytes_need_hardly_more_memory(lake: Lake) -> None:
     small, large = peak_mib(lake, 45), peak_mib(lake, 450)
     assert large - small < 150, f"{small:.0f} MiB for 40 MB, {large:.0f} MiB for 400 MB"
+
+
+AS_LANDED = """
+import hashlib
+import polars as pl
+from game_analytics.resources.lake import to_parquet
+frame = pl.DataFrame({"player_id": [f"p{number % 977}" for number in range(150_000)]})
+print(hashlib.sha256(to_parquet(frame.lazy().filter(pl.col("player_id") != "p7").collect())).hexdigest())
+"""
+
+
+def test_the_number_of_threads_makes_no_difference_to_the_bytes() -> None:
+    hashes = {
+        subprocess.run(  # noqa: S603 - our own program
+            [sys.executable, "-c", AS_LANDED],
+            env={**os.environ, "POLARS_MAX_THREADS": str(threads)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for threads in (1, 3, 8)
+    }
+    assert len(hashes) == 1
