@@ -175,7 +175,8 @@ def _publish(console: Console, target: Target, plan: _Plan) -> Counter[int]:
         except KeyboardInterrupt:
             left = producer.flush(5)
             # To within a batch: the one that was being handed over is not counted.
-            raise _unfinished(target, plan, f"Interrupted after about {sent.total() - left:,} messages") from None
+            taken = max(0, sent.total() - left)
+            raise _unfinished(target, plan, f"Interrupted after about {taken:,} messages") from None
         except KafkaException as failure:  # of a producer that has given up
             failures.append(error_of(failure))
         finally:
