@@ -22,7 +22,7 @@ from game_analytics.resources.configured import (
     PipelineSettings,
 )
 from game_analytics.schedules import daily_stats_schedule
-from game_analytics.sensors import new_stats_file
+from game_analytics.sensors.new_stats_file import new_stats_file
 
 WHERE = {
     raw_events: "raw/YYYY_MM_DD/",

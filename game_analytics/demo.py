@@ -20,7 +20,7 @@ from game_analytics.local_stack.embedded_s3 import embedded_s3
 from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics.partitions import daily
 from game_analytics.resources.configured import LakeResource, MemoryEventLogResource, PipelineSettings
-from game_analytics.sensors import new_stats_file
+from game_analytics.sensors.new_stats_file import new_stats_file
 from game_analytics.terminal import account_table, board_table
 
 DAYS = 7

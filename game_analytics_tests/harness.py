@@ -17,7 +17,7 @@ from game_analytics.jobs import leaderboard_job
 from game_analytics.resources.configured import EventLogResource, LakeResource, MemoryEventLogResource, PipelineSettings
 from game_analytics.resources.event_log import EventLog
 from game_analytics.resources.lake import Lake
-from game_analytics.sensors import new_stats_file
+from game_analytics.sensors.new_stats_file import new_stats_file
 
 ALL = "__ASSET_JOB"
 """The job of all three assets, which the UI's «Materialize all» launches."""

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from game_analytics.sensors import new_stats_file
+from game_analytics.sensors.new_stats_file import new_stats_file
 from game_analytics_tests.harness import Pipeline
 from game_analytics_tests.sensors.ticks import (
     ANN_FIRST,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import dagster as dg
 from dagster._core.definitions.instigation_logger import get_instigation_log_records
 
-from game_analytics.sensors import new_stats_file
+from game_analytics.sensors.new_stats_file import new_stats_file
 from game_analytics_tests.harness import Pipeline, days_ago
 from game_analytics_tests.sensors.ticks import DAY, ann_leads, run, stats_file, tick
 

@@ -9,7 +9,7 @@ from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobO
 
 from game_analytics.jobs import leaderboard_job
 from game_analytics.resources.lake import Listed
-from game_analytics.sensors import new_stats_file
+from game_analytics.sensors.new_stats_file import new_stats_file
 from game_analytics_tests.harness import Pipeline, foreign_stats
 
 DAY = "2025-12-30"
