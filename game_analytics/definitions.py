@@ -1,7 +1,6 @@
 """The whole graph on one screen, and the only place that reads environment variables."""
 
 import os
-from datetime import timedelta
 from functools import partial
 
 import dagster as dg
@@ -12,16 +11,20 @@ from game_analytics.assets.daily_player_stats import daily_player_stats
 from game_analytics.assets.raw_events import raw_events
 from game_analytics.assets.top10_leaderboard import top10_leaderboard
 from game_analytics.errors import GameAnalyticsError
+from game_analytics.freshness import freshness_job
 from game_analytics.jobs import daily_stats_job, leaderboard_job
 from game_analytics.resources.configured import (
     MAX_LATENESS_MINUTES,
+    AlertsResource,
     EventLogResource,
     KafkaEventLogResource,
     LakeResource,
     MemoryEventLogResource,
     PipelineSettings,
 )
-from game_analytics.schedules import daily_stats_schedule
+from game_analytics.schedules import daily_stats_schedule, freshness_schedule
+from game_analytics.sensors.alerts import alert_on_checks, alert_on_failure
+from game_analytics.sensors.late_events import late_events
 from game_analytics.sensors.new_stats_file import new_stats_file
 
 WHERE = {
@@ -30,6 +33,8 @@ WHERE = {
     top10_leaderboard: "leaderboard/YYYY_MM_DD_top10.parquet",
 }
 
+WEBHOOK = "GAME_ANALYTICS_ALERT_WEBHOOK"
+
 # Nothing is downloaded at run time: what DuckDB needs is installed beside it.
 DUCKDB = DuckDBResource(
     database=":memory:",
@@ -37,19 +42,25 @@ DUCKDB = DuckDBResource(
 )
 
 
-def pipeline(event_log: EventLogResource, lake: LakeResource, settings: PipelineSettings) -> dg.Definitions:
+def pipeline(
+    event_log: EventLogResource,
+    lake: LakeResource,
+    settings: PipelineSettings,
+    alerts: AlertsResource | None = None,
+) -> dg.Definitions:
     """All definitions, on these resources: from the environment below, or the demo's and the tests' own."""
     return dg.Definitions(
         assets=[
             asset.map_asset_specs(partial(_stored_at, uri=f"s3://{lake.bucket}/{key}")) for asset, key in WHERE.items()
         ],
-        jobs=[daily_stats_job, leaderboard_job],
-        schedules=[daily_stats_schedule(timedelta(minutes=settings.lateness_minutes))],
-        sensors=[new_stats_file],
+        jobs=[daily_stats_job, leaderboard_job, freshness_job],
+        schedules=[daily_stats_schedule(settings.lateness), freshness_schedule(settings.lateness)],
+        sensors=[new_stats_file, late_events, alert_on_failure, alert_on_checks],
         resources={
             "event_log": event_log,
             "lake": lake,
             "settings": settings,
+            "alerts": alerts or AlertsResource(),
             "duckdb": DUCKDB,
         },
         # A step is seconds of work: a process of its own would cost more than that. Runs are processes anyway.
@@ -79,6 +90,8 @@ def settings_from_environment() -> PipelineSettings:
         min_engagements=_whole_number("GAME_ANALYTICS_MIN_ENGAGEMENTS", unset=0, at_most=2**31),
         workers=_whole_number("GAME_ANALYTICS_WORKERS", unset=0, at_most=1_000),
         slice_messages=_whole_number("GAME_ANALYTICS_SLICE_MESSAGES", unset=250_000, at_least=1_000, at_most=2_000_000),
+        volume_percent=_whole_number("GAME_ANALYTICS_VOLUME_PERCENT", unset=50, at_most=1_000_000),
+        quarantine_percent=_whole_number("GAME_ANALYTICS_QUARANTINE_PERCENT", unset=1, at_most=100),
         simulate_anywhere=_is_allowed("GAME_ANALYTICS_SIMULATION"),
     )
 
@@ -103,6 +116,14 @@ def event_log_from_environment() -> EventLogResource:
     )
 
 
+def alerts_from_environment() -> AlertsResource:
+    """Where people are told what went wrong. The webhook's address is named and not read: the UI shows what it is."""
+    return AlertsResource(
+        webhook=dg.EnvVar(WEBHOOK) if os.environ.get(WEBHOOK, "").strip() else None,
+        ui_url=os.environ.get("GAME_ANALYTICS_UI_URL", "").strip() or "http://127.0.0.1:3000",
+    )
+
+
 def _whole_number(name: str, unset: int, at_most: int, at_least: int = 0) -> int:
     text = os.environ.get(name, "").strip()
     if not text:
@@ -120,4 +141,6 @@ def _is_allowed(name: str) -> bool:
 
 
 # Reads the settings and asks no server for anything.
-defs = pipeline(event_log_from_environment(), lake_from_environment(), settings_from_environment())
+defs = pipeline(
+    event_log_from_environment(), lake_from_environment(), settings_from_environment(), alerts_from_environment()
+)

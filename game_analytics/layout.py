@@ -10,6 +10,7 @@ FIRST_DAY = date(2024, 1, 1)
 
 STATS_PREFIX = "events/"
 
+_SLICE_KEY = re.compile(r".*/([0-9]+)-([0-9]+)-([0-9]+)-[0-9a-f]{12}\.parquet")
 _STATS_KEY = re.compile(r"events/([0-9]{4})_([0-9]{2})_([0-9]{2})_events\.parquet")
 
 
@@ -26,6 +27,15 @@ def day_prefix(kind: ObjectKind, day: date) -> str:
 def slice_key(kind: ObjectKind, day: date, partition: int, first: int, end: int, sha256_hex: str) -> str:
     """One slice of a Kafka partition, offsets ``first`` up to but without ``end``, named by its content."""
     return f"{day_prefix(kind, day)}{partition}-{first}-{end}-{sha256_hex[:12]}.parquet"
+
+
+def slice_of_key(key: str) -> tuple[int, int, int] | None:
+    """Partition, first offset and end of a slice's key, or None if the key is not one."""
+    match = _SLICE_KEY.fullmatch(key)
+    if match is None:
+        return None
+    partition, first, end = map(int, match.groups())
+    return partition, first, end
 
 
 def manifest_key(day: date) -> str:

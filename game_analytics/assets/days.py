@@ -12,6 +12,9 @@ import dagster as dg
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.history import RECORDED_BEFORE
 
+DAY_TAG = "game_analytics/day"
+"""Of a run that is about a day without being a partition's."""
+
 PAUSES = (5, 15)
 """Seconds that a run waits before it tries again, when a service stops answering while it works. Dagster's own retry
 policy would show «RetryRequestedFromPolicy» in place of the error."""

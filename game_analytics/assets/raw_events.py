@@ -1,5 +1,6 @@
 """`raw_events`: a day's kills and deaths, landed from the event log in S3."""
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
@@ -8,7 +9,9 @@ from pydantic import Field
 from game_analytics.assets.days import DayReport, materialize_days, readable_failures
 from game_analytics.assets.report import account_lines, account_table, column_schema, quarantine_table, table
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.landing.commit import Landing, LandingOptions, land_day
+from game_analytics.history import latest_materializations, recorded
+from game_analytics.landing.commit import Landing, LandingOptions, land_day, lost_of, read_manifest
+from game_analytics.landing.reread import reread_day
 from game_analytics.landing.workers import cores
 from game_analytics.layout import day_prefix
 from game_analytics.partitions import daily
@@ -17,6 +20,7 @@ from game_analytics.resources.event_log import EventLog
 from game_analytics.resources.lake import Lake
 from game_analytics.resources.s3_errors import START_LOCALLY
 from game_analytics.rules.events import RAW_EVENTS
+from game_analytics.rules.volume import FEWEST_DAYS, LOOKS_BACK, much_quarantined, unusual_volume
 
 COLUMNS = {
     "event_time": "When it happened, UTC",
@@ -29,6 +33,7 @@ COLUMNS = {
 }
 
 
+NOTHING_MISSED = "nothing_missed"
 MOST_MISSED = 20
 """Days that are shown of those that miss events; a producer with a wild clock can make thousands."""
 
@@ -39,6 +44,28 @@ class LandingConfig(dg.Config):
     allow_truncated: bool = Field(
         default=False, description="Land what is left of a day that the log no longer holds whole."
     )
+    up_to_landing_of: str | None = Field(
+        default=None,
+        description="Read on to where the landing of this later day (2025-12-31) has ended, which found late events.",
+    )
+    reread_quarantine: bool = Field(
+        default=False,
+        description="Decode the quarantined messages again, from the lake: for a day that the log no longer holds.",
+    )
+
+    def later_day(self) -> date | None:
+        """``up_to_landing_of`` as a day. Raises `GameAnalyticsError` if it is none, or does not fit the rest."""
+        if self.reread_quarantine and (self.allow_truncated or self.up_to_landing_of):
+            raise GameAnalyticsError(
+                "`reread_quarantine` reads the lake alone, `allow_truncated` and `up_to_landing_of` the log. Ask for "
+                "one of them."
+            )
+        try:
+            return None if self.up_to_landing_of is None else date.fromisoformat(self.up_to_landing_of)
+        except ValueError as error:
+            raise GameAnalyticsError(
+                f"`up_to_landing_of` is {self.up_to_landing_of!r}; a day is expected, as 2025-12-31."
+            ) from error
 
 
 @dg.asset(
@@ -59,7 +86,16 @@ class LandingConfig(dg.Config):
         ),
         dg.AssetCheckSpec("has_events", asset="raw_events", description="The day is not empty."),
         dg.AssetCheckSpec(
-            "nothing_missed", asset="raw_events", description="No event came outside the window of its own day."
+            "usual_volume",
+            asset="raw_events",
+            description=f"As many events as usual: near the median of up to {LOOKS_BACK} days before, from "
+            f"{FEWEST_DAYS} on.",
+        ),
+        dg.AssetCheckSpec(
+            "little_quarantined", asset="raw_events", description="Hardly any message could not be read."
+        ),
+        dg.AssetCheckSpec(
+            NOTHING_MISSED, asset="raw_events", description="No event came outside the window of its own day."
         ),
         dg.AssetCheckSpec(
             "read_as_planned", asset="raw_events", description="Nothing truncated, stamped far ahead or held back."
@@ -80,31 +116,82 @@ def raw_events(
     account balances to the message.
     """
     with readable_failures():
-        log, opened = event_log.open(), lake.open()
-        ensure_may_be_written(log, opened, settings)
-
-    options = LandingOptions(
-        lateness=timedelta(minutes=settings.lateness_minutes),
-        allow_truncated=config.allow_truncated,
-        workers=settings.workers or cores(),
-        slice_size=settings.slice_messages,
-    )
-
-    def land(day: date) -> DayReport:
-        landing = land_day(
-            log,
-            opened,
-            day,
-            options,
-            clock=lambda: datetime.now(UTC),
-            tell=lambda line: context.log.info(f"{day}: {line}"),
+        opened = lake.open()
+        land = (
+            _from_quarantine(context, config, event_log, opened, settings)
+            if config.reread_quarantine
+            else _from_log(context, config, event_log, opened, settings)
         )
+
+    def landed(day: date) -> DayReport:
+        landing = land(day)
         context.log.info(f"{day}: what became of the messages\n{account_lines(landing)}")
         for warning in (*landing.warnings, *landing.truncated):
             context.log.warning(f"{day}: {warning}")
-        return report(landing, opened)
+        return report(landing, opened, events_before(context.instance, day), settings)
 
-    return materialize_days(context, land)
+    return materialize_days(context, landed)
+
+
+def _from_log(
+    context: dg.AssetExecutionContext,
+    config: LandingConfig,
+    event_log: EventLogResource,
+    lake: Lake,
+    settings: PipelineSettings,
+) -> Callable[[date], Landing]:
+    """How a day is landed from the event log."""
+    options = LandingOptions(
+        lateness=settings.lateness,
+        allow_truncated=config.allow_truncated,
+        up_to_landing_of=config.later_day(),
+        workers=settings.workers or cores(),
+        slice_size=settings.slice_messages,
+    )
+    log = event_log.open()
+    ensure_may_be_written(log, lake, settings)
+
+    def land(day: date) -> Landing:
+        return land_day(log, lake, day, options, clock=utc_now, tell=lambda line: context.log.info(f"{day}: {line}"))
+
+    return land
+
+
+def _from_quarantine(
+    context: dg.AssetExecutionContext,
+    config: LandingConfig,
+    event_log: EventLogResource,
+    lake: Lake,
+    settings: PipelineSettings,
+) -> Callable[[date], Landing]:
+    """How a day's quarantined messages are read again, unless the log still holds the day."""
+    config.later_day()
+    try:
+        log = event_log.open()
+    except GameAnalyticsError as error:
+        context.log.warning(f"Whether the log still holds the day can't be asked, so the lake alone is read: {error}")
+        log = None
+
+    def reread(day: date) -> Landing:
+        if log is not None and read_manifest(lake, day) and not lost_of(log, lake, day, settings.lateness, utc_now()):
+            raise GameAnalyticsError(
+                f"The topic {log.topic} still holds all of {day}, so nothing was read again from the quarantine. Land "
+                "the day without `reread_quarantine`: that decodes all of its messages with today's rules."
+            )
+        return reread_day(lake, day, clock=utc_now)
+
+    return reread
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def events_before(instance: dg.DagsterInstance, day: date) -> list[int]:
+    """How many events were landed of each of the days before that the instance remembers."""
+    days = [(day - timedelta(days=back)).isoformat() for back in range(1, LOOKS_BACK + 1)]
+    landed = latest_materializations(instance, dg.AssetKey("raw_events"), days).values()
+    return [count for record in landed if isinstance(count := recorded(record, "dagster/row_count"), int)]
 
 
 def ensure_may_be_written(log: EventLog, lake: Lake, settings: PipelineSettings) -> None:
@@ -117,8 +204,9 @@ def ensure_may_be_written(log: EventLog, lake: Lake, settings: PipelineSettings)
         )
 
 
-def report(landing: Landing, lake: Lake) -> DayReport:
-    """What the day's materialization shows, and what a person should look at."""
+def report(landing: Landing, lake: Lake, earlier: Sequence[int], settings: PipelineSettings) -> DayReport:
+    """What the day's materialization shows, and what a person should look at. ``earlier`` are the events of days
+    before."""
     manifest, total = landing.manifest, landing.manifest.total()
     remarks = [*landing.warnings, *landing.truncated]
     most_missed = sorted(manifest.missed.items(), key=lambda each: -each[1])[:MOST_MISSED]
@@ -144,7 +232,11 @@ def report(landing: Landing, lake: Lake) -> DayReport:
             if manifest.window_closed
             else f"landed before its window closed ({manifest.window.end:%Y-%m-%d %H:%M} UTC): land it again then",
             "has_events": None if total["landed"] else "no event was landed",
-            "nothing_missed": f"outside the window of their own day: {missed}" if missed else None,
+            "usual_volume": unusual_volume(total["landed"], earlier, settings.volume_percent / 100),
+            "little_quarantined": much_quarantined(
+                total["read"], total["quarantined"], settings.quarantine_percent / 100
+            ),
+            NOTHING_MISSED: f"outside the window of their own day: {missed}" if missed else None,
             "read_as_planned": "; ".join(remarks) or None,
         },
     )

@@ -28,6 +28,8 @@ class LandingOptions:
     """How long after its day an event may arrive and still be read with the day."""
     allow_truncated: bool = False
     """Land what is left of a day that the log no longer holds whole."""
+    up_to_landing_of: date | None = None
+    """Read on to where the landing of this later day has ended, which found late events."""
     workers: int = 1
     """Processes at most: no more than there are slices' worth of messages, and one is this process itself."""
     slice_size: int = MAX_SLICE
@@ -71,8 +73,9 @@ def land_day(
     def build() -> tuple[bytes, tuple[Manifest, Plan, Tally]]:
         # Manifests first: what another run commits meanwhile may reach beyond the watermarks that this one asks for.
         standing, previous = (_of_topic(lake, each, log.topic) for each in (day, day - timedelta(days=1)))
+        later = None if options.up_to_landing_of is None else _later(lake, day, options.up_to_landing_of, log.topic)
         lookups = Lookups(log, options.lateness, clock())
-        to_read = plan(lookups, day, standing, previous, allow_truncated=options.allow_truncated)
+        to_read = plan(lookups, day, standing, previous, later, allow_truncated=options.allow_truncated)
         tally = Tally(lookups)
         for report in _landed(log, lake, list(cut(day, to_read.ranges, options.slice_size)), options, tell):
             tally.add(report)
@@ -81,7 +84,7 @@ def land_day(
         return manifest.to_json(), (manifest, to_read, tally)
 
     (manifest, to_read, tally), etag = lake.replace(manifest_key(day), build)
-    leftovers = _clear_leftovers(lake, day, clock())
+    leftovers = clear_leftovers(lake, day, clock())
     return Landing(
         manifest=manifest,
         etag=etag,
@@ -111,6 +114,28 @@ def _of_topic(lake: Lake, day: date, topic: str) -> Manifest | None:
     return found[0] if found is not None and found[0].topic == topic else None
 
 
+def _later(lake: Lake, day: date, later: date, topic: str) -> Manifest:
+    """The manifest of the later day up to whose end ``day`` is read."""
+    if later <= day:
+        raise GameAnalyticsError(f"`up_to_landing_of` is {later}, which is no day after {day}. Name a later one.")
+    found = _of_topic(lake, later, topic)
+    if found is None:
+        raise GameAnalyticsError(
+            f"`up_to_landing_of` is {later}, but {lake.uri(manifest_key(later))} is no landing of the topic {topic}. "
+            "Land that day first, or name another."
+        )
+    return found
+
+
+def lost_of(log: EventLog, lake: Lake, day: date, lateness: timedelta, now: datetime) -> list[str]:
+    """Why a day that was landed can't be landed again from this log without losing some of it, a sentence per
+    partition; nothing if it can."""
+    standing, previous = (_of_topic(lake, each, log.topic) for each in (day, day - timedelta(days=1)))
+    if standing is None:
+        return [f"{lake.uri(manifest_key(day))} is no landing of the topic {log.topic}"]
+    return plan(Lookups(log, lateness, now), day, standing, previous, allow_truncated=True).truncated
+
+
 def _manifest(day: date, topic: str, to_read: Plan, tally: Tally) -> Manifest:
     return Manifest(
         version=VERSION,
@@ -124,9 +149,9 @@ def _manifest(day: date, topic: str, to_read: Plan, tally: Tally) -> Manifest:
     )
 
 
-def _clear_leftovers(lake: Lake, day: date, now: datetime) -> list[str]:
+def clear_leftovers(lake: Lake, day: date, now: datetime) -> list[str]:
     """Remove the day's objects that its standing manifest does not list, once they are old. The day is committed
-    already, so what goes wrong here is a warning and not its failure."""
+    already, so what goes wrong here is a warning and not its failure: the sentences that are returned."""
     try:
         old = [
             found.key

@@ -7,7 +7,7 @@ in and comes out can be pickled.
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import polars as pl
@@ -108,6 +108,15 @@ def land_slice(
     return report
 
 
+def store(lake: Lake, kind: ObjectKind, piece: Slice, rows: pl.DataFrame) -> LandedObject:
+    """Put what is kept of a slice as one object, which is named by its content."""
+    body = to_parquet(rows)
+    sha256_hex = hashlib.sha256(body).hexdigest()
+    key = slice_key(kind, piece.day, piece.partition, piece.first, piece.end, sha256_hex)
+    lake.put(key, body)
+    return LandedObject(key, kind, rows.height)
+
+
 class _Store:
     """Rows of one kind, gathered until they are written as one object."""
 
@@ -127,12 +136,8 @@ class _Store:
         if self._rows:
             rows = pl.concat(self._rows)
             self._rows = []
-            body = to_parquet(rows)
-            piece = self._report.slice
-            sha256_hex = hashlib.sha256(body).hexdigest()
-            key = slice_key(self._kind, piece.day, piece.partition, self._first, upto, sha256_hex)
-            self._lake.put(key, body)
-            self._report.objects.append(LandedObject(key, self._kind, rows.height))
+            part = replace(self._report.slice, first=self._first, end=upto)
+            self._report.objects.append(store(self._lake, self._kind, part, rows))
         self._first = upto
 
 

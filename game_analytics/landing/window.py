@@ -100,16 +100,24 @@ def own_bounds(lookups: Lookups, day: date, partition: int) -> tuple[int, int]:
 
 
 def plan(
-    lookups: Lookups, day: date, standing: Manifest | None, previous: Manifest | None, *, allow_truncated: bool
+    lookups: Lookups,
+    day: date,
+    standing: Manifest | None,
+    previous: Manifest | None,
+    later: Manifest | None = None,
+    *,
+    allow_truncated: bool,
 ) -> Plan:
     """What to read to land ``day``: its own window, together with that of the ``standing`` manifest, so that healing
-    is never undone. ``previous`` is the manifest of the day before. Both must be of this topic, or None.
+    is never undone, and with that of ``later``, a day whose landing has found late events of this one. ``previous`` is
+    the manifest of the day before. All must be of this topic, or None.
 
     Raises `Truncated` unless the log still has all of it or ``allow_truncated``.
     """
     window = window_of(day, lookups.lateness)
-    if standing is not None:
-        window = Window(start=min(window.start, standing.window.start), end=max(window.end, standing.window.end))
+    landed = [manifest for manifest in (standing, later) if manifest is not None]
+    for manifest in landed:
+        window = Window(start=min(window.start, manifest.window.start), end=max(window.end, manifest.window.end))
     lost = _truncations(lookups, window, standing, previous)
     if lost and not allow_truncated:
         raise Truncated(
@@ -121,9 +129,9 @@ def plan(
     held_back = False
     for partition, extent in sorted(lookups.extents.items()):
         first, end = lookups.bounds(window, partition)
-        known = standing.account(partition) if standing is not None else None
-        if known is not None and known.end <= extent.high:
-            first, end = min(first, known.first), max(end, known.end)
+        for known in (manifest.account(partition) for manifest in landed):
+            if known is not None and known.end <= extent.high:
+                first, end = min(first, known.first), max(end, known.end)
         ahead = lookups.stamped_ahead(window.end, partition)
         if ahead is not None:
             warnings.append(

@@ -3,6 +3,7 @@ without Dagster."""
 
 from abc import ABC, abstractmethod
 from datetime import timedelta
+from logging import Logger
 from pathlib import Path
 
 import dagster as dg
@@ -14,6 +15,7 @@ from game_analytics.resources.kafka import KafkaEventLog, KafkaSettings
 from game_analytics.resources.kafka_properties import read_properties
 from game_analytics.resources.lake import Lake, LakeSettings
 from game_analytics.resources.memory import MemoryEventLog
+from game_analytics.resources.webhook import Webhook
 from game_analytics.simulation.schedule import Simulation
 
 MAX_LATENESS_MINUTES = 5 * 24 * 60
@@ -123,6 +125,22 @@ class LakeResource(dg.ConfigurableResource):
         return lake
 
 
+class AlertsResource(dg.ConfigurableResource):
+    """Where people are told what went wrong, if anywhere."""
+
+    webhook: str | None = Field(default=None, description="A URL that takes Slack's messages. It is a secret.")
+    ui_url: str = Field(default="http://127.0.0.1:3000", description="Where people reach the Dagster UI.")
+
+    def post(self, log: Logger, text: str, run_id: str | None = None) -> None:
+        """Tell people, with a link to the run. What can't be delivered is a warning in ``log`` and no more."""
+        if self.webhook is None:
+            return
+        link = "" if run_id is None else f"\n{self.ui_url.rstrip('/')}/runs/{run_id}"
+        problem = Webhook(self.webhook).post(text, link)
+        if problem is not None:
+            log.warning(f"An alert was not delivered, {problem}. It said: {text}")
+
+
 class PipelineSettings(dg.ConfigurableResource):
     """What an operator decides about the pipeline as a whole."""
 
@@ -144,6 +162,18 @@ class PipelineSettings(dg.ConfigurableResource):
         le=2_000_000,
         description="Messages that such a process lands at a time, at most.",
     )
+    volume_percent: int = Field(
+        default=50,
+        ge=0,
+        description="How far a day's events may differ from the median of earlier days before a check warns.",
+    )
+    quarantine_percent: int = Field(
+        default=1, ge=0, le=100, description="How many messages may be unreadable before a check warns."
+    )
     simulate_anywhere: bool = Field(
         default=False, description="Write simulated events also to an S3 that is not on this machine."
     )
+
+    @property
+    def lateness(self) -> timedelta:
+        return timedelta(minutes=self.lateness_minutes)

@@ -1,0 +1,47 @@
+"""Late events: what landings have found of earlier days beyond those days' windows, and what of it is still owed.
+
+A fact of the lake alone: each manifest tells what its landing found, and how far the other days were read.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from game_analytics.landing.commit import read_manifest
+from game_analytics.landing.window import window_of
+from game_analytics.resources.lake import Lake
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Events of ``day`` that were delivered after its window, and lie in the window of ``found_by``."""
+
+    day: date
+    found_by: date
+    events: int
+    manifest_etag: str
+    """Of the landing that found them: another landing of that day is another finding."""
+
+    def __str__(self) -> str:
+        return f"{self.events:,} events of {self.day} in the window of {self.found_by}"
+
+
+def owed(lake: Lake, days: Sequence[date], lateness: timedelta) -> list[Finding]:
+    """What the landings of these days have found that their earlier ones among them do not hold yet, by day and by
+    finder.
+
+    A day counts as healed once it was read to the end of the finder's own window. One that was never landed is not
+    owed, since its landing comes first, nor is one of another topic; and a landing that did not see its whole window
+    tells nothing yet.
+    """
+    landed = {day: found for day in days if (found := read_manifest(lake, day)) is not None}
+    return [
+        Finding(day, finder, events, etag)
+        for day, (manifest, _) in landed.items()
+        for finder, (found, etag) in landed.items()
+        if finder > day
+        and found.window_closed
+        and (events := found.missed.get(day.isoformat(), 0))
+        and manifest.window.end < window_of(finder, lateness).end
+        and manifest.topic == found.topic
+    ]

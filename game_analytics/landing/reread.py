@@ -1,0 +1,143 @@
+"""A day's quarantined messages decoded again with today's rules, from the lake alone: for a day that the log no longer
+holds, once a rule that was too strict has been mended."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+import msgspec
+import polars as pl
+
+from game_analytics.errors import GameAnalyticsError
+from game_analytics.landing.commit import Landing, clear_leftovers, read_manifest
+from game_analytics.landing.slices import Slice, store
+from game_analytics.layout import manifest_key, slice_of_key
+from game_analytics.resources.lake import InputChanged, Lake
+from game_analytics.rules.events import REASONS, Classified, classify
+from game_analytics.rules.manifest import Account, LandedObject, Manifest, ensure_balanced
+
+
+@dataclass
+class _Reread:
+    """What became of the quarantined messages of a day."""
+
+    objects: list[LandedObject] = field(default_factory=list)
+    """All of the day: those that stay as they are, and those that take the place of others."""
+    moved: dict[int, Counter[str]] = field(default_factory=dict)
+    """By partition: how many messages are now landed, ignored, or of other days."""
+    missed: Counter[date] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    samples: dict[str, bytes | None] = field(default_factory=dict)
+
+
+def reread_day(lake: Lake, day: date, *, clock: Callable[[], datetime]) -> Landing:
+    """Commit the day with those of its quarantined messages that are good now. Nothing else of it changes.
+
+    Messages that turn out to be of another day count as missed there, unless that day was read over their offsets too.
+    Raises `GameAnalyticsError` if the day was never landed, and what committing raises.
+    """
+
+    def build() -> tuple[bytes, tuple[Manifest, _Reread]]:
+        manifest, etag = _landed(lake, day)
+        reread = _Reread()
+        for landed in manifest.objects:
+            if landed.kind == "raw":
+                reread.objects.append(landed)
+            else:
+                _read_again(lake, manifest, etag, landed, reread)
+        again = _manifest(manifest, reread)
+        ensure_balanced(again)
+        return again.to_json(), (again, reread)
+
+    (manifest, reread), etag = lake.replace(manifest_key(day), build)
+    return Landing(
+        manifest=manifest,
+        etag=etag,
+        warnings=clear_leftovers(lake, day, clock()),
+        truncated=[],
+        reasons={reason: reread.reasons[reason] for reason in REASONS if reason in reread.reasons},
+        samples=reread.samples,
+    )
+
+
+def quarantined(lake: Lake, manifest: Manifest, manifest_etag: str, key: str) -> pl.DataFrame:
+    """The messages of one quarantine object that the manifest lists.
+
+    Raises `InputChanged` if it is gone because the day was landed anew meanwhile, else `GameAnalyticsError`.
+    """
+    rows = lake.read_parquet(key)
+    if rows is None:
+        standing = manifest_key(manifest.day)
+        if lake.etag(standing) != manifest_etag:
+            raise InputChanged
+        raise GameAnalyticsError(f"{lake.uri(key)}, which {lake.uri(standing)} lists, is gone. Land the day again.")
+    return rows
+
+
+def _landed(lake: Lake, day: date) -> tuple[Manifest, str]:
+    found = read_manifest(lake, day)
+    if found is None:
+        raise GameAnalyticsError(
+            f"{lake.uri(manifest_key(day))} does not exist: {day} was never landed, so nothing of it is quarantined. "
+            "Materialize raw_events for it without `reread_quarantine`."
+        )
+    return found
+
+
+def _read_again(lake: Lake, manifest: Manifest, etag: str, landed: LandedObject, reread: _Reread) -> None:
+    """Classify the messages of one quarantine object, and store what is now something else than it was."""
+    piece = _slice_of(manifest.day, landed.key)
+    before = quarantined(lake, manifest, etag, landed.key)
+    now = classify(before.drop("reason", "kafka_partition"), piece.partition, manifest.day)
+    if now.landed.height:
+        reread.objects.append(store(lake, "raw", piece, now.landed))
+    if now.quarantined.equals(before):
+        reread.objects.append(landed)
+    elif now.quarantined.height:
+        reread.objects.append(store(lake, "quarantine", piece, now.quarantined))
+    counts = reread.moved.setdefault(piece.partition, Counter())
+    counts.update(landed=now.landed.height, ignored=now.ignored, other_days=now.other_days.height)
+    reread.missed += _missed(lake, manifest.topic, piece.partition, now)
+    for reason, sample in now.quarantined.select("reason", "value").iter_rows():
+        reread.reasons[reason] += 1
+        reread.samples.setdefault(reason, sample)
+
+
+def _slice_of(day: date, key: str) -> Slice:
+    place = slice_of_key(key)
+    if place is None:
+        raise GameAnalyticsError(f"{key} has not the name of a landed slice. Land the day again.")
+    return Slice(day, *place)
+
+
+def _missed(lake: Lake, topic: str, partition: int, now: Classified) -> Counter[date]:
+    """The good events of other days that those days' landings have not read, by day."""
+    missed = Counter[date]()
+    for (day,), events in now.other_days.group_by("day"):
+        found = read_manifest(lake, day)
+        account = None if found is None or found[0].topic != topic else found[0].account(partition)
+        offset = events["kafka_offset"]
+        read = 0 if account is None else int(((offset >= account.first) & (offset < account.end)).sum())
+        missed[day] += events.height - read
+    return missed
+
+
+def _manifest(before: Manifest, reread: _Reread) -> Manifest:
+    missed = Counter({date.fromisoformat(day): count for day, count in before.missed.items()}) + reread.missed
+    return msgspec.structs.replace(
+        before,
+        partitions=[_account(account, reread.moved.get(account.partition, Counter())) for account in before.partitions],
+        objects=reread.objects,
+        missed={day.isoformat(): count for day, count in sorted(missed.items()) if count},
+    )
+
+
+def _account(before: Account, moved: Counter[str]) -> Account:
+    return msgspec.structs.replace(
+        before,
+        landed=before.landed + moved["landed"],
+        ignored=before.ignored + moved["ignored"],
+        other_days=before.other_days + moved["other_days"],
+        quarantined=before.quarantined - moved.total(),
+    )

@@ -1,0 +1,126 @@
+"""The sensor that has days landed again when a later day's landing found events of theirs.
+
+It compares facts at each tick: what the standing manifests of the last days have found, and how far each day was read.
+Its cursor only keeps it from telling twice what can't be mended.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from itertools import groupby
+
+import dagster as dg
+
+from game_analytics.assets.raw_events import NOTHING_MISSED, raw_events
+from game_analytics.jobs import daily_stats_job
+from game_analytics.landing.commit import lost_of
+from game_analytics.landing.late import Finding, owed
+from game_analytics.partitions import daily
+from game_analytics.resources.configured import AlertsResource, EventLogResource, LakeResource, PipelineSettings
+
+LOOKS_BACK = 7
+"""Days. Late events of older ones are not landed any more; that there are some, the finder's check has told."""
+
+FOUND_BY_TAG = "game_analytics/late_events_found_by"
+
+
+@dataclass(frozen=True)
+class Late:
+    """A day whose late events are owed, and all that was found of it, by finder."""
+
+    day: date
+    findings: tuple[Finding, ...]
+
+    @property
+    def run_key(self) -> str:
+        """Spent by the first run that carries it: what was found is asked for once."""
+        return " ".join([f"late {self.day}", *(f"{each.found_by} {each.manifest_etag}" for each in self.findings)])
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.findings))
+
+    def request(self) -> dg.RunRequest:
+        """Read the day to where the landing of the last finder ended: that holds what the others found as well."""
+        finder = str(self.findings[-1].found_by)
+        return dg.RunRequest(
+            run_key=self.run_key,
+            partition_key=str(self.day),
+            run_config={"ops": {raw_events.op.name: {"config": {"up_to_landing_of": finder}}}},
+            tags={FOUND_BY_TAG: finder},
+        )
+
+    def lost(self, why: Sequence[str]) -> dg.AssetCheckEvaluation:
+        """A warning on the asset's page, for a day that can't be landed again."""
+        return dg.AssetCheckEvaluation(
+            asset_key=raw_events.key,
+            check_name=NOTHING_MISSED,
+            passed=False,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=f"{self} came late and can't be landed any more: {'; '.join(why)}",
+            metadata={"days": str(self.day), "events": sum(each.events for each in self.findings)},
+        )
+
+
+@dg.sensor(
+    name="late_events",
+    target=daily_stats_job,
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description=f"Lands a day of the last {LOOKS_BACK} again when a later day's landing has found late events of it.",
+)
+def late_events(
+    context: dg.SensorEvaluationContext,
+    event_log: EventLogResource,
+    lake: LakeResource,
+    settings: PipelineSettings,
+    alerts: AlertsResource,
+) -> dg.SensorResult | dg.SkipReason:
+    """Ask once for each day of which something was found. One that the log no longer holds becomes a failed check."""
+    opened = lake.open()
+    days = [date.fromisoformat(key) for key in daily.get_partition_keys()[-LOOKS_BACK:]]
+    found = list(_by_day(owed(opened, days, settings.lateness)))
+    told = set(json.loads(context.cursor or "[]"))
+    asked_for = _asked_for(context.instance, found)
+    fresh = [late for late in found if late.run_key not in told | asked_for]
+    if not fresh:
+        return dg.SkipReason(_nothing_new(found))
+
+    log = event_log.open()
+    lost = {late: why for late in fresh if (why := lost_of(log, opened, late.day, settings.lateness, _now()))}
+    warnings = [late.lost(why) for late, why in lost.items()]
+    for warning in warnings:
+        context.log.warning(str(warning.description))
+        alerts.post(context.log, f"{raw_events.key.to_user_string()}: {warning.description}")
+    still_told = {late.run_key for late in found if late.run_key in told or late in lost}
+    return dg.SensorResult(
+        run_requests=[late.request() for late in fresh if late not in lost],
+        asset_events=warnings,
+        cursor=json.dumps(sorted(still_told)),
+    )
+
+
+def _by_day(findings: Sequence[Finding]) -> Iterator[Late]:
+    for day, of_day in groupby(findings, key=lambda finding: finding.day):
+        yield Late(day, tuple(of_day))
+
+
+def _asked_for(instance: dg.DagsterInstance, found: Sequence[Late]) -> set[str]:
+    """The run keys that a run has carried already."""
+    if not found:
+        return set()
+    runs = instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": [late.run_key for late in found]}))
+    return {run.tags["dagster/run_key"] for run in runs}
+
+
+def _nothing_new(found: Sequence[Late]) -> str:
+    if not found:
+        return f"No landing of the last {LOOKS_BACK} days has found events that an earlier one of them does not hold."
+    return (
+        f"Asked for or told of already: {'; '.join(map(str, found))}. A run that failed is not asked for again unless "
+        "more is found: launch it again from its page."
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
