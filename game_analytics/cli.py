@@ -1,4 +1,5 @@
-"""The command line: `game-analytics demo | dev | produce | show`. Thin: it reads words and calls one function."""
+"""The command line, `game-analytics demo | dev | produce | show | quarantine`. Thin: it reads words and calls one
+function."""
 
 import os
 from datetime import date, datetime
@@ -149,3 +150,14 @@ def show(day: datetime, player: str | None) -> None:
         show_board(console(), chosen)
     else:
         show_player(console(), chosen, player)
+
+
+@main.command()
+@click.argument("day", type=click.DateTime(formats=["%Y-%m-%d"]), metavar="DAY")
+@click.option("--samples", type=click.IntRange(0, 1_000), default=3, show_default=True, help="Messages shown a reason.")
+def quarantine(day: datetime, samples: int) -> None:
+    """List the messages of DAY (YYYY-MM-DD) that could not be read: reasons, counts and samples."""
+    from game_analytics.quarantine import show_quarantine
+    from game_analytics.terminal import console
+
+    show_quarantine(console(), day.date(), samples)

@@ -39,6 +39,16 @@ def account_table(title: str, columns: Sequence[str], days: Mapping[str, Iterabl
     return table
 
 
+def reasons_table(title: str, reasons: Mapping[str, int]) -> Table:
+    """How many messages were quarantined, one line a reason."""
+    table = _table(title)
+    table.add_column("reason", no_wrap=True)
+    table.add_column("messages", justify="right", no_wrap=True)
+    for reason, count in reasons.items():
+        table.add_row(visible(reason), _cell(count))
+    return table
+
+
 def _table(title: str) -> Table:
     """Made to fit a terminal of 80 columns."""
     return Table(

@@ -1,0 +1,82 @@
+"""`game-analytics quarantine`: the messages of a day that could not be read, why, and what they say, for a terminal."""
+
+from collections import Counter
+from datetime import date
+
+import polars as pl
+from rich.console import Console
+
+from game_analytics.definitions import lake_from_environment
+from game_analytics.errors import GameAnalyticsError
+from game_analytics.landing.commit import read_manifest
+from game_analytics.landing.reread import quarantined
+from game_analytics.layout import manifest_key
+from game_analytics.resources.lake import InputChanged, Lake
+from game_analytics.rules.events import REASONS
+from game_analytics.rules.manifest import Manifest
+from game_analytics.terminal import reasons_table, visible
+
+_SHOWN_BYTES = 200
+
+
+def show_quarantine(console: Console, day: date, samples: int) -> None:
+    """Print how many messages of the day were quarantined, by reason, and the first ``samples`` of each.
+
+    Raises `GameAnalyticsError` if the day was never landed.
+    """
+    lake = lake_from_environment().open()
+    found = read_manifest(lake, day)
+    if found is None:
+        raise GameAnalyticsError(
+            f"{lake.uri(manifest_key(day))} does not exist: {day} was not landed yet. Materialize raw_events for it."
+        )
+    manifest, etag = found
+    try:
+        reasons, first = _by_reason(lake, manifest, etag, samples)
+    except InputChanged as error:
+        raise GameAnalyticsError(f"{day} was landed anew while its quarantine was read. Run again.") from error
+    read = manifest.total()["read"]
+    if not reasons:
+        console.print(f"Nothing of {day} is quarantined: all {read:,} messages could be read.")
+        return
+    in_order = {reason: reasons[reason] for reason in REASONS if reason in reasons}
+    console.print(reasons_table(f"{day}: {reasons.total():,} of {read:,} messages could not be read", in_order))
+    for reason in in_order:
+        for row in first[reason].iter_rows(named=True):
+            place = f"partition {row['kafka_partition']}, offset {row['kafka_offset']:,}, {_moment(row)}"
+            console.print(visible(f"{reason}: {place}"), style="bold", soft_wrap=True)
+            console.print(visible(f"  {_shown(row['value'])}"), soft_wrap=True)
+    console.print(
+        "\nOnce the rules are mended: materialize raw_events and daily_player_stats of the day again; if the log no "
+        "longer holds it, with `reread_quarantine: true` in the run config of raw_events.",
+        soft_wrap=True,
+    )
+
+
+def _by_reason(
+    lake: Lake, manifest: Manifest, manifest_etag: str, samples: int
+) -> tuple[Counter[str], dict[str, pl.DataFrame]]:
+    """How many there are of each reason, and the first of them by partition and offset. One object at a time is in
+    memory."""
+    counts = Counter[str]()
+    first: dict[str, pl.DataFrame] = {}
+    for key in manifest.keys("quarantine"):
+        for (reason,), rows in quarantined(lake, manifest, manifest_etag, key).group_by("reason"):
+            counts[str(reason)] += rows.height
+            seen = [first[str(reason)]] if str(reason) in first else []
+            place = ("kafka_partition", "kafka_offset")
+            first[str(reason)] = pl.concat([*seen, rows]).sort(place).head(samples)
+    return counts, first
+
+
+def _shown(value: bytes | None) -> str:
+    """The beginning of a message as text."""
+    if value is None:
+        return "(no value)"
+    text = value[:_SHOWN_BYTES].decode(errors="backslashreplace")
+    return f"{text} … ({len(value):,} bytes)" if len(value) > _SHOWN_BYTES else text
+
+
+def _moment(row: dict[str, object]) -> str:
+    delivered = row["kafka_timestamp"]
+    return "without a timestamp" if delivered is None else f"delivered {delivered:%Y-%m-%d %H:%M:%S} UTC"
