@@ -44,8 +44,13 @@ def test_the_graph_is_whole() -> None:
     }
     assert graph.get(dg.AssetKey("top10_leaderboard")).parent_keys == {dg.AssetKey("daily_player_stats")}
     assert graph.get(dg.AssetKey("daily_player_stats")).parent_keys == {dg.AssetKey("raw_events")}
-    assert [sensor.name for sensor in defs.sensors or []] == ["new_stats_file"]
-    assert [schedule.name for schedule in defs.schedules or []] == ["daily_stats"]
+    assert {sensor.name for sensor in defs.sensors or []} == {
+        "new_stats_file",
+        "late_events",
+        "alert_on_failure",
+        "alert_on_checks",
+    }
+    assert [schedule.name for schedule in defs.schedules or []] == ["daily_stats", "freshness"]
 
 
 @pytest.mark.parametrize("asset", ["raw_events", "daily_player_stats", "top10_leaderboard"])

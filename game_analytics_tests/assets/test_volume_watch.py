@@ -1,0 +1,88 @@
+"""The two checks that compare a day with what is usual. They warn, and stop nothing."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from game_analytics.resources.configured import LakeResource, PipelineSettings
+from game_analytics_tests.harness import Pipeline, given_log, pipeline_on
+from game_analytics_tests.landing.samples import kill
+from game_analytics_tests.listed_log import ListedLog, Message
+
+FIRST = datetime(2025, 12, 1, tzinfo=UTC)
+
+
+def with_kills(*per_day: int, garbage_on_the_last: int = 0) -> ListedLog:
+    """So many kills at noon of each day from the 1st of December on."""
+    messages: list[Message] = []
+    for day, kills in enumerate(per_day):
+        noon = FIRST + timedelta(days=day, hours=12)
+        messages += [Message(len(messages) + place, noon, kill()) for place in range(kills)]
+    last = FIRST + timedelta(days=len(per_day) - 1, hours=13)
+    messages += [Message(len(messages) + place, last, b"garbage") for place in range(garbage_on_the_last)]
+    return ListedLog({0: messages})
+
+
+def checks_of(result: dg.ExecuteInProcessResult) -> Mapping[str, dg.AssetCheckEvaluation]:
+    return {check.check_name: check for check in result.get_asset_check_evaluations()}
+
+
+def landed(pipeline: Pipeline, day: str) -> Mapping[str, dg.AssetCheckEvaluation]:
+    result = pipeline.run("daily_stats_job", day)
+    assert result.success
+    return checks_of(result)
+
+
+@pytest.fixture
+def five_days_of_ten(lake_resource: LakeResource) -> Iterator[Pipeline]:
+    """Five days of ten kills each are landed; the sixth has four."""
+    with pipeline_on(lake_resource, given_log(with_kills(10, 10, 10, 10, 10, 4))) as pipeline:
+        assert pipeline.run("daily_stats_job", days=("2025-12-01", "2025-12-05")).success
+        yield pipeline
+
+
+def test_a_day_with_half_as_many_events_as_usual_warns(five_days_of_ten: Pipeline) -> None:
+    check = landed(five_days_of_ten, "2025-12-06")["usual_volume"]
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert check.description == (
+        "2025-12-06: 4 events were landed, fewer than usual by more than 50%: the median of 5 days before is 10"
+    )
+
+
+def test_a_day_without_five_days_before_it_says_nothing(five_days_of_ten: Pipeline) -> None:
+    assert landed(five_days_of_ten, "2025-12-05")["usual_volume"].passed
+
+
+def test_days_more_than_two_weeks_before_are_not_compared_with(five_days_of_ten: Pipeline) -> None:
+    assert landed(five_days_of_ten, "2025-12-19")["usual_volume"].passed  # empty, and sees the 5th alone
+    assert not landed(five_days_of_ten, "2025-12-15")["usual_volume"].passed  # empty, and sees the 1st to the 5th
+
+
+def test_the_days_of_a_range_are_compared_with_those_before_them_in_the_range(lake_resource: LakeResource) -> None:
+    with pipeline_on(lake_resource, given_log(with_kills(10, 10, 10, 10, 10, 4))) as pipeline:
+        result = pipeline.run("daily_stats_job", days=("2025-12-01", "2025-12-06"))
+        check = checks_of(result)["usual_volume"]
+        assert not check.passed
+        assert str(check.description).startswith("2025-12-06: 4 events were landed, fewer")
+
+
+def test_how_much_is_usual_is_a_setting(lake_resource: LakeResource) -> None:
+    settings = PipelineSettings(volume_percent=60)
+    with pipeline_on(lake_resource, given_log(with_kills(10, 10, 10, 10, 10, 4)), settings) as pipeline:
+        assert pipeline.run("daily_stats_job", days=("2025-12-01", "2025-12-05")).success
+        assert landed(pipeline, "2025-12-06")["usual_volume"].passed
+
+
+def test_more_than_one_in_a_hundred_in_quarantine_warns(lake_resource: LakeResource) -> None:
+    with pipeline_on(lake_resource, given_log(with_kills(100, garbage_on_the_last=2))) as pipeline:
+        check = landed(pipeline, "2025-12-01")["little_quarantined"]
+        assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+        assert check.description == "2025-12-01: 2 of 102 messages could not be read (2.0%, 1% tolerated)"
+
+
+def test_how_much_quarantine_is_tolerated_is_a_setting(lake_resource: LakeResource) -> None:
+    settings = PipelineSettings(quarantine_percent=2)
+    with pipeline_on(lake_resource, given_log(with_kills(100, garbage_on_the_last=2)), settings) as pipeline:
+        assert landed(pipeline, "2025-12-01")["little_quarantined"].passed

@@ -1,0 +1,209 @@
+"""A quarantine that is read again with today's rules. What yesterday's rules refused is laid into the lake by hand."""
+
+from datetime import UTC, date, datetime
+
+import polars as pl
+import pytest
+
+from game_analytics.errors import GameAnalyticsError
+from game_analytics.landing.commit import Landing, read_manifest
+from game_analytics.landing.reread import reread_day
+from game_analytics.layout import manifest_key, slice_key
+from game_analytics.resources.lake import Lake, to_parquet
+from game_analytics.rules.manifest import Account, LandedObject, Manifest, Unbalanced, Window
+from game_analytics_tests.landing.samples import (
+    DAY,
+    NEXT_DAY,
+    account_of,
+    at,
+    death,
+    ensure_whole,
+    kill,
+    land,
+    manifest_bytes,
+    standing,
+    stored,
+    utc,
+)
+from game_analytics_tests.listed_log import ListedLog
+
+NOW = utc("2026-02-01 06:00")
+TOO_LONG = b'{"event_type": "KILL", "player_id": "' + b"x" * 200 + b'"}'
+
+
+def quarantine_of_stricter_rules() -> pl.DataFrame:
+    """What landed once under rules that refused spaces in names, other kinds of events and days to come."""
+    delivered = datetime(2025, 12, 30, 12, tzinfo=UTC)
+    rows: list[tuple[str, bytes | None, int, int, datetime]] = [
+        ("bad_player_id", kill("ann lee"), 0, 10, delivered),
+        ("bad_player_id", death("ann lee"), 0, 11, delivered),
+        ("bad_event_type", b'{"event_type": "CHAT"}', 0, 12, delivered),
+        ("bad_ts", kill("bob", ts="2025-12-31T00:00:00Z"), 0, 13, delivered),
+        ("bad_player_id", TOO_LONG, 0, 14, delivered),  # which it still is
+        ("tombstone", None, 0, 15, delivered),
+    ]
+    return pl.DataFrame(
+        rows,
+        schema={
+            "reason": pl.String,
+            "value": pl.Binary,
+            "kafka_partition": pl.Int32,
+            "kafka_offset": pl.Int64,
+            "kafka_timestamp": pl.Datetime("ms", "UTC"),
+        },
+        orient="row",
+    )
+
+
+def lay(lake: Lake, quarantine: pl.DataFrame, *, missed: dict[str, int] | None = None) -> Manifest:
+    """A day of offsets 0 to 19 of which 10 to 15 were quarantined, as an earlier version would have landed it."""
+    body = to_parquet(quarantine)
+    key = slice_key("quarantine", DAY, 0, 0, 20, "abcdef012345")
+    lake.put(key, body)
+    manifest = Manifest(
+        version=1,
+        day=DAY,
+        topic="game-events",
+        window=Window(utc("2025-12-29 23:55"), utc("2025-12-31 01:00")),
+        window_closed=True,
+        partitions=[
+            Account(
+                partition=0,
+                first=0,
+                end=20,
+                next_day_first=18,
+                read=16,
+                gaps=4,
+                landed=0,
+                ignored=9,
+                other_days=1,
+                quarantined=6,
+            )
+        ],
+        objects=[LandedObject(key, "quarantine", quarantine.height)],
+        missed=missed or {},
+    )
+    lake.put(manifest_key(DAY), manifest.to_json())
+    return manifest
+
+
+def reread(lake: Lake, day: date = DAY) -> Landing:
+    return reread_day(lake, day, clock=lambda: NOW)
+
+
+def rows_of(lake: Lake, kind: str) -> list[tuple[object, ...]]:
+    frames = [lake.read_parquet(landed.key) for landed in standing(lake).objects if landed.kind == kind]
+    return [row for frame in frames if frame is not None for row in frame.rows()]
+
+
+def test_what_is_good_now_is_landed_and_the_rest_stays(lake: Lake) -> None:
+    lay(lake, quarantine_of_stricter_rules())
+    landing = reread(lake)
+    noon = datetime(2025, 12, 30, 12, tzinfo=UTC)
+    assert rows_of(lake, "raw") == [
+        (noon, "ann lee", "KILL", None, None, 0, 10),
+        (noon, "ann lee", "DEATH", None, None, 0, 11),
+    ]
+    assert rows_of(lake, "quarantine") == [
+        ("bad_player_id", TOO_LONG, 0, 14, noon),
+        ("tombstone", None, 0, 15, noon),
+    ]
+    account = account_of(landing.manifest)
+    assert (account.landed, account.ignored, account.other_days, account.quarantined) == (2, 10, 2, 2)
+    assert (account.read, account.gaps, account.first, account.end) == (16, 4, 0, 20)
+    assert landing.reasons == {"tombstone": 1, "bad_player_id": 1}
+    assert landing.samples == {"tombstone": None, "bad_player_id": TOO_LONG}
+
+
+def test_nothing_else_of_the_day_changes(lake: Lake) -> None:
+    before = lay(lake, quarantine_of_stricter_rules())
+    after = reread(lake).manifest
+    assert (after.day, after.topic, after.window, after.window_closed) == (
+        before.day,
+        before.topic,
+        before.window,
+        before.window_closed,
+    )
+    assert account_of(after).next_day_first == 18
+
+
+def test_read_again_twice_gives_the_same_bytes(lake: Lake) -> None:
+    lay(lake, quarantine_of_stricter_rules())
+    reread(lake)
+    first, listed = manifest_bytes(lake), stored(lake)
+    reread(lake)
+    assert manifest_bytes(lake) == first
+    assert stored(lake) == listed
+
+
+def test_events_of_another_day_are_missed_there(lake: Lake) -> None:
+    lay(lake, quarantine_of_stricter_rules(), missed={"2025-12-29": 3})
+    assert reread(lake).manifest.missed == {"2025-12-29": 3, "2025-12-31": 1}
+
+
+def test_events_of_another_day_that_has_read_their_offsets_are_not_missed_there(lake: Lake) -> None:
+    """That day quarantined them as well, and its own quarantine can be read again."""
+    lay(lake, quarantine_of_stricter_rules())
+    land(ListedLog({0: [at(13, "2025-12-31 12:00")]}), lake, day=NEXT_DAY, now=NOW)
+    assert reread(lake).manifest.missed == {}
+
+
+def test_offsets_of_another_topic_tell_nothing_about_this_one(lake: Lake) -> None:
+    lay(lake, quarantine_of_stricter_rules())
+    land(ListedLog({0: [at(13, "2025-12-31 12:00")]}, name="other"), lake, day=NEXT_DAY, now=NOW)
+    assert reread(lake).manifest.missed == {"2025-12-31": 1}
+
+
+def test_a_day_whose_quarantine_stays_as_it_is_keeps_its_bytes(lake: Lake) -> None:
+    land(ListedLog({0: [at(0, "2025-12-30 12:00"), at(1, "2025-12-30 13:00", b"garbage")]}), lake)
+    before, listed = manifest_bytes(lake), stored(lake)
+    landing = reread(lake)
+    assert manifest_bytes(lake) == before
+    assert stored(lake) == listed
+    assert landing.reasons == {"not_json": 1}
+    ensure_whole(lake)
+
+
+def test_a_day_without_quarantine_stays_as_it_is(lake: Lake) -> None:
+    land(ListedLog({0: [at(0, "2025-12-30 12:00")]}), lake)
+    before = manifest_bytes(lake)
+    assert reread(lake).reasons == {}
+    assert manifest_bytes(lake) == before
+
+
+def test_what_was_replaced_is_cleared_away_after_a_day(lake: Lake) -> None:
+    lay(lake, quarantine_of_stricter_rules())
+    (old,) = stored(lake, "quarantine/")
+    reread_day(lake, DAY, clock=lambda: datetime.now(UTC))
+    assert old in stored(lake, "quarantine/")
+    in_two_days = datetime(2100, 1, 1, tzinfo=UTC)
+    reread_day(lake, DAY, clock=lambda: in_two_days)
+    assert set(stored(lake, "raw/2025_12_30/")) | set(stored(lake, "quarantine/")) == {
+        manifest_key(DAY),
+        *(landed.key for landed in standing(lake).objects),
+    }
+
+
+def test_a_day_that_was_never_landed_has_no_quarantine(lake: Lake) -> None:
+    with pytest.raises(GameAnalyticsError, match=r"was never landed, so nothing of it is quarantined"):
+        reread(lake)
+
+
+def test_a_quarantine_object_that_is_gone_is_named(lake: Lake) -> None:
+    lay(lake, quarantine_of_stricter_rules())
+    (key,) = stored(lake, "quarantine/")
+    lake.delete([key])
+    with pytest.raises(GameAnalyticsError) as raised:
+        reread(lake)
+    assert str(raised.value).startswith(f"s3://{lake.bucket}/{key}, which s3://{lake.bucket}/raw/2025_12_30/manifest")
+    assert str(raised.value).endswith("is gone. Land the day again.")
+
+
+def test_an_object_with_fewer_messages_than_the_manifest_says_commits_nothing(lake: Lake) -> None:
+    lay(lake, quarantine_of_stricter_rules())
+    (key,) = stored(lake, "quarantine/")
+    lake.put(key, to_parquet(quarantine_of_stricter_rules().head(4)))
+    before = read_manifest(lake, DAY)
+    with pytest.raises(Unbalanced, match=r"rows of quarantine objects = quarantined: 0 is not 2"):
+        reread(lake)
+    assert read_manifest(lake, DAY) == before
