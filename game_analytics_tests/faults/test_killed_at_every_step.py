@@ -1,0 +1,196 @@
+"""A run of all three assets is killed before and after each of its writes: readers see the day as it was or as it is
+now, the next run makes it as if nothing had happened, and what the dead run left goes after a day."""
+
+import os
+import signal
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from game_analytics.local_stack.endpoint import S3Endpoint
+from game_analytics.resources.lake import Lake
+from game_analytics_tests.conftest import lake_at
+from game_analytics_tests.faults.days import (
+    NOW,
+    PROCESSES,
+    THEN,
+    Torn,
+    Whole,
+    day_log,
+    land,
+    materialize_all,
+    materialize_all_and_exit,
+    put_all,
+    read_whole,
+    work_all,
+)
+from game_analytics_tests.faults.proxy import Drop, Fate, Forward, Request, proxy_before
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+LEFTOVERS = {
+    "raw/2025_12_30/0-0-9-0123456789ab.parquet": b"left by a run that died yesterday",
+    "quarantine/2025_12_30/1-5-7-ba9876543210.parquet": b"left by a run that died yesterday",
+}
+WRITES = 16
+"""Twelve slices' objects, the manifest, the removal of leftovers, the stats file and the board."""
+
+A_DAY_OLD = 25
+LOOK_EVERY_SECONDS = 0.1
+ENDS_WITHIN_SECONDS = 60
+
+
+class Reader:
+    """Reads all three datasets over and over, and keeps count of what it saw: ``then``, ``now``, or anything else."""
+
+    def __init__(self, lake: Lake, then: Whole, now: Whole) -> None:
+        self._lake, self._then, self._now = lake, then, now
+        self.seen = Counter[str]()
+        self.wrong = list[str]()
+
+    def read(self) -> None:
+        try:
+            found = read_whole(self._lake)
+        except Torn as torn:
+            self.wrong.append(str(torn))
+            return
+        for dataset in ("raw", "stats", "board"):
+            content, then, now = (getattr(whole, dataset) for whole in (found, self._then, self._now))
+            if content not in (then, now):
+                self.wrong.append(f"{dataset}: neither the old day nor the new one")
+            self.seen[f"{dataset} {'now' if content == now else 'then'}"] += 1
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """At it in a thread of its own until the block ends, and once more then."""
+        ended = threading.Event()
+
+        def read_on() -> None:
+            while not ended.wait(LOOK_EVERY_SECONDS):
+                self.read()
+
+        thread = threading.Thread(target=read_on)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+        self.read()
+
+
+class Killer:
+    """The proxy's hook: kills a process before S3 sees a certain write of it, or after S3 has done it."""
+
+    def __init__(self, moment: str, write_number: int) -> None:
+        self._moment, self._write_number = moment, write_number
+        self._is_aimed = threading.Event()
+        self._process_id = 0
+        self.killed_at: str | None = None
+
+    def aim_at(self, process_id: int) -> None:
+        self._process_id = process_id
+        self._is_aimed.set()
+
+    def __call__(self, request: Request) -> Fate:
+        if request.write_number != self._write_number:
+            return Forward()
+
+        def kill() -> None:
+            assert self._is_aimed.wait(ENDS_WITHIN_SECONDS)
+            os.kill(self._process_id, signal.SIGKILL)
+            self.killed_at = f"{request.method} {request.key or 'leftovers'}"
+
+        return Drop(kill) if self._moment == "before" else Forward(after=kill)
+
+
+def killed_run(server: S3Endpoint, bucket: str, killer: Killer) -> int | None:
+    """A run of all three assets as a process of its own, by way of a proxy. How it ended."""
+    with proxy_before(server, killer) as proxy:
+        process = PROCESSES.Process(target=materialize_all_and_exit, args=(proxy.endpoint, bucket, NOW))
+        process.start()
+        assert process.pid is not None
+        killer.aim_at(process.pid)
+        process.join(ENDS_WITHIN_SECONDS)
+        assert not process.is_alive()
+        exit_code = process.exitcode
+        process.close()
+    return exit_code
+
+
+def new_name() -> str:
+    return f"lake-{uuid.uuid4()}"
+
+
+@pytest.fixture(scope="module")
+def day_then(s3: S3Endpoint, client: "S3Client") -> Whole:
+    """The day as it was landed when fewer messages had come."""
+    bucket = new_name()
+    client.create_bucket(Bucket=bucket)
+    lake = lake_at(s3, bucket).open()
+    work_all(lake, day_log(THEN))
+    return read_whole(lake)
+
+
+@pytest.fixture(scope="module")
+def day_now(s3: S3Endpoint, client: "S3Client", day_then: Whole) -> Whole:
+    """The day that a run makes of it which nothing disturbs."""
+    bucket = new_name()
+    put_all(client, bucket, {**day_then.objects(), **LEFTOVERS}, hours_old=A_DAY_OLD)
+    with proxy_before(s3) as proxy:
+        assert materialize_all(lake_at(proxy.endpoint, bucket), day_log(NOW))
+        assert proxy.counter.writes == WRITES
+    lake = lake_at(s3, bucket).open()
+    assert not LEFTOVERS.keys() & {found.key for found in lake.listing("")}
+    return read_whole(lake)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_run_that_is_killed_at_any_write_leaves_a_whole_day_and_the_next_one_finishes_it(
+    s3: S3Endpoint,
+    client: "S3Client",
+    day_then: Whole,
+    day_now: Whole,
+    moment: str,
+    record_property: Callable[[str, object], None],
+) -> None:
+    assert day_then.raw != day_now.raw
+    assert day_then.stats != day_now.stats
+    assert day_then.board != day_now.board
+    killed_at, lost, looks = list[str](), list[str](), Counter[str]()
+    for number in range(WRITES):
+        bucket = new_name()
+        put_all(client, bucket, {**day_then.objects(), **LEFTOVERS}, hours_old=A_DAY_OLD)
+        lake = lake_at(s3, bucket).open()
+        reader = Reader(lake, day_then, day_now)
+        killer = Killer(moment, number)
+        with reader.reading():
+            assert killed_run(s3, bucket, killer) == -signal.SIGKILL
+            assert killer.killed_at is not None
+            reader.read()
+            work_all(lake, day_log(NOW))
+        point = f"{moment} {number}, {killer.killed_at}"
+        killed_at.append(point)
+        lost += [f"{point}: {what}" for what in reader.wrong]
+        if read_whole(lake) != day_now:
+            lost.append(f"{point}: the next run gives other bytes")
+        land(day_log(NOW), lake, hours_later=A_DAY_OLD)
+        if {found.key for found in lake.listing("")} != day_now.objects().keys():
+            lost.append(f"{point}: what the dead run left is still there after a day")
+        looks += reader.seen
+
+    record_property(
+        "trial",
+        f"killed {moment} each write of a run: {len(killed_at)} tried, {len(lost)} lost, "
+        f"{looks.total()} looks at a dataset meanwhile saw the old or the new one whole",
+    )
+    assert lost == []
+    assert len(set(killed_at)) == WRITES
+    assert min(looks[f"{dataset} {which}"] for dataset in ("raw", "stats", "board") for which in ("then", "now")) >= 16
