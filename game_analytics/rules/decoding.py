@@ -141,17 +141,16 @@ _read = json.JSONDecoder(parse_int=_number, parse_float=_number, parse_constant=
 
 # An unfinished string runs to the end of the text, so that each byte is looked at once.
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[{]}")
 
 
 def _is_deep(value: bytes) -> bool:
     """Whether arrays and objects stand in one another deeper than the limit, brackets inside strings left aside."""
     if value.count(b"{") + value.count(b"[") <= MAX_NESTING:
         return False
-    depth = deepest = 0
-    for byte in _STRING.sub(b"", value):
-        if byte in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif byte in b"]}":
-            depth -= 1
-    return deepest > MAX_NESTING
+    depth = 0
+    for bracket in _STRING.sub(b"", value).translate(None, _NO_BRACKETS):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > MAX_NESTING:
+            return True
+    return False
