@@ -40,7 +40,8 @@ def show_quarantine(console: Console, day: date, samples: int) -> None:
         console.print(f"Nothing of {day} is quarantined: all {read:,} messages could be read.")
         return
     in_order = {reason: reasons[reason] for reason in REASONS if reason in reasons}
-    console.print(reasons_table(f"{day}: {reasons.total():,} of {read:,} messages could not be read", in_order))
+    console.print(f"{day}: {reasons.total():,} of {read:,} messages could not be read", style="bold")
+    console.print(reasons_table(in_order))
     for reason in in_order:
         for row in first[reason].iter_rows(named=True):
             place = f"partition {row['kafka_partition']}, offset {row['kafka_offset']:,}, {_moment(row)}"

@@ -39,9 +39,9 @@ def account_table(title: str, columns: Sequence[str], days: Mapping[str, Iterabl
     return table
 
 
-def reasons_table(title: str, reasons: Mapping[str, int]) -> Table:
+def reasons_table(reasons: Mapping[str, int]) -> Table:
     """How many messages were quarantined, one line a reason."""
-    table = _table(title)
+    table = _table()
     table.add_column("reason", no_wrap=True)
     table.add_column("messages", justify="right", no_wrap=True)
     for reason, count in reasons.items():
@@ -49,7 +49,7 @@ def reasons_table(title: str, reasons: Mapping[str, int]) -> Table:
     return table
 
 
-def _table(title: str) -> Table:
+def _table(title: str | None = None) -> Table:
     """Made to fit a terminal of 80 columns."""
     return Table(
         title=title,

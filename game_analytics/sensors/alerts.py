@@ -49,8 +49,8 @@ def _failed_checks(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator
         check = None if event is None else event.asset_check_evaluation_data
         if check is not None and not check.passed:
             says = "warns" if check.severity == dg.AssetCheckSeverity.WARN else "failed"
-            asset = check.asset_key.to_user_string()
-            yield f"{asset} {_days(run)}: the check {check.check_name} {says}: {check.description}"
+            # What a check says names its days.
+            yield f"{check.asset_key.to_user_string()}: the check {check.check_name} {says}: {check.description}"
 
 
 def _reason(event: dg.DagsterEvent) -> str:

@@ -1,0 +1,125 @@
+"""What people are told by a webhook: runs that failed, and checks that failed or warn. Runs and messages are real."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import pytest
+
+from game_analytics.resources.configured import AlertsResource, LakeResource
+from game_analytics.sensors.alerts import alert_on_checks, alert_on_failure
+from game_analytics_tests.harness import Pipeline, given_log, pipeline_on
+from game_analytics_tests.landing.samples import at
+from game_analytics_tests.listed_log import ListedLog
+from game_analytics_tests.resources.answering_s3 import closed_port
+from game_analytics_tests.webhooks import SECRET_PATH, webhook_server
+
+DAY = "2025-12-30"
+
+
+@pytest.fixture
+def quiet(lake_resource: LakeResource) -> Iterator[Pipeline]:
+    """Nobody has played on the 30th."""
+    with pipeline_on(lake_resource, given_log(ListedLog({0: [at(0, "2025-12-31 12:00")]}))) as pipeline:
+        yield pipeline
+
+
+def ended(pipeline: Pipeline, job: str = "daily_stats_job", day: str = DAY) -> dg.RunStatusSensorContext:
+    """A run that has ended, as the daemon tells a sensor of it."""
+    return told_of(pipeline, pipeline.run(job, day))
+
+
+def told_of(pipeline: Pipeline, result: dg.ExecuteInProcessResult) -> dg.RunStatusSensorContext:
+    return dg.build_run_status_sensor_context(
+        sensor_name="alert",
+        dagster_event=result.get_run_failure_event() if not result.success else result.get_run_success_event(),
+        dagster_instance=pipeline.instance,
+        dagster_run=result.dagster_run,
+    )
+
+
+def test_a_failed_run_is_told_with_asset_day_reason_and_link(lake_resource: LakeResource) -> None:
+    with pipeline_on(lake_resource) as pipeline, webhook_server() as hook:
+        context = ended(pipeline, "leaderboard_job")
+        alert_on_failure(
+            context.for_run_failure(), alerts=AlertsResource(webhook=hook.url, ui_url="https://dagster.example.org/")
+        )
+        (text,) = hook.texts
+        assert text == (
+            f"top10_leaderboard of 2025-12-30 failed: s3://{lake_resource.bucket}/events/2025_12_30_events.parquet "
+            "does not exist. Materialize daily_player_stats for 2025-12-30 first, or put the file there.\n"
+            f"https://dagster.example.org/runs/{context.dagster_run.run_id}"
+        )
+
+
+def test_a_failed_range_names_its_days(lake_resource: LakeResource) -> None:
+    with pipeline_on(lake_resource) as pipeline, webhook_server() as hook:
+        result = pipeline.run("leaderboard_job", days=("2025-12-29", "2025-12-30"))
+        alert_on_failure(told_of(pipeline, result).for_run_failure(), alerts=AlertsResource(webhook=hook.url))
+        assert hook.texts[0].startswith("top10_leaderboard of 2025-12-29 to 2025-12-30 failed: 2 of 2 days failed")
+
+
+def test_a_run_that_failed_before_any_step_is_told_as_well(quiet: Pipeline) -> None:
+    run = quiet.instance.add_run(
+        dg.DagsterRun("daily_stats_job", status=dg.DagsterRunStatus.STARTED, tags={"dagster/partition": DAY})
+    )
+    event = quiet.instance.report_run_failed(run, "The run's process ended by signal 9")
+    context = dg.build_run_status_sensor_context("alert", event, quiet.instance, run)
+    with webhook_server() as hook:
+        alert_on_failure(context.for_run_failure(), alerts=AlertsResource(webhook=hook.url))
+        assert hook.texts[0].startswith("daily_stats_job of 2025-12-30 failed: The run's process ended by signal 9\n")
+
+
+def test_the_checks_that_warn_are_one_message(quiet: Pipeline) -> None:
+    with webhook_server() as hook:
+        context = ended(quiet, "__ASSET_JOB")
+        alert_on_checks(context, alerts=AlertsResource(webhook=hook.url))
+        (text,) = hook.texts
+        assert text == (
+            "raw_events: the check has_events warns: 2025-12-30: no event was landed\n"
+            "top10_leaderboard: the check somebody_is_ranked warns: 2025-12-30: the board is empty\n"
+            f"http://127.0.0.1:3000/runs/{context.dagster_run.run_id}"
+        )
+
+
+def test_a_run_in_which_all_is_well_is_not_told(lake_resource: LakeResource) -> None:
+    log = ListedLog({0: [at(0, "2025-12-30 12:00")]})
+    with pipeline_on(lake_resource, given_log(log)) as pipeline, webhook_server() as hook:
+        alert_on_checks(ended(pipeline, "__ASSET_JOB"), alerts=AlertsResource(webhook=hook.url))
+        assert hook.told == []
+
+
+def test_without_a_webhook_nobody_is_told_and_nothing_fails(quiet: Pipeline) -> None:
+    alert_on_checks(ended(quiet), alerts=AlertsResource())
+
+
+@pytest.mark.parametrize("answer", [403, 503])
+def test_a_webhook_that_does_not_take_it_fails_nothing(quiet: Pipeline, answer: int) -> None:
+    with webhook_server(answer) as hook:
+        alert_on_checks(ended(quiet), alerts=AlertsResource(webhook=hook.url))
+        assert hook.told
+
+
+def test_a_webhook_that_is_down_is_a_line_in_the_tick_s_log(quiet: Pipeline, capfd: pytest.CaptureFixture[str]) -> None:
+    alert_on_checks(ended(quiet), alerts=AlertsResource(webhook=closed_port() + SECRET_PATH))
+    told = capfd.readouterr().err
+    assert "An alert was not delivered, 127.0.0.1 can't be reached (ConnectionError). It said: raw_events" in told
+    assert "hush" not in told
+
+
+def test_the_daemon_finds_the_failed_run_once(lake_resource: LakeResource) -> None:
+    """By the sensor's own evaluation, which looks for runs that failed since its last tick."""
+    with pipeline_on(lake_resource) as pipeline, webhook_server() as hook:
+        cursor = _evaluated(pipeline, hook.url, cursor=None)
+        assert not pipeline.run("leaderboard_job", DAY).success
+        cursor = _evaluated(pipeline, hook.url, cursor)
+        _evaluated(pipeline, hook.url, cursor)
+        assert len(hook.told) == 1
+
+
+def _evaluated(pipeline: Pipeline, url: str, cursor: str | None) -> str | None:
+    with dg.build_sensor_context(
+        pipeline.instance,
+        cursor=cursor,
+        resources={"alerts": AlertsResource(webhook=url)},
+    ) as context:
+        return alert_on_failure.evaluate_tick(context).cursor
