@@ -30,8 +30,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.landing.window import window_of
 from game_analytics.layout import FIRST_DAY
-from game_analytics.resources.kafka_errors import Grievances
-from game_analytics.resources.kafka_topic import Target, Topic, error_of, faults_of, reason
+from game_analytics.resources.kafka_errors import Grievances, error_of, reason
+from game_analytics.resources.kafka_topic import Target, Topic, faults_of
 from game_analytics.simulation.messages import delivered_at, player_id, timeline, value
 from game_analytics.simulation.schedule import START, Simulation
 

@@ -17,7 +17,7 @@ from confluent_kafka.admin import AdminClient, ListOffsetsResultInfo, OffsetSpec
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.resources.event_log import MESSAGES, EventLog, Extent, Found
-from game_analytics.resources.kafka_errors import DAMAGED, PERMANENT, UNKNOWN_TOPIC, Grievances, explain
+from game_analytics.resources.kafka_errors import DAMAGED, PERMANENT, UNKNOWN_TOPIC, Grievances, error_of, explain
 from game_analytics.resources.kafka_properties import DEFAULTS, READING, refusal_of
 
 T = TypeVar("T")
@@ -226,7 +226,7 @@ class KafkaEventLog(EventLog):
             try:
                 return ask()
             except KafkaException as failure:
-                refusal: KafkaError = failure.args[0]
+                refusal = error_of(failure)
             self._consumer.poll(0)  # hands over what the background threads complain about, or a message
             self._position = None
             explained = self._explained(self._grievances.worst() or refusal)

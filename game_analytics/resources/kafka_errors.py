@@ -3,7 +3,7 @@ it."""
 
 from collections import deque
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
 
@@ -58,38 +58,49 @@ class Grievances:
         return next(reversed(permanent or told or self._latest), None)
 
 
+def error_of(failure: KafkaException) -> KafkaError:
+    """What librdkafka reports by an exception."""
+    error: KafkaError = failure.args[0]
+    return error
+
+
+def reason(error: KafkaError) -> str:
+    """The error's name and what it says, to be set within a sentence."""
+    return f"{error.name()}: {error.str()}".rstrip(".")
+
+
 def explain(error: KafkaError, cluster: str, topic: str) -> GameAnalyticsError:
     """The fault as an error of ours: `Unavailable` if the same may succeed later."""
-    where, reason = f"Kafka at {cluster}", f"{error.name()}: {error.str()}".rstrip(".")
+    where, why = f"Kafka at {cluster}", reason(error)
     if error.code() in _NO_ANSWER:
         return Unavailable(
-            f"{where} does not answer ({reason}). Start it, or check KAFKA_BOOTSTRAP_SERVERS, and security.protocol in "
+            f"{where} does not answer ({why}). Start it, or check KAFKA_BOOTSTRAP_SERVERS, and security.protocol in "
             "the file that KAFKA_CONFIG_FILE names."
         )
     if error.code() in NOT_READY:
-        return Unavailable(f"{where} is not ready to serve the topic {topic} ({reason}). Try again later.")
-    return GameAnalyticsError(f"{where} {_verdict(error.code(), topic, reason)}")
+        return Unavailable(f"{where} is not ready to serve the topic {topic} ({why}). Try again later.")
+    return GameAnalyticsError(f"{where} {_verdict(error.code(), topic, why)}")
 
 
-def _verdict(code: int, topic: str, reason: str) -> str:
+def _verdict(code: int, topic: str, why: str) -> str:
     if code in _WRONG_CREDENTIALS:
         return (
-            f"refuses the credentials ({reason}). Check sasl.mechanism, sasl.username and sasl.password in the file "
+            f"refuses the credentials ({why}). Check sasl.mechanism, sasl.username and sasl.password in the file "
             "that KAFKA_CONFIG_FILE names."
         )
     if code == KafkaError._SSL:
         return (
-            f"gives no TLS connection ({reason}). Check security.protocol and the ssl.* properties in the file that "
+            f"gives no TLS connection ({why}). Check security.protocol and the ssl.* properties in the file that "
             "KAFKA_CONFIG_FILE names."
         )
     if code in UNKNOWN_TOPIC:
         return (
-            f"has no topic {topic}, or hides it from this user ({reason}). Set KAFKA_TOPIC to the one that holds the "
+            f"has no topic {topic}, or hides it from this user ({why}). Set KAFKA_TOPIC to the one that holds the "
             "events, or have it made."
         )
     if code in _DENIED:
         return (
-            f"does not let this user read the topic {topic} ({reason}). Allow READ and DESCRIBE on it by an ACL, or "
+            f"does not let this user read the topic {topic} ({why}). Allow READ and DESCRIBE on it by an ACL, or "
             "name another user in the file that KAFKA_CONFIG_FILE names."
         )
-    return f"answers for the topic {topic}: {reason}."
+    return f"answers for the topic {topic}: {why}."

@@ -5,9 +5,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaException
 
 from game_analytics.errors import GameAnalyticsError
+from game_analytics.resources.kafka_errors import error_of
 
 READING = {
     # A missing offset is an error, never a silent jump; what was aborted is not read; nothing is remembered.
@@ -80,8 +81,7 @@ def read_properties(path: Path) -> dict[str, str]:
 def refusal_of(failure: KafkaException, properties: Mapping[str, str]) -> str:
     """What librdkafka says of properties that it can't make a client of. It names them, and at times their values,
     which are left out here."""
-    refusal: KafkaError = failure.args[0]
-    told = refusal.str()
+    told = error_of(failure).str()
     for value in properties.values():
         told = told.replace(f'"{value}"', '"…"')
         told = told.removesuffix(value) + "…" if told.endswith(f": {value}") else told

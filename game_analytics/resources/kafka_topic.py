@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetS
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.resources.event_log import Found
-from game_analytics.resources.kafka_errors import NOT_READY, Grievances
+from game_analytics.resources.kafka_errors import NOT_READY, Grievances, error_of, reason
 from game_analytics.resources.kafka_properties import refusal_of
 
 # What a topic must be for days of long ago to stay in it; a cluster's own defaults may be others.
@@ -165,12 +165,3 @@ def refusal(target: Target, error: KafkaError) -> GameAnalyticsError:
         f"Kafka at {target.bootstrap_servers}, topic {target.topic}: {reason(error)}. Check --topic, what "
         "--config-file says, and that its user may describe, write and, if asked, create the topic."
     )
-
-
-def error_of(failure: KafkaException) -> KafkaError:
-    error: KafkaError = failure.args[0]
-    return error
-
-
-def reason(error: KafkaError) -> str:
-    return f"{error.name()}: {error.str()}".rstrip(".")
