@@ -8,7 +8,7 @@ import sys
 from confluent_kafka import Consumer, TopicPartition
 
 from benchmarks.measuring import Job, measure
-from game_analytics.resources.kafka_properties import DEFAULTS, READING
+from game_analytics.resources.kafka_properties import CLIENT_DEFAULTS, CONSUMER_DEFAULTS, READING
 
 _AT_ONCE = {"defaults": 10_000, "as-landing": 200}
 """As many at once as the sketch takes, and as landing takes."""
@@ -18,7 +18,8 @@ def main() -> None:
     """Touch each value of the topic."""
     kind = sys.argv[1]
     # A consumer must have a group; of the rest nothing is said, as anybody would begin.
-    properties = {"group.id": "benchmark"} if kind == "defaults" else {**DEFAULTS, **READING}
+    as_landing = {**CLIENT_DEFAULTS, **CONSUMER_DEFAULTS, **READING}
+    properties = {"group.id": "benchmark"} if kind == "defaults" else as_landing
     # Landing's client tells the end of a partition as well, once, in place of a message.
     told = 0 if kind == "defaults" else 1
     measure(lambda job: _touch_each(job, properties, _AT_ONCE[kind], told))

@@ -8,7 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 
 from benchmarks.measuring import Job, measure
 from game_analytics.landing.commit import LandingOptions, land_day
-from game_analytics.resources.kafka import KafkaEventLog, KafkaSettings
+from game_analytics.resources.kafka import KafkaEventLog
+from game_analytics.resources.kafka_settings import KafkaSettings
 from game_analytics.resources.lake import Lake, LakeSettings
 
 DAY = date(2025, 12, 30)

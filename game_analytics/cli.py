@@ -122,7 +122,7 @@ def produce(  # noqa: PLR0913 - one for each option
     """
     from game_analytics.produce import produce_day
     from game_analytics.resources.kafka_properties import read_properties
-    from game_analytics.resources.kafka_topic import Target
+    from game_analytics.resources.kafka_settings import KafkaSettings
     from game_analytics.terminal import console
 
     simulation = Simulation(
@@ -133,7 +133,7 @@ def produce(  # noqa: PLR0913 - one for each option
         late_share=late_share,
     )
     properties = read_properties(config_file) if config_file else {}
-    target = Target(bootstrap_servers, topic, properties)
+    target = KafkaSettings(bootstrap_servers, topic, properties)
     produce_day(console(), target, day.date(), simulation, partitions=partitions, create=create_topic)
 
 

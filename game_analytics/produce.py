@@ -31,7 +31,8 @@ from game_analytics.errors import GameAnalyticsError
 from game_analytics.landing.window import window_of
 from game_analytics.layout import FIRST_DAY
 from game_analytics.resources.kafka_errors import Grievances, error_of, reason
-from game_analytics.resources.kafka_topic import Target, Topic, faults_of
+from game_analytics.resources.kafka_settings import KafkaSettings
+from game_analytics.resources.kafka_topic import Topic
 from game_analytics.simulation.messages import delivered_at, player_id, timeline, value
 from game_analytics.simulation.schedule import START, Simulation
 
@@ -54,13 +55,14 @@ _PRODUCER = {
 
 
 def produce_day(
-    console: Console, target: Target, day: date, simulation: Simulation, *, partitions: int | None, create: bool
+    console: Console, target: KafkaSettings, day: date, simulation: Simulation, *, partitions: int | None, create: bool
 ) -> None:
     """Publish the day and show how it goes. ``partitions`` must be the topic's number if given; ``create`` makes a
     topic with so many (else the simulation's number) if it is not there yet.
 
     Nothing is sent unless the topic will keep the day and all that it holds is older. Raises `GameAnalyticsError`.
     """
+    _ensure_named(target)
     if partitions is not None:
         simulation = replace(simulation, partitions=partitions)
     _ensure_simulated_and_over(day)
@@ -135,7 +137,7 @@ class _Plan:
         return timeline(self.simulation, hour).filter(delivered_at(hour) >= self.start)
 
 
-def _publish(console: Console, target: Target, plan: _Plan) -> Counter[int]:
+def _publish(console: Console, target: KafkaSettings, plan: _Plan) -> Counter[int]:
     """Send the messages and wait until the cluster has acknowledged every one. How many each partition got.
 
     Raises `GameAnalyticsError` if one was refused, or when interrupted: the topic then holds a part of the day.
@@ -148,7 +150,7 @@ def _publish(console: Console, target: Target, plan: _Plan) -> Counter[int]:
             console.print("No broker answers. Trying again until message.timeout.ms is over.")
         grievances(error)
 
-    with faults_of(target):
+    with target.readable_refusals("--config-file"):
         producer = Producer(
             {
                 **target.client(_PRODUCER),
@@ -230,7 +232,7 @@ def _progress(console: Console, plan: _Plan) -> Iterator[Callable[[int], None]]:
         yield show
 
 
-def _plan_for(topic: Topic, target: Target, day: date, simulation: Simulation) -> _Plan:
+def _plan_for(topic: Topic, target: KafkaSettings, day: date, simulation: Simulation) -> _Plan:
     """The day as it fits a topic that is there: with its whole window, or behind the day before where the topic ends
     with that one.
 
@@ -267,6 +269,12 @@ def _last_delivered(simulation: Simulation, hour: int) -> dict[int, int]:
     return dict(last.iter_rows())
 
 
+def _ensure_named(target: KafkaSettings) -> None:
+    """An empty name librdkafka would answer with an error of its own kind."""
+    if not target.bootstrap_servers or not target.topic:
+        raise GameAnalyticsError("--bootstrap-servers or --topic is empty. Name both.")
+
+
 def _ensure_simulated_and_over(day: date) -> None:
     end = window_of(day, LATENESS).end
     if day < FIRST_DAY:
@@ -277,7 +285,7 @@ def _ensure_simulated_and_over(day: date) -> None:
         )
 
 
-def _ensure_nothing_else_arrived(target: Target, plan: _Plan, others: Mapping[int, int]) -> None:
+def _ensure_nothing_else_arrived(target: KafkaSettings, plan: _Plan, others: Mapping[int, int]) -> None:
     """Raises `GameAnalyticsError` if a partition did not grow by just the messages that were sent to it."""
     amiss = [f"partition {partition} by {count:+,}" for partition, count in others.items() if count]
     if amiss:
@@ -288,7 +296,7 @@ def _ensure_nothing_else_arrived(target: Target, plan: _Plan, others: Mapping[in
         )
 
 
-def _unfinished(target: Target, plan: _Plan, what: str) -> GameAnalyticsError:
+def _unfinished(target: KafkaSettings, plan: _Plan, what: str) -> GameAnalyticsError:
     return GameAnalyticsError(
         f"{what}; {plan.day} has {plan.total:,}. The topic {target.topic} may hold a part of the day now, which can't "
         "be gone on with. Produce the day into another topic: --topic NAME --create-topic. Or delete this one before: "

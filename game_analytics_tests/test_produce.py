@@ -13,7 +13,7 @@ from game_analytics.cli import main
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.local_stack.ports import free_ports
 from game_analytics.produce import produce_day
-from game_analytics.resources.kafka_topic import Target
+from game_analytics.resources.kafka_settings import KafkaSettings
 from game_analytics.simulation.schedule import Simulation
 
 DAY = "2025-12-30"
@@ -64,7 +64,7 @@ def test_a_config_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_a_cluster_that_does_not_answer_is_named_with_the_reason_and_in_time() -> None:
     servers = nobody()
-    target = Target(servers, "game-events", answers_within=timedelta(seconds=1))
+    target = KafkaSettings(servers, "game-events", answers_within=timedelta(seconds=1))
     started = time.monotonic()
     with pytest.raises(Unavailable) as told:
         produce_day(Console(file=StringIO()), target, date(2025, 12, 30), Simulation(), partitions=None, create=True)
@@ -75,12 +75,13 @@ def test_a_cluster_that_does_not_answer_is_named_with_the_reason_and_in_time() -
 
 
 def test_a_question_may_take_less_than_the_fifteen_seconds_that_are_promised() -> None:
-    assert Target("kafka:9092", "game-events").answers_within < timedelta(seconds=15)
+    assert KafkaSettings("kafka:9092", "game-events").answers_within < timedelta(seconds=15)
 
 
 def test_a_property_that_does_not_exist_is_named_and_no_secret_is_told() -> None:
-    target = Target(nobody(), "game-events", {"sasl.pasword": "hunter2"})
+    target = KafkaSettings(nobody(), "game-events", {"sasl.pasword": "hunter2"})
     with pytest.raises(GameAnalyticsError, match=r'No such configuration property: "sasl\.pasword"') as told:
         produce_day(Console(file=StringIO()), target, date(2025, 12, 30), Simulation(), partitions=None, create=True)
+    assert "--config-file" in str(told.value)
     assert "hunter2" not in str(told.value)
     assert "hunter2" not in repr(target)

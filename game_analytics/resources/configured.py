@@ -11,8 +11,9 @@ from dagster_aws.s3 import S3Resource
 from pydantic import Field
 
 from game_analytics.resources.event_log import EventLog
-from game_analytics.resources.kafka import KafkaEventLog, KafkaSettings
+from game_analytics.resources.kafka import KafkaEventLog
 from game_analytics.resources.kafka_properties import read_properties
+from game_analytics.resources.kafka_settings import KafkaSettings
 from game_analytics.resources.lake import Lake, LakeSettings
 from game_analytics.resources.memory import MemoryEventLog
 from game_analytics.resources.webhook import Webhook

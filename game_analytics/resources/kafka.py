@@ -5,11 +5,9 @@ No consumer group is joined and nothing is committed. A log can be sent to anoth
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import polars as pl
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
@@ -18,30 +16,18 @@ from confluent_kafka.admin import AdminClient, ListOffsetsResultInfo, OffsetSpec
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.resources.event_log import MESSAGES, EventLog, Extent, Found
 from game_analytics.resources.kafka_errors import DAMAGED, PERMANENT, UNKNOWN_TOPIC, Grievances, error_of, explain
-from game_analytics.resources.kafka_properties import DEFAULTS, READING, refusal_of
+from game_analytics.resources.kafka_properties import CONSUMER_DEFAULTS, READING
+from game_analytics.resources.kafka_settings import KafkaSettings
 
 T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ANSWERS_WITHIN_SECONDS = 10
 _ASK_AGAIN_SECONDS = 0.1
 _HEARTBEAT_SECONDS = 1.0
 _AT_ONCE = 200
 """Messages taken from librdkafka's queue in one call. More cost more: they fall out of the processor's cache before
 they are looked at (50,000 at once: 1.0 instead of 0.4 CPU seconds a million)."""
 _NO_TIMESTAMP = -1
-
-
-@dataclass(frozen=True)
-class KafkaSettings:
-    """Which topic of which cluster, and how it is reached."""
-
-    bootstrap_servers: str
-    topic: str
-    properties: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Further properties of librdkafka. Passwords stand here: this is never shown."""
-    patience: timedelta = timedelta(minutes=2)
-    """How long a broker may deliver nothing before reading fails."""
 
 
 class KafkaEventLog(EventLog):
@@ -63,8 +49,8 @@ class KafkaEventLog(EventLog):
         return self._settings.topic
 
     def ensure_readable(self) -> None:
-        """Raises `GameAnalyticsError` if within ten seconds no broker answers, credentials are refused, or there is no
-        such topic for this user."""
+        """Raises `GameAnalyticsError` if no broker answers in the time that the settings give it, credentials are
+        refused, or there is no such topic for this user."""
         self._partitions(patiently=False)
 
     def extents(self) -> Mapping[int, Extent]:
@@ -210,7 +196,7 @@ class KafkaEventLog(EventLog):
         def ask() -> dict[int, ListOffsetsResultInfo]:
             wanted = {TopicPartition(self.topic, partition): spec for partition in partitions}
             answers = self._admin.list_offsets(
-                wanted, isolation_level=isolation, request_timeout=_ANSWERS_WITHIN_SECONDS
+                wanted, isolation_level=isolation, request_timeout=self._settings.answers_within.total_seconds()
             )
             return {place.partition: answer.result() for place, answer in answers.items()}
 
@@ -219,8 +205,9 @@ class KafkaEventLog(EventLog):
 
     def _insist(self, ask: Callable[[], T], *, passing: Collection[int] = (), patiently: bool = True) -> T:
         """The answer, asked for again and again unless what stands in the way will not pass: for as long as a broker
-        may be away, or for ten seconds."""
-        end = self._patience_ends() if patiently else time.monotonic() + _ANSWERS_WITHIN_SECONDS
+        may be away, or for as long as an answer may take."""
+        answers_within = self._settings.answers_within.total_seconds()
+        end = self._patience_ends() if patiently else time.monotonic() + answers_within
         while True:
             self._grievances.forget()
             try:
@@ -253,32 +240,13 @@ class KafkaEventLog(EventLog):
 
     @cached_property
     def _consumer(self) -> Consumer:
-        with self._readable_refusals():
-            return Consumer({**self._properties, **READING})
+        with self._settings.readable_refusals("KAFKA_CONFIG_FILE"):
+            return Consumer({**self._settings.client(CONSUMER_DEFAULTS), **READING}, error_cb=self._grievances)
 
     @cached_property
     def _admin(self) -> AdminClient:
-        with self._readable_refusals():
-            return AdminClient(self._properties)
-
-    @contextmanager
-    def _readable_refusals(self) -> Iterator[None]:
-        try:
-            yield
-        except KafkaException as failure:
-            raise GameAnalyticsError(
-                f"Kafka's client can't be made: {refusal_of(failure, self._settings.properties)}. Mend the file that "
-                "KAFKA_CONFIG_FILE names."
-            ) from None
-
-    @property
-    def _properties(self) -> dict[str, Any]:
-        return {
-            **DEFAULTS,
-            **self._settings.properties,
-            "bootstrap.servers": self._settings.bootstrap_servers,
-            "error_cb": self._grievances,
-        }
+        with self._settings.readable_refusals("KAFKA_CONFIG_FILE"):
+            return AdminClient(self._settings.client({}), error_cb=self._grievances)
 
 
 class _Batch:

@@ -2,13 +2,9 @@
 that `KAFKA_CONFIG_FILE` names: SASL, TLS, sizes. That is passed on and shown nowhere, since passwords stand in it."""
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
-from confluent_kafka import KafkaException
-
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.resources.kafka_errors import error_of
 
 READING = {
     # A missing offset is an error, never a silent jump; what was aborted is not read; nothing is remembered.
@@ -23,8 +19,16 @@ READING = {
 }
 """What makes reading complete and repeatable. A file can't change these."""
 
-DEFAULTS = {
+CLIENT_DEFAULTS = {
     "client.id": "game-analytics",
+    # A broker that is back is found within two seconds.
+    "reconnect.backoff.max.ms": "2000",
+    # What happens is told by error callbacks; librdkafka's own lines on standard error would only repeat it.
+    "log_level": "2",
+}
+"""What every client gets. A file may change it."""
+
+CONSUMER_DEFAULTS = {
     # A consumer must have one; no group is ever joined, and nothing is committed.
     "group.id": "game-analytics",
     # A queue full of messages is looked at again after 20 ms. By default that is a second in which nothing is fetched:
@@ -35,12 +39,8 @@ DEFAULTS = {
     # The queue is bounded by bytes alone, 16 MiB a process.
     "queued.min.messages": "1000000",
     "queued.max.messages.kbytes": "16384",
-    # A broker that is back is found within two seconds.
-    "reconnect.backoff.max.ms": "2000",
-    # What happens is told by error callbacks; librdkafka's own lines on standard error would only repeat it.
-    "log_level": "2",
 }
-"""What a file may change."""
+"""What a consumer gets besides. A file may change it."""
 
 _OURS = {*READING, "bootstrap.servers", "metadata.broker.list"}
 # Of the Python client, which wants functions and the like; and what would write some secrets to a run's log.
@@ -76,13 +76,3 @@ def read_properties(path: Path) -> dict[str, str]:
             raise GameAnalyticsError(f"{path}, line {number}: {name} is not for this file to set. Remove the line.")
         properties[name] = value.strip()
     return {name: value for name, value in properties.items() if value}
-
-
-def refusal_of(failure: KafkaException, properties: Mapping[str, str]) -> str:
-    """What librdkafka says of properties that it can't make a client of. It names them, and at times their values,
-    which are left out here."""
-    told = error_of(failure).str()
-    for value in properties.values():
-        told = told.replace(f'"{value}"', '"…"')
-        told = told.removesuffix(value) + "…" if told.endswith(f": {value}") else told
-    return told.rstrip(".")

@@ -9,7 +9,8 @@ from confluent_kafka.admin import AdminClient
 
 from game_analytics.landing.slices import MAX_BATCH, MAX_BATCH_BYTES
 from game_analytics.local_stack.kafka_broker import Broker
-from game_analytics.resources.kafka import KafkaEventLog, KafkaSettings
+from game_analytics.resources.kafka import KafkaEventLog
+from game_analytics.resources.kafka_settings import KafkaSettings
 from game_analytics_tests.kafka.conftest import Sent
 from game_analytics_tests.landing.samples import kill, utc
 

@@ -14,7 +14,8 @@ from game_analytics.errors import Unavailable
 from game_analytics.landing.commit import LandingOptions, land_day, read_manifest
 from game_analytics.local_stack.kafka_broker import Broker
 from game_analytics.resources.configured import LakeResource
-from game_analytics.resources.kafka import KafkaEventLog, KafkaSettings
+from game_analytics.resources.kafka import KafkaEventLog
+from game_analytics.resources.kafka_settings import KafkaSettings
 from game_analytics.resources.lake import Lake
 from game_analytics_tests.harness import failure_of, given_log, pipeline_on
 from game_analytics_tests.kafka.conftest import NewTopicFactory, send

@@ -23,7 +23,7 @@ from game_analytics.resources.configured import (
     MemoryEventLogResource,
     PipelineSettings,
 )
-from game_analytics.resources.kafka_topic import Target
+from game_analytics.resources.kafka_settings import KafkaSettings
 from game_analytics.rules.manifest import Manifest
 from game_analytics.simulation.schedule import Simulation
 from game_analytics_tests.conftest import lake_at
@@ -53,7 +53,7 @@ class Topic:
     def produce(self, day: date) -> int:
         """How many messages that were, as the command says."""
         said = StringIO()
-        target = Target(self.broker.bootstrap_servers, self.name)
+        target = KafkaSettings(self.broker.bootstrap_servers, self.name)
         simulation = Simulation(events_per_day=EVENTS)
         produce_day(Console(file=said, width=200), target, day, simulation, partitions=None, create=True)
         told = re.search(r": ([0-9,]+) messages in ", said.getvalue())

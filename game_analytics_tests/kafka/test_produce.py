@@ -24,7 +24,7 @@ from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.landing.window import window_of
 from game_analytics.local_stack.kafka_broker import Broker
 from game_analytics.produce import produce_day
-from game_analytics.resources.kafka_topic import Target
+from game_analytics.resources.kafka_settings import KafkaSettings
 from game_analytics.resources.memory import MemoryEventLog
 from game_analytics.simulation.schedule import Simulation
 from game_analytics_tests.kafka.conftest import NewTopicFactory, send
@@ -49,7 +49,7 @@ class Topic:
         """What the command says."""
         said = StringIO()
         console = Console(file=said, width=200)
-        target = Target(self.broker.bootstrap_servers, self.name)
+        target = KafkaSettings(self.broker.bootstrap_servers, self.name)
         produce_day(console, target, day, simulation, partitions=partitions, create=create)
         return said.getvalue()
 
@@ -309,7 +309,7 @@ class IntruderAtTheFirstLine(StringIO):
 
 def test_a_topic_to_which_somebody_else_writes_meanwhile_fails_the_day(unmade: Topic) -> None:
     console = Console(file=IntruderAtTheFirstLine(unmade.broker, unmade.name), width=200)
-    target = Target(unmade.broker.bootstrap_servers, unmade.name)
+    target = KafkaSettings(unmade.broker.bootstrap_servers, unmade.name)
     with pytest.raises(GameAnalyticsError, match=r"partition 0 by \+1\. Somebody else"):
         produce_day(console, target, DAY, two_partitions(), partitions=None, create=True)
 
@@ -321,7 +321,9 @@ def test_wrong_credentials_are_told_without_the_password(broker: Broker) -> None
         "sasl.username": "reader",
         "sasl.password": "guessed",
     }
-    target = Target(broker.sasl_bootstrap_servers, "game-events", properties, answers_within=timedelta(seconds=2))
+    target = KafkaSettings(
+        broker.sasl_bootstrap_servers, "game-events", properties, answers_within=timedelta(seconds=2)
+    )
     with pytest.raises(Unavailable, match=r"_AUTHENTICATION: .*--config-file") as told:
         produce_day(Console(file=StringIO()), target, DAY, two_partitions(), partitions=None, create=True)
     assert "guessed" not in str(told.value)

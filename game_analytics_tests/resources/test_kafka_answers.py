@@ -10,7 +10,8 @@ from confluent_kafka import KafkaError
 
 from game_analytics.errors import Unavailable
 from game_analytics.resources.event_log import Extent
-from game_analytics.resources.kafka import KafkaEventLog, KafkaSettings
+from game_analytics.resources.kafka import KafkaEventLog
+from game_analytics.resources.kafka_settings import KafkaSettings
 from game_analytics_tests.resources.mock_cluster import FETCH, LIST_OFFSETS, TOPIC, MockCluster, mock_cluster
 
 

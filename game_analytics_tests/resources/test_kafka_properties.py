@@ -8,7 +8,7 @@ import pytest
 
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.resources.configured import KafkaEventLogResource
-from game_analytics.resources.kafka_properties import DEFAULTS, READING, read_properties
+from game_analytics.resources.kafka_properties import CLIENT_DEFAULTS, CONSUMER_DEFAULTS, READING, read_properties
 
 SECRET = "hunter2"
 
@@ -108,7 +108,7 @@ def test_reading_is_what_the_contract_says() -> None:
     assert READING["enable.partition.eof"] == "true"
 
 
-@pytest.mark.parametrize("name", DEFAULTS)
+@pytest.mark.parametrize("name", [*CLIENT_DEFAULTS, *CONSUMER_DEFAULTS])
 def test_each_default_may_be_changed(tmp_path: Path, name: str) -> None:
     assert read_properties(file_of(tmp_path, f"{name}=5\n")) == {name: "5"}
 

@@ -1,0 +1,52 @@
+"""Which topic is meant and how its cluster is reached, for whoever reads it and whoever writes to it.
+
+Settings can be sent to another process, and show no password.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from confluent_kafka import KafkaException
+
+from game_analytics.errors import GameAnalyticsError
+from game_analytics.resources.kafka_errors import error_of
+from game_analytics.resources.kafka_properties import CLIENT_DEFAULTS
+
+
+@dataclass(frozen=True)
+class KafkaSettings:
+    """Which topic of which cluster, and how it is reached."""
+
+    bootstrap_servers: str
+    topic: str
+    properties: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Further properties of librdkafka. Passwords stand here: this is never shown."""
+    patience: timedelta = timedelta(minutes=2)
+    """How long a broker may deliver nothing before reading fails."""
+    answers_within: timedelta = timedelta(seconds=10)
+    """How long the cluster may take to answer a question about the topic."""
+
+    def client(self, own: Mapping[str, str]) -> dict[str, str | int | float | bool]:
+        """The properties of a client: our defaults and its ``own``, unless the file says otherwise, on this cluster."""
+        return {**CLIENT_DEFAULTS, **own, **self.properties, "bootstrap.servers": self.bootstrap_servers}
+
+    @contextmanager
+    def readable_refusals(self, named_by: str) -> Iterator[None]:
+        """What librdkafka says within the block of properties that it can't make a client of, as `GameAnalyticsError`.
+        ``named_by`` is the variable or the option that names the file to mend."""
+        try:
+            yield
+        except KafkaException as failure:
+            raise GameAnalyticsError(
+                f"Kafka's client can't be made: {self._without_values(error_of(failure).str())}. Mend the file that "
+                f"{named_by} names."
+            ) from None
+
+    def _without_values(self, told: str) -> str:
+        """librdkafka names properties, and at times their values, which may be secrets."""
+        for value in self.properties.values():
+            told = told.replace(f'"{value}"', '"…"')
+            told = told.removesuffix(value) + "…" if told.endswith(f": {value}") else told
+        return told.rstrip(".")
