@@ -28,8 +28,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.landing.window import window_of
+from game_analytics.landing.window import moment, window_of
 from game_analytics.layout import FIRST_DAY
+from game_analytics.resources.event_log import milliseconds
 from game_analytics.resources.kafka_errors import Grievances, error_of, reason
 from game_analytics.resources.kafka_settings import KafkaSettings
 from game_analytics.resources.kafka_topic import Topic
@@ -42,7 +43,6 @@ LATENESS = timedelta(minutes=60)
 _RETRIES_FOR = timedelta(minutes=2)
 _AT_ONCE = 20_000  # messages between two looks at what was delivered
 _LINE_EVERY_SECONDS = 10.0
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _PRODUCER = {
     # A million messages: 2.0 CPU seconds and 39 MB on the broker's disk; uncompressed 2.3 s and 153 MB, with zstd 2.4 s
@@ -94,7 +94,7 @@ def produce_day(
     console.print(
         f"Published {day} to {target.topic}: {plan.total:,} messages in {seconds:.1f} s, "
         f"{plan.total / seconds:,.0f} a second\n"
-        f"  delivered from {_moment(plan.start)} to {_moment(plan.end)}",
+        f"  delivered from {moment(milliseconds(plan.start))} to {moment(milliseconds(plan.end))}",
         soft_wrap=True,
     )
     for partition, first in before.items():
@@ -241,18 +241,18 @@ def _plan_for(topic: Topic, target: KafkaSettings, day: date, simulation: Simula
     start, behind_the_day_before = window_of(day, LATENESS).start, window_of(day - timedelta(days=1), LATENESS).end
     topic.ensure_it_keeps(start, simulation.events_per_day // simulation.partitions)
     newest = topic.newest(simulation.partitions)
-    if all(found.timestamp_ms < _milliseconds(start) for found in newest.values()):
+    if all(found.timestamp_ms < milliseconds(start) for found in newest.values()):
         return _Plan(day, simulation, start)
     timestamps = {partition: found.timestamp_ms for partition, found in newest.items()}
     if timestamps == _last_delivered(simulation, _hour(behind_the_day_before) - 1):
         return _Plan(day, simulation, behind_the_day_before)
     partition, latest = max(newest.items(), key=lambda item: item[1].timestamp_ms)
     holds = (
-        f"The topic {target.topic} holds messages up to {_moment_of(latest.timestamp_ms)} (partition {partition}, "
+        f"The topic {target.topic} holds messages up to {moment(latest.timestamp_ms)} (partition {partition}, "
         f"offset {latest.offset})"
     )
     elsewhere = "Nothing was sent. Produce the day into another topic: --topic NAME --create-topic."
-    if latest.timestamp_ms < _milliseconds(behind_the_day_before):
+    if latest.timestamp_ms < milliseconds(behind_the_day_before):
         raise GameAnalyticsError(
             f"{holds}, and they are not the whole day before {day} as these settings simulate it. If that day was "
             f"produced with others (events, seed, shares), use those. If it was interrupted, it stays so. {elsewhere}"
@@ -281,7 +281,8 @@ def _ensure_simulated_and_over(day: date) -> None:
         raise GameAnalyticsError(f"{day} is before {FIRST_DAY}, the first day that there is. Choose a later one.")
     if end > datetime.now(UTC):
         raise GameAnalyticsError(
-            f"{day} is not over: its last messages are delivered until {_moment(end)}. Choose an earlier day."
+            f"{day} is not over: its last messages are delivered until {moment(milliseconds(end))}. Choose an earlier "
+            "day."
         )
 
 
@@ -307,19 +308,3 @@ def _unfinished(target: KafkaSettings, plan: _Plan, what: str) -> GameAnalyticsE
 def _hour(instant: datetime) -> int:
     """The simulation's hour in which the instant lies."""
     return (instant - START) // timedelta(hours=1)
-
-
-def _milliseconds(instant: datetime) -> int:
-    return (instant - _EPOCH) // timedelta(milliseconds=1)
-
-
-def _moment(instant: datetime) -> str:
-    return f"{instant:%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _moment_of(timestamp_ms: int) -> str:
-    """A timestamp as a person reads it; one outside Python's calendar as the number it is."""
-    try:
-        return _moment(_EPOCH + timedelta(milliseconds=timestamp_ms))
-    except OverflowError:
-        return f"{timestamp_ms} ms"

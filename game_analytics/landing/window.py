@@ -135,7 +135,7 @@ def plan(
         ahead = lookups.stamped_ahead(window.end, partition)
         if ahead is not None:
             warnings.append(
-                f"partition {partition}, offset {ahead.offset} is stamped {_moment(ahead.timestamp_ms)}, far past the "
+                f"partition {partition}, offset {ahead.offset} is stamped {moment(ahead.timestamp_ms)}, far past the "
                 f"window's end: the partition is read to its high watermark {extent.high}"
             )
         if end > extent.stable:
@@ -177,7 +177,7 @@ def _truncations(
             is_truncated = extent.low > 0 and not some_left
         if is_truncated:
             gone = f"offsets before {extent.low}" if starts is None else f"offsets {starts} to {extent.low - 1}"
-            oldest = "no message is left" if left is None else f"the first one left is of {_moment(left.timestamp_ms)}"
+            oldest = "no message is left" if left is None else f"the first one left is of {moment(left.timestamp_ms)}"
             lost[partition] = f"partition {partition} has lost {gone} ({oldest})"
     return lost
 
@@ -208,10 +208,11 @@ def _known_start(partition: int, extent: Extent, standing: Manifest | None, prev
 
 
 def _milliseconds(instant: datetime) -> int:
+    """Since 1970, rounded down: a timestamp above this is later than the instant."""
     return (instant - _START_OF_TIME) // timedelta(milliseconds=1)
 
 
-def _moment(timestamp_ms: int) -> str:
+def moment(timestamp_ms: int) -> str:
     """A timestamp as a person reads it; one outside Python's calendar as the number it is."""
     try:
         return f"{_START_OF_TIME + timedelta(milliseconds=timestamp_ms):%Y-%m-%dT%H:%M:%SZ}"

@@ -6,9 +6,11 @@ What a day is, which of its messages count and where they go is decided elsewher
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 MESSAGES = pl.Schema(
     {
@@ -64,3 +66,9 @@ class EventLog(ABC):
         """The messages with ``first <= offset < end`` in batches of `MESSAGES`, bounded by count and by bytes of
         values (one message larger than ``max_bytes`` comes alone). Offsets without a message are passed over, and so
         are those that the partition does not hold. An empty batch is a sign of life while the log is waited for."""
+
+
+def milliseconds(instant: datetime) -> int:
+    """Since 1970, rounded up: a message has this timestamp or a later one if and only if it is not before the
+    instant."""
+    return -((_EPOCH - instant) // timedelta(milliseconds=1))

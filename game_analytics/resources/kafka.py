@@ -5,7 +5,7 @@ No consumer group is joined and nothing is committed. A log can be sent to anoth
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import TypeVar
 
@@ -14,14 +14,13 @@ from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ListOffsetsResultInfo, OffsetSpec
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
-from game_analytics.resources.event_log import MESSAGES, EventLog, Extent, Found
+from game_analytics.resources.event_log import MESSAGES, EventLog, Extent, Found, milliseconds
 from game_analytics.resources.kafka_errors import DAMAGED, PERMANENT, UNKNOWN_TOPIC, Grievances, error_of, explain
 from game_analytics.resources.kafka_properties import CONSUMER_DEFAULTS, READING
 from game_analytics.resources.kafka_settings import KafkaSettings
 
 T = TypeVar("T")
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ASK_AGAIN_SECONDS = 0.1
 _HEARTBEAT_SECONDS = 1.0
 _AT_ONCE = 200
@@ -67,7 +66,7 @@ class KafkaEventLog(EventLog):
     def first_at_or_after(self, instant: datetime) -> Mapping[int, Found | None]:
         """By the brokers' time index. The consumer's `offsets_for_times` asks the same, but drops the timestamp that
         was found."""
-        found = self._offsets(self._partitions(), OffsetSpec.for_timestamp(_milliseconds(instant)))
+        found = self._offsets(self._partitions(), OffsetSpec.for_timestamp(milliseconds(instant)))
         return {
             partition: Found(answer.offset, answer.timestamp) if answer.offset >= 0 else None
             for partition, answer in found.items()
@@ -313,9 +312,3 @@ def _offset(message: Message) -> int:
     offset = message.offset()
     assert offset is not None  # noqa: S101 - only a message made by hand has none
     return offset
-
-
-def _milliseconds(instant: datetime) -> int:
-    """Since 1970, rounded up: a message has this timestamp or a later one if and only if it is not before the
-    instant."""
-    return -((_EPOCH - instant) // timedelta(milliseconds=1))
