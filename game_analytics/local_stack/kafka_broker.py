@@ -4,7 +4,6 @@ Its jars come from the user's own Maven, by their coordinates, and are kept in t
 """
 
 import base64
-import fcntl
 import os
 import re
 import shutil
@@ -25,7 +24,7 @@ from confluent_kafka.admin import AdminClient
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.local_stack.ports import LOOPBACK, free_ports
-from game_analytics.local_stack.processes import Child, start_child
+from game_analytics.local_stack.processes import Child, locked_log, start_child
 
 KAFKA_VERSION = "4.4.0"
 PASSWORDS = {"admin": "admin-local-only", "reader": "reader-local-only"}
@@ -139,7 +138,8 @@ class Broker:
         if self._child is not None:
             raise GameAnalyticsError(f"The Kafka broker at {self.bootstrap_servers} runs already. Stop it first.")
         (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
-        with closing(self._locked_log()) as output:
+        # Kafka's own lock is of no use here: a second controller would write to the metadata before it looks at that.
+        with closing(locked_log(self.log, "A Kafka broker", "End it, and start again.")) as output:
             self._write_files()
             self._format(output)
             self._child = self._run(output)
@@ -171,22 +171,6 @@ class Broker:
         noting_its_pid = ["/bin/sh", "-c", 'echo $$ > broker.pid && exec "$@"', "broker"]
         command = [*noting_its_pid, *self._java("-Xms256m", "-Xmx512m"), "kafka.Kafka", "server.properties"]
         return start_child(command, self.folder, self._environment(), output)
-
-    def _locked_log(self) -> IO[bytes]:
-        """The log, emptied. The broker inherits the lock with the file, so the folder is taken as long as it lives.
-
-        Kafka's own lock is of no use here: a second controller would write to the metadata before it looks at that.
-        """
-        log = self.log.open("ab")
-        try:
-            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as locked:
-            log.close()
-            raise GameAnalyticsError(
-                f"A Kafka broker still runs on the files in {self.folder}. End it, and start again."
-            ) from locked
-        log.truncate(0)
-        return log
 
     def _java(self, *options: str) -> list[str | Path]:
         return [

@@ -1,5 +1,6 @@
 """Child processes that can be stopped to the last descendant, and that never outlive us."""
 
+import fcntl
 import signal
 import subprocess
 import sys
@@ -8,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from game_analytics.errors import GameAnalyticsError
 
 _TETHER = Path(__file__).with_name("tether.py")
 
@@ -35,6 +38,22 @@ class Child:
             self.tether.stdin.write(b"stop")
             self.tether.stdin.close()
         self.tether.wait()
+
+
+def locked_log(path: Path, program: str, advice: str) -> IO[bytes]:
+    """The log of a program that is about to start, emptied. The program inherits the lock with the file, so the folder
+    is taken as long as it lives.
+
+    Raises `GameAnalyticsError` naming the program and the folder if one runs there, with advice on what to do.
+    """
+    log = path.open("ab")
+    try:
+        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as locked:
+        log.close()
+        raise GameAnalyticsError(f"{program} still runs on the files in {path.parent}. {advice}") from locked
+    log.truncate(0)
+    return log
 
 
 def start_child(

