@@ -51,14 +51,21 @@ class SliceReport:
     read: int = 0
     landed: int = 0
     ignored: int = 0
-    other_days: int = 0
-    quarantined: int = 0
     objects: list[LandedObject] = field(default_factory=list)
     strays: pl.DataFrame = field(default_factory=STRAYS.to_frame)
-    """Of `STRAYS`: the events that ``other_days`` counts."""
+    """Of `STRAYS`: the events of other days."""
     reasons: Counter[str] = field(default_factory=Counter)
+    """How many were quarantined for each."""
     samples: dict[str, bytes | None] = field(default_factory=dict)
     """The first quarantined message of each reason, as received."""
+
+    @property
+    def other_days(self) -> int:
+        return self.strays.height
+
+    @property
+    def quarantined(self) -> int:
+        return self.reasons.total()
 
 
 def cut(day: date, ranges: list[Range], size: int = MAX_SLICE) -> Iterator[Slice]:
@@ -100,7 +107,6 @@ def land_slice(
         report.read += messages.height
         report.landed += sorted_out.landed.height
         report.ignored += sorted_out.ignored
-        report.other_days += sorted_out.other_days.height
         _note_reasons(report, sorted_out.quarantined)
     events.write(upto=piece.end)
     refused.write(upto=piece.end)
@@ -142,7 +148,6 @@ class _Store:
 
 
 def _note_reasons(report: SliceReport, refused: pl.DataFrame) -> None:
-    report.quarantined += refused.height
     by_reason = refused.group_by("reason", maintain_order=True).agg(pl.len(), pl.first("value"))
     for reason, count, sample in by_reason.iter_rows():
         report.reasons[reason] += count
