@@ -1,5 +1,6 @@
 """What the tests of the Kafka log share: logs on the real broker, and messages in short hand."""
 
+import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -11,7 +12,7 @@ from game_analytics.landing.slices import MAX_BATCH, MAX_BATCH_BYTES
 from game_analytics.local_stack.kafka_broker import Broker
 from game_analytics.resources.kafka import KafkaEventLog
 from game_analytics.resources.kafka_settings import KafkaSettings
-from game_analytics_tests.kafka.conftest import Sent
+from game_analytics_tests.kafka.conftest import NewTopicFactory, Sent, send
 from game_analytics_tests.landing.samples import kill, utc
 
 TWO_MINUTES = timedelta(minutes=2)
@@ -55,3 +56,21 @@ def delete_before(admin: AdminClient, topic: str, partition: int, offset: int) -
     """As retention does it, only sooner."""
     place = TopicPartition(topic, partition, offset)
     admin.delete_records([place])[place].result()
+
+
+def compacted_topic(broker: Broker, new_topic: NewTopicFactory, *before: Sent) -> str:
+    """Forty messages in one partition, of five keys in turn, of which the broker has kept the last of each among
+    all but the one that it writes to the newest file, the last. They come after those sent ``before``, which stay as
+    long as their keys are others."""
+    topic = new_topic(
+        cleanup_policy="compact", min_cleanable_dirty_ratio="0.01", segment_ms=100, min_compaction_lag_ms=0
+    )
+    send(broker, topic, before)
+    for number in range(40):
+        send(broker, topic, [sent(0, f"2025-12-30 12:00:{number:02}", key=b"player %d" % (number % 5))])
+    log = log_on(broker, topic)
+    end = time.monotonic() + 60
+    while len(offsets(log, 0, 0, len(before) + 40)) > len(before) + 6:
+        assert time.monotonic() < end, "the broker did not compact the topic within a minute"
+        time.sleep(0.1)
+    return topic

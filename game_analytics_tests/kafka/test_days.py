@@ -11,7 +11,7 @@ from game_analytics.local_stack.kafka_broker import Broker
 from game_analytics.resources.lake import Lake
 from game_analytics.rules.manifest import Account
 from game_analytics_tests.kafka.conftest import NewTopicFactory, send
-from game_analytics_tests.kafka.logs import delete_before, log_on, ms, sent
+from game_analytics_tests.kafka.logs import compacted_topic, delete_before, log_on, ms, sent
 from game_analytics_tests.kafka.transactions import Fate, send_in_transaction
 from game_analytics_tests.landing.samples import (
     DAY,
@@ -152,6 +152,19 @@ def test_an_aborted_transaction_does_not_count_and_a_committed_one_does(
     # Three that were aborted and two markers hold no message.
     assert counted(account_of(landing.manifest)) == {"read": 2, "gaps": 5, "landed": 2}
     assert landing.manifest.window_closed
+
+
+def test_what_compaction_removed_of_a_day_is_counted_as_gaps(
+    broker: Broker, new_topic: NewTopicFactory, lake: Lake
+) -> None:
+    topic = compacted_topic(broker, new_topic, sent(0, "2025-12-30 11:00", key=b"somebody else"))
+    landing = land(log_on(broker, topic), lake)
+    assert landing.warnings == []
+    # Of offsets 1 to 40 those from 35 on are left.
+    assert read_of(landing.manifest) == (0, 41)
+    assert counted(account_of(landing.manifest)) == {"read": 7, "gaps": 34, "landed": 7}
+    assert landing.manifest.window_closed
+    ensure_whole(lake)
 
 
 def test_an_open_transaction_holds_the_day_back_until_it_ends(

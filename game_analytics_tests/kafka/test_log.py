@@ -1,7 +1,6 @@
 """The event log that is a Kafka topic, held against the interface on a real broker."""
 
 import pickle
-import time
 from datetime import UTC, datetime
 
 import polars as pl
@@ -13,7 +12,7 @@ from game_analytics.landing.slices import MAX_BATCH
 from game_analytics.local_stack.kafka_broker import Broker
 from game_analytics.resources.event_log import MESSAGES, Extent, Found
 from game_analytics_tests.kafka.conftest import NewTopicFactory, send
-from game_analytics_tests.kafka.logs import delete_before, log_on, ms, offsets, read, sent
+from game_analytics_tests.kafka.logs import compacted_topic, delete_before, log_on, ms, offsets, read, sent
 from game_analytics_tests.kafka.transactions import Fate, send_in_transaction
 from game_analytics_tests.landing.samples import kill, utc
 
@@ -200,19 +199,3 @@ def test_a_long_slice_comes_in_batches_of_the_usual_size(broker: Broker, new_top
     batches = read(log_on(broker, topic), 0, 0, MAX_BATCH + 10)
     assert [batch.height for batch in batches] == [MAX_BATCH, 10]
     assert pl.concat(batches)["kafka_offset"].to_list() == list(range(MAX_BATCH + 10))
-
-
-def compacted_topic(broker: Broker, new_topic: NewTopicFactory) -> str:
-    """Forty messages in one partition, of five keys in turn, of which the broker has kept the last of each among
-    all but the one that it writes to the newest file, 39."""
-    topic = new_topic(
-        cleanup_policy="compact", min_cleanable_dirty_ratio="0.01", segment_ms=100, min_compaction_lag_ms=0
-    )
-    for number in range(40):
-        send(broker, topic, [sent(0, f"2025-12-30 12:00:{number:02}", key=b"player %d" % (number % 5))])
-    log = log_on(broker, topic)
-    end = time.monotonic() + 60
-    while len(offsets(log, 0, 0, 40)) > 6:
-        assert time.monotonic() < end, "the broker did not compact the topic within a minute"
-        time.sleep(0.1)
-    return topic
