@@ -5,6 +5,7 @@ One boto3 session serves boto3, Polars and DuckDB, and is asked for credentials 
 
 import io
 import ipaddress
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -24,7 +25,14 @@ import polars as pl
 from botocore.config import Config
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
-from game_analytics.resources.s3_errors import START_LOCALLY, error_code, readable_s3_errors
+from game_analytics.resources.s3_errors import (
+    START_LOCALLY,
+    Refusal,
+    error_code,
+    explain,
+    no_answer,
+    readable_s3_errors,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -33,6 +41,7 @@ T = TypeVar("T")
 
 _REPLACE_ATTEMPTS = 3
 _DELETE_AT_ONCE = 1000  # what one DeleteObjects request takes
+_SILENT_SECONDS = 12  # so that three attempts fit into the minute that the daemon gives a sensor's tick
 
 _ABSENT = {"404", "NoSuchKey", "NotFound"}
 # A conditional PUT is refused by 412, by 409 while another PUT is under way, and by 404 where the object has gone.
@@ -96,9 +105,8 @@ class Lake:
                 use_ssl=settings.use_ssl,
                 verify=settings.verify,
                 config=Config(
-                    # So that three attempts fit into the minute that the daemon gives a sensor's tick.
                     connect_timeout=5,
-                    read_timeout=12,
+                    read_timeout=_SILENT_SECONDS,
                     retries={"mode": "standard", "total_max_attempts": settings.max_attempts},
                 ),
             )
@@ -143,7 +151,7 @@ class Lake:
         """The object's ETag, None if there is no such object."""
         with self._request(key):
             try:
-                return _bare(self._client.head_object(Bucket=self.bucket, Key=key)["ETag"])
+                return self._etag_in(self._client.head_object(Bucket=self.bucket, Key=key), key)
             except botocore.exceptions.ClientError as error:
                 if error_code(error) in _ABSENT:
                     return None
@@ -160,13 +168,13 @@ class Lake:
                 raise
             # Not «with found["Body"]»: that gives the raw stream, whose errors are not botocore's.
             with closing(found["Body"]) as stream:
-                return Stored(stream.read(), _bare(found["ETag"]))
+                return Stored(stream.read(), self._etag_in(found, key))
 
     def put(self, key: str, body: bytes) -> str:
         """Store an immutable object, whose name tells its content. Returns its ETag. It is written even where it
         stands already, so that it is young when old leftovers are cleared away."""
         with self._request(key):
-            return _bare(self._client.put_object(Bucket=self.bucket, Key=key, Body=body)["ETag"])
+            return self._etag_in(self._client.put_object(Bucket=self.bucket, Key=key, Body=body), key)
 
     def replace(self, key: str, build: Callable[[], tuple[bytes, T]]) -> tuple[T, str]:
         """Replace an object by what ``build`` makes of its input, and return what it tells of it and the new ETag.
@@ -195,12 +203,19 @@ class Lake:
         condition: dict[str, Any] = {"IfNoneMatch": "*"} if standing is None else {"IfMatch": f'"{standing}"'}
         with self._request(key):
             try:
-                return _bare(self._client.put_object(Bucket=self.bucket, Key=key, Body=body, **condition)["ETag"])
+                return self._etag_in(self._client.put_object(Bucket=self.bucket, Key=key, Body=body, **condition), key)
             except botocore.exceptions.ClientError as error:
                 if error_code(error) not in _REFUSED:
                     raise
         found = self.get(key)
         return found.etag if found is not None and found.body == body else None
+
+    def _etag_in(self, answer: Mapping[str, Any], key: str) -> str:
+        """The ETag that an answer tells. One that broke off among its headers looks whole to botocore."""
+        etag = str(answer.get("ETag", ""))
+        if len(etag) < 2 or not etag.endswith('"'):
+            raise no_answer("an answer without its ETag", self.bucket, self.endpoint, key)
+        return _bare(etag)
 
     def delete(self, keys: Iterable[str]) -> None:
         remaining = list(keys)
@@ -212,9 +227,13 @@ class Lake:
                 )
             refused = answer.get("Errors", [])
             if refused:
+                code, key = refused[0].get("Code", ""), refused[0].get("Key", "")
+                told = explain(Refusal(code, 200, "DeleteObjects", "not deleted"), self.bucket, self.endpoint, key)
+                if isinstance(told, Unavailable):
+                    raise told
                 raise GameAnalyticsError(
-                    f"S3 at {self.endpoint} refuses to delete {len(refused)} objects: {refused[0].get('Code')} for "
-                    f"{self.uri(refused[0].get('Key', ''))}. Allow s3:DeleteObject in the policy of these credentials."
+                    f"S3 at {self.endpoint} refuses to delete {len(refused)} objects: {code} for {self.uri(key)}. "
+                    "Allow s3:DeleteObject in the policy of these credentials."
                 )
 
     def scan_parquet(self, keys: Iterable[str], schema: pl.Schema) -> pl.LazyFrame:
@@ -233,21 +252,22 @@ class Lake:
             return pl.collect_all(queries, engine="streaming")
         except FileNotFoundError:
             raise
-        except PermissionError as error:
-            raise GameAnalyticsError(
-                f"S3 at {self.endpoint} refuses to deliver Parquet from s3://{self.bucket}. Allow it in the policy of "
-                "these credentials, or use others."
-            ) from error
-        except OSError as error:
-            raise Unavailable(
-                f"S3 at {self.endpoint} does not deliver Parquet from s3://{self.bucket} ({type(error).__name__}). "
-                f"Start it, or check AWS_ENDPOINT_URL. {START_LOCALLY}"
-            ) from error
-        except pl.exceptions.PolarsError as error:
-            reason = str(error).splitlines()[0]
-            raise GameAnalyticsError(
-                f"Parquet in s3://{self.bucket} can't be read: {reason}. Land the day again."
-            ) from error
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise self._explain_polars(error) from error
+
+    def _explain_polars(self, error: Exception) -> GameAnalyticsError:
+        """Polars tells all that it knows as text: the object's path, and S3's answer if there was one."""
+        said = str(error)
+        path = re.search(rf"\(path: {re.escape(self.uri(''))}([^)]+)\)", said)
+        key = path[1] if path else ""
+        status = re.search(r"non-2xx status code: (\d+)", said)
+        if status:
+            return explain(Refusal.of_answer(int(status[1]), said), self.bucket, self.endpoint, key)
+        if isinstance(error, OSError):
+            return no_answer(type(error).__name__, self.bucket, self.endpoint, key)
+        return GameAnalyticsError(
+            f"Parquet in {self.uri(key)} can't be read: {said.splitlines()[0]}. Land the day again."
+        )
 
     def read_parquet(self, key: str) -> pl.DataFrame | None:
         """A small Parquet object whole; None if there is no such object."""
@@ -267,6 +287,7 @@ class Lake:
     def attach(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Let a DuckDB connection read ``s3://`` of this lake, with the extension that is installed beside it."""
         connection.load_extension(str(_httpfs_extension()))
+        connection.execute(f"SET http_timeout = {_SILENT_SECONDS}")
         credentials = self._credentials
         values = {
             "key_id": credentials["aws_access_key_id"],
@@ -304,6 +325,8 @@ class Lake:
             "aws_region": self._client.meta.region_name,
             "aws_endpoint_url": self.endpoint,
             "max_retries": 2,
+            # It would wait for ever.
+            "read_timeout": f"{_SILENT_SECONDS}s",
             "aws_allow_http": "true" if urlsplit(self.endpoint).scheme == "http" else "false",
         }
 

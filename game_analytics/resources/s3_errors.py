@@ -1,9 +1,13 @@
-"""What boto3 raises, as one line that names the thing and the next step. No credential appears in it."""
+"""What S3 refuses or fails to do, as one line that names the thing and the next step, whether boto3, Polars or DuckDB
+tells of it. No credential appears in it."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import botocore.exceptions
+import urllib3.exceptions
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
 
@@ -22,6 +26,29 @@ _ELSEWHERE = {"301", "PermanentRedirect", "AuthorizationHeaderMalformed", "Illeg
 _BUSY = {"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "Throttling", "RequestLimitExceeded"}
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """An answer of S3 that is an error."""
+
+    code: str
+    """S3's word for it; the status where S3 said none."""
+    status: int
+    operation: str
+    """What was asked for: ``GetObject``."""
+    said: str
+
+    @staticmethod
+    def of_answer(status: int, body: str, operation: str = "GetObject") -> "Refusal":
+        """From an answer's body as it came, whole or not."""
+        code, message = (re.search(f"<{name}>([^<]+)</{name}>", body) for name in ("Code", "Message"))
+        return Refusal(
+            code=code[1] if code else str(status),
+            status=status,
+            operation=operation,
+            said=message[1] if message else f"status {status}",
+        )
+
+
 def error_code(error: botocore.exceptions.ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
@@ -29,12 +56,11 @@ def error_code(error: botocore.exceptions.ClientError) -> str:
 @contextmanager
 def readable_s3_errors(bucket: str, endpoint: str | None, key: str = "") -> Iterator[None]:
     """Turn what boto3 raises into one line that names the thing and the next step. No credential appears in it."""
-    place = f"s3://{bucket}/{key}" if key else f"s3://{bucket}"
-    where = f"S3 at {endpoint}" if endpoint else "S3"
+    place, where = _place(bucket, key), _where(endpoint)
     try:
         yield
     except botocore.exceptions.ClientError as error:
-        raise _explain(error, place, where, bucket) from error
+        raise explain(_refusal(error), bucket, endpoint, key) from error
     except (botocore.exceptions.NoCredentialsError, botocore.exceptions.PartialCredentialsError) as error:
         raise GameAnalyticsError(
             f"The AWS credentials for {place} are missing or not whole. {START_LOCALLY}"
@@ -45,11 +71,10 @@ def readable_s3_errors(bucket: str, endpoint: str | None, key: str = "") -> Iter
         botocore.exceptions.HTTPClientError,
         botocore.exceptions.ConnectionError,
         botocore.exceptions.ResponseStreamingError,
+        botocore.exceptions.IncompleteReadError,
+        urllib3.exceptions.HTTPError,  # where the answer that breaks off is an error's, botocore passes this on
     ) as error:
-        raise Unavailable(
-            f"{where} does not answer ({type(error).__name__} for {place}). Start it, or check AWS_ENDPOINT_URL. "
-            f"{START_LOCALLY}"
-        ) from error
+        raise no_answer(type(error).__name__, bucket, endpoint, key) from error
     except RecursionError as error:  # botocore follows a redirect that leads nowhere until the stack is full
         raise GameAnalyticsError(
             f"{where} only points elsewhere when asked for {place}. Set AWS_ENDPOINT_URL to where it points (https?)."
@@ -58,9 +83,9 @@ def readable_s3_errors(bucket: str, endpoint: str | None, key: str = "") -> Iter
         raise GameAnalyticsError(f"{where} can't be asked for {place}: {error}. Check the AWS settings.") from error
 
 
-def _explain(error: botocore.exceptions.ClientError, place: str, where: str, bucket: str) -> GameAnalyticsError:
-    code = error_code(error)
-    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+def explain(refusal: Refusal, bucket: str, endpoint: str | None, key: str = "") -> GameAnalyticsError:
+    """The error that tells of an answer: `Unavailable` if S3 is out of order or too busy."""
+    code, place, where = refusal.code, _place(bucket, key), _where(endpoint)
     if code == "NoSuchBucket":
         return GameAnalyticsError(
             f"The bucket {bucket} does not exist at {where}. Create it, or name another in GAME_ANALYTICS_BUCKET."
@@ -71,11 +96,32 @@ def _explain(error: botocore.exceptions.ClientError, place: str, where: str, buc
         )
     if code in _DENIED:
         return GameAnalyticsError(
-            f"{where} refuses access to {place} ({code}, {error.operation_name}). Allow it in the policy of these "
+            f"{where} refuses access to {place} ({code}, {refusal.operation}). Allow it in the policy of these "
             "credentials, or use others."
         )
     if code in _ELSEWHERE:
         return GameAnalyticsError(f"The bucket {bucket} is in another region ({code}). Set AWS_REGION to it.")
-    if code in _BUSY or status >= 500:
+    if code in _BUSY or refusal.status >= 500:
         return Unavailable(f"{where} answers {code} for {place} again and again. Try again later.")
-    return GameAnalyticsError(f"{where} answers {code} for {place} ({error.operation_name}): {error}")
+    return GameAnalyticsError(f"{where} answers {code} for {place} ({refusal.operation}): {refusal.said}")
+
+
+def no_answer(what: str, bucket: str, endpoint: str | None, key: str = "") -> Unavailable:
+    """The error that tells of a connection that could not be made, broke off, or brought nothing."""
+    return Unavailable(
+        f"{_where(endpoint)} does not answer ({what} for {_place(bucket, key)}). Start it, or check AWS_ENDPOINT_URL. "
+        f"{START_LOCALLY}"
+    )
+
+
+def _refusal(error: botocore.exceptions.ClientError) -> Refusal:
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    return Refusal(error_code(error), status, error.operation_name, str(error))
+
+
+def _place(bucket: str, key: str) -> str:
+    return f"s3://{bucket}/{key}" if key else f"s3://{bucket}"
+
+
+def _where(endpoint: str | None) -> str:
+    return f"S3 at {endpoint}" if endpoint else "S3"

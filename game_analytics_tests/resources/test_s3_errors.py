@@ -219,6 +219,17 @@ def test_an_answer_that_breaks_off_is_not_taken_for_the_object() -> None:
     assert names_all(safe(str(error.value)), server.url, f"s3://game-analytics/{KEY}", "does not answer")
 
 
+@pytest.mark.parametrize("etag", ["", '"d41d8cd98f00', '"'])
+@pytest.mark.parametrize("way", [WAYS[0], WAYS[2], WAYS[5]], ids=["etag", "put", "replace"])
+def test_an_answer_that_ends_before_its_etag_does_is_none(way: Callable[[Lake], object], etag: str) -> None:
+    """A connection that ends in good order among the headers: Python's reader takes what came for all of them."""
+    with answering(LISTED, Answer(200, headers={"ETag": etag})) as server:
+        lake = resource_at(server.url).open()
+        with pytest.raises(Unavailable) as error:
+            way(lake)
+    assert names_all(safe(str(error.value)), server.url, f"s3://game-analytics/{KEY}", "does not answer", "ETag")
+
+
 def test_a_replacement_that_is_forbidden_is_not_tried_again() -> None:
     answers = (LISTED, Answer(200, headers={"ETag": '"before"'}), s3_error(403, "AccessDenied"))
     builds = []
@@ -312,12 +323,28 @@ def test_an_s3_that_goes_away_while_polars_reads_is_unavailable() -> None:
     assert names_all(safe(str(error.value)), server.url, "s3://game-analytics", "make dev")
 
 
-def test_what_polars_may_not_read_is_a_refusal() -> None:
-    with answering(LISTED, s3_error(403, "AccessDenied")) as server:
+@pytest.mark.parametrize(
+    ("answer", "expected", "told"),
+    [
+        (s3_error(403, "AccessDenied"), GameAnalyticsError, ("refuses access", "AccessDenied", "policy")),
+        (s3_error(400, "ExpiredToken"), GameAnalyticsError, ("ExpiredToken", "Renew or correct", *LOCALLY)),
+        (s3_error(403, "SignatureDoesNotMatch"), GameAnalyticsError, ("SignatureDoesNotMatch", "Renew or correct")),
+        (s3_error(500, "InternalError"), Unavailable, ("InternalError", "Try again later")),
+        (s3_error(503, "SlowDown"), Unavailable, ("SlowDown", "Try again later")),
+        (Answer(502, b"<html><body>Bad Gateway</body></html>"), Unavailable, ("502", "Try again later")),
+        (s3_error(400, "BucketIsOnTheMoon", "It is far away."), GameAnalyticsError, ("OnTheMoon", "It is far away.")),
+        (Answer(200, b"half of", missing=1_000), Unavailable, ("does not answer", "AWS_ENDPOINT_URL", *LOCALLY)),
+    ],
+)
+def test_what_polars_is_answered_is_told_as_anywhere_else(
+    answer: Answer, expected: type[GameAnalyticsError], told: tuple[str, ...]
+) -> None:
+    with answering(LISTED, answer) as server:
         lake = resource_at(server.url).open()
-        with pytest.raises(GameAnalyticsError) as error:
+        with pytest.raises(expected) as error:
             lake.collect(lake.scan_parquet([KEY], pl.Schema({"player_id": pl.String()})))
-    assert names_all(safe(str(error.value)), server.url, "s3://game-analytics", "policy")
+    assert type(error.value) is expected
+    assert names_all(safe(str(error.value)), server.url, f"s3://game-analytics/{KEY}", *told)
 
 
 def test_a_refusal_to_delete_is_told() -> None:
@@ -329,3 +356,13 @@ def test_a_refusal_to_delete_is_told() -> None:
     assert names_all(
         safe(str(error.value)), "refuses to delete 1 objects", "AccessDenied", "raw/old", "s3:DeleteObject"
     )
+
+
+@pytest.mark.parametrize("code", ["SlowDown", "InternalError"])
+def test_a_deletion_that_s3_has_no_time_for_is_told_from_a_refusal(code: str) -> None:
+    busy = f"<DeleteResult><Error><Key>raw/old</Key><Code>{code}</Code></Error></DeleteResult>".encode()
+    with answering(LISTED, Answer(200, busy)) as server:
+        lake = resource_at(server.url).open()
+        with pytest.raises(Unavailable) as error:
+            lake.delete(["raw/old"])
+    assert names_all(safe(str(error.value)), code, "s3://game-analytics/raw/old", "Try again later")
