@@ -18,6 +18,7 @@ from game_analytics.layout import board_key, stats_key
 from game_analytics.partitions import daily
 from game_analytics.resources.configured import LakeResource, PipelineSettings
 from game_analytics.resources.lake import InputChanged, Lake, to_parquet
+from game_analytics.resources.s3_errors import Refusal, explain
 from game_analytics.rules.leaderboard import (
     BOARD,
     RULE,
@@ -140,7 +141,7 @@ def stats_of(lake: Lake, connection: duckdb.DuckDBPyConnection, day: date) -> It
     except (BadStats, duckdb.Error) as error:
         if lake.etag(key) != etag:
             raise InputChanged from error
-        raise _explain(error, lake.uri(key)) from error
+        raise _explain(error, lake, key) from error
     if lake.etag(key) != etag:
         raise InputChanged
 
@@ -157,10 +158,13 @@ def _lay_view(connection: duckdb.DuckDBPyConnection, uri: str) -> None:
     ensure_rankable(connection)
 
 
-def _explain(error: Exception, uri: str) -> GameAnalyticsError:
+def _explain(error: BadStats | duckdb.Error, lake: Lake, key: str) -> GameAnalyticsError:
     """The fault of a stats file with the file named, or that S3 did not deliver it."""
+    uri = lake.uri(key)
     if isinstance(error, BadStats):
         return BadStats(f"{uri}, {error}. Write the file anew; the board that stood before stays.")
+    if isinstance(error, duckdb.HTTPException):
+        return explain(Refusal.of_answer(error.status_code, error.body), lake.bucket, lake.endpoint, key)
     first_line = str(error).splitlines()[0]
     if isinstance(error, duckdb.IOException):
         return Unavailable(f"{uri} could not be read: {first_line}. Try again later.")

@@ -1,0 +1,315 @@
+"""S3 answers with errors, breaks off, stalls and refuses, by a schedule that is the same each time. Each run ends with
+the right bytes or says clearly what is the matter, and leaves nothing half-written."""
+
+import random
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import duckdb
+import pytest
+
+from game_analytics.assets.daily_player_stats import publish_stats
+from game_analytics.assets.top10_leaderboard import publish_board
+from game_analytics.errors import GameAnalyticsError, Unavailable
+from game_analytics.local_stack.endpoint import S3Endpoint
+from game_analytics.resources.configured import LakeResource
+from game_analytics.resources.lake import Lake
+from game_analytics_tests.conftest import lake_at
+from game_analytics_tests.faults.days import (
+    NOW,
+    SETTINGS,
+    THEN,
+    Whole,
+    day_log,
+    land,
+    put_all,
+    read_whole,
+    work_all,
+)
+from game_analytics_tests.faults.proxy import (
+    Fate,
+    Forward,
+    LoseAnswer,
+    Refuse,
+    Request,
+    ResetAnswer,
+    ResetRequest,
+    Stall,
+    StallAnswer,
+    TruncateAnswer,
+    proxy_before,
+)
+from game_analytics_tests.harness import ALL, failure_of, given_log, pipeline_on
+from game_analytics_tests.landing.samples import DAY
+from game_analytics_tests.listed_log import ListedLog
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+SEED = 20251230
+AT_ONCE = 8
+A_DAY_OLD = 25
+
+OUT_OF_ORDER: Sequence[Fate] = [Refuse(500, "InternalError"), Refuse(503, "SlowDown"), LoseAnswer(500, "InternalError")]
+BROKEN: Sequence[Fate] = [ResetRequest(), ResetAnswer(), TruncateAnswer()]
+SLOW: Sequence[Fate] = [Stall(0.3), StallAnswer(0.3)]
+DENIED: Sequence[Fate] = [Refuse(403, "AccessDenied")]
+SILENT: Sequence[Fate] = [Stall(600)]
+"""Longer than anybody waits: a client that has a time-out goes after 12 seconds."""
+SILENT_IN_THE_MIDDLE: Sequence[Fate] = [StallAnswer(600)]
+
+FOREIGN = ("Traceback", "botocore", "polars", "duckdb", "object-store", "Caused by", "Exception")
+"""What a message has when nobody has made it readable."""
+
+WRONG_IF_DOWN = ("policy", "Renew", "and the day", "Write the file anew", "Remove", "replaced by others")
+"""Advice that is wrong where S3 is out of order."""
+WRONG_IF_DENIED = ("Try again later", "Start it", *WRONG_IF_DOWN[1:])
+
+
+class Faults:
+    """A proxy's hook that keeps count of what it did to requests."""
+
+    def __init__(self, schedule: Callable[[int], Fate | None]) -> None:
+        self._schedule = schedule
+        self._lock = threading.Lock()
+        self.struck = Counter[str]()
+        self.is_over = False
+
+    def __call__(self, request: Request) -> Fate:
+        with self._lock:
+            fate = None if self.is_over else self._schedule(request.number)
+            if fate is None:
+                return Forward()
+            self.struck[type(fate).__name__] += 1
+            return fate
+
+
+def scattered(seed: float, fates: Sequence[Fate], share: float) -> Callable[[int], Fate | None]:
+    """Any request may be struck."""
+    rng = random.Random(seed)  # noqa: S311 - no secret hangs on it
+    return lambda _number: rng.choice(fates) if rng.random() < share else None
+
+
+def from_on(first: int, fates: Sequence[Fate], at_most: int = 1_000) -> Callable[[int], Fate | None]:
+    """From one request on, each one is struck, of so many."""
+    rng = random.Random(first)  # noqa: S311 - no secret hangs on it
+    return lambda number: rng.choice(fates) if first <= number < first + at_most else None
+
+
+class RunFailed(Exception):
+    """A run of the assets failed, and says so."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Something that the pipeline does with S3: what stands before, what stands after, and how it is done."""
+
+    name: str
+    before: Whole
+    after: Whole
+    do: Callable[[LakeResource], object]
+
+
+@dataclass
+class Outcome:
+    """What became of the runs."""
+
+    runs: int = 0
+    failed: int = 0
+    struck: Counter[str] = field(default_factory=Counter)
+    lost: list[str] = field(default_factory=list)
+
+    def add(self, other: "Outcome") -> None:
+        self.runs += other.runs
+        self.failed += other.failed
+        self.struck += other.struck
+        self.lost += other.lost
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run of a work, and the faults that it meets."""
+
+    work: Work
+    faults: Faults
+    is_denied: bool = False
+
+    def run(self, s3: S3Endpoint, client: "S3Client") -> Outcome:
+        bucket = f"lake-{uuid.uuid4()}"
+        put_all(client, bucket, self.work.before.objects(), hours_old=A_DAY_OLD)
+        direct = lake_at(s3, bucket).open()
+        lost: list[str] = []
+        is_done = False
+        with proxy_before(s3, self.faults) as proxy:
+            resource = lake_at(proxy.endpoint, bucket)
+            try:
+                self.work.do(resource)
+                is_done = True
+            except Exception as error:
+                lost += unclear(error, bucket, is_denied=self.is_denied)
+                if self.faults.struck.keys() == {"Refuse"} and "Start it" in str(error):
+                    lost.append(f"S3 runs, it has answered: {error}")
+            left = read_whole(direct)
+            if is_done and left != self.work.after:
+                lost.append("it gave other bytes")
+            if left not in (self.work.before, self.work.after):
+                lost.append("it left neither the old day nor the new one")
+            self.faults.is_over = True
+            self.work.do(resource)
+            if read_whole(direct) != self.work.after:
+                lost.append("the next run gave other bytes")
+        told = [f"{self.work.name}, {dict(self.faults.struck)}: {what}" for what in lost]
+        return Outcome(1, int(not is_done), self.faults.struck, told)
+
+
+def unclear(error: Exception, bucket: str, *, is_denied: bool) -> list[str]:
+    """What is wrong with an error that a user is to act upon."""
+    expected = RunFailed if isinstance(error, RunFailed) else GameAnalyticsError if is_denied else Unavailable
+    if type(error) is not expected:
+        return [f"{type(error).__name__} instead of {expected.__name__}: {error}"]
+    message = str(error)
+    wrong = [f"it says {word!r}" for word in FOREIGN if word in message]
+    wrong += [f"wrong advice {word!r}" for word in (WRONG_IF_DENIED if is_denied else WRONG_IF_DOWN) if word in message]
+    next_steps = ("policy",) if is_denied else ("Try again later", "check AWS_ENDPOINT_URL")
+    if not any(step in message for step in next_steps):
+        wrong.append("no next step")
+    if f"s3://{bucket}" not in message:
+        wrong.append("no bucket and no key")
+    if "\n" in message:
+        wrong.append("more than a line")
+    return [f"{', '.join(wrong)}: {message}"] if wrong else []
+
+
+def publish(lake: Lake) -> None:
+    with closing(duckdb.connect()) as connection:
+        publish_board(lake, connection, DAY, min_engagements=0)
+
+
+def materialize(resource: LakeResource, log: ListedLog) -> None:
+    with pipeline_on(resource, given_log(log), SETTINGS) as pipeline:
+        result = pipeline.run(ALL, DAY.isoformat())
+    if not result.success:
+        raise RunFailed(failure_of(result))
+
+
+@pytest.fixture(scope="module")
+def works(s3: S3Endpoint, client: "S3Client") -> Mapping[str, Work]:
+    """A small day: one partition, three slices, six objects."""
+    bucket = f"lake-{uuid.uuid4()}"
+    client.create_bucket(Bucket=bucket)
+    lake = lake_at(s3, bucket).open()
+    work_all(lake, day_log(THEN, partitions=1))
+    then = read_whole(lake)
+    log = day_log(NOW, partitions=1)
+    work_all(lake, log)
+    now = read_whole(lake)
+    landed = Whole(now.raw, then.stats, then.board)
+    counted = Whole(now.raw, now.stats, then.board)
+    assert len({id(whole) for whole in (then, landed, counted, now)}) == 4
+    each = [
+        Work("opening", then, then, LakeResource.open),
+        Work("landing", then, landed, lambda resource: land(log, resource.open())),
+        Work("landing by two processes", then, landed, lambda resource: land(log, resource.open(), workers=2)),
+        Work("stats", landed, counted, lambda resource: publish_stats(resource.open(), DAY)),
+        Work("board", counted, now, lambda resource: publish(resource.open())),
+        # The datasets of a run that fails in the middle are of different ages, so a run has one of them to renew.
+        Work("run of all assets", counted, now, lambda resource: materialize(resource, log)),
+    ]
+    return {work.name: work for work in each}
+
+
+def trials_of(works: Mapping[str, Work]) -> list[Trial]:
+    """The same each time."""
+    rng = random.Random(SEED)  # noqa: S311 - no secret hangs on it
+    silent = [
+        Trial(works["landing"], Faults(from_on(4, SILENT))),
+        Trial(works["landing"], Faults(from_on(7, SILENT_IN_THE_MIDDLE, at_most=1))),
+        Trial(works["stats"], Faults(from_on(4, SILENT, at_most=1))),
+        Trial(works["stats"], Faults(from_on(4, SILENT_IN_THE_MIDDLE, at_most=1))),
+        Trial(works["board"], Faults(from_on(4, SILENT, at_most=1))),
+        Trial(works["board"], Faults(from_on(5, SILENT_IN_THE_MIDDLE, at_most=1))),
+    ]
+    by_processes = [
+        Trial(works["landing by two processes"], Faults(from_on(6, [fate]))) for fate in (OUT_OF_ORDER[1], BROKEN[0])
+    ]
+    refused_processes = Trial(works["landing by two processes"], Faults(from_on(6, DENIED)), is_denied=True)
+    at_the_door = [Trial(works["opening"], Faults(from_on(0, [fate]))) for fate in (*OUT_OF_ORDER, *BROKEN)]
+    for_good, now_and_then, denied = [], [], [Trial(works["opening"], Faults(from_on(0, DENIED)), is_denied=True)]
+    for name in ("landing", "stats", "board"):
+        work = works[name]
+        for_good += [Trial(work, Faults(from_on(rng.randrange(1, 7), [fate]))) for fate in (*OUT_OF_ORDER, *BROKEN)]
+        now_and_then += [
+            Trial(work, Faults(scattered(rng.random(), [*OUT_OF_ORDER, *BROKEN, *SLOW], 0.35))) for _ in range(6)
+        ]
+        denied += [Trial(work, Faults(from_on(first, DENIED)), is_denied=True) for first in (2, 4)]
+    return [*silent, *by_processes, refused_processes, *for_good, *now_and_then, *denied, *at_the_door]
+
+
+@pytest.mark.timeout(180)
+def test_a_run_ends_with_the_right_bytes_or_says_clearly_that_s3_is_out_of_order_or_refuses(
+    s3: S3Endpoint, client: "S3Client", works: Mapping[str, Work], record_property: Callable[[str, object], None]
+) -> None:
+    outcome = Outcome()
+    all_assets = works["run of all assets"]
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        # Several at once, since most of their time they wait; but Dagster's runs belong to the main thread.
+        running = [threads.submit(trial.run, s3, client) for trial in trials_of(works)]
+        outcome.add(Trial(all_assets, Faults(from_on(6, OUT_OF_ORDER, at_most=2))).run(s3, client))
+        outcome.add(Trial(all_assets, Faults(from_on(0, BROKEN))).run(s3, client))
+        outcome.add(Trial(all_assets, Faults(from_on(25, DENIED)), is_denied=True).run(s3, client))
+        for each in running:
+            outcome.add(each.result())
+    struck = ", ".join(f"{number} {kind}" for kind, number in sorted(outcome.struck.items()))
+    record_property(
+        "trial",
+        f"S3 misbehaves: {outcome.struck.total()} faulty answers in {outcome.runs} runs tried, {len(outcome.lost)} "
+        f"lost, {outcome.failed} runs failed and said so ({struck})",
+    )
+    assert outcome.lost == []
+    assert outcome.struck.total() >= 200
+    assert outcome.runs >= 60
+    assert min(outcome.struck[fate.__name__] for fate in (Refuse, LoseAnswer, ResetRequest, ResetAnswer)) >= 10
+    assert min(outcome.struck[fate.__name__] for fate in (TruncateAnswer, Stall, StallAnswer)) >= 5
+    assert outcome.failed >= 20
+    assert outcome.runs - outcome.failed >= 10
+
+
+class Deny:
+    """A proxy's hook: S3 lets objects be seen, and not read."""
+
+    def __call__(self, request: Request) -> Fate:
+        return DENIED[0] if request.method == "GET" and request.key else Forward()
+
+
+def test_stats_that_can_be_seen_and_not_read_are_a_refusal(
+    s3: S3Endpoint, client: "S3Client", works: Mapping[str, Work]
+) -> None:
+    """DuckDB asks for itself: what it is refused does not go away by waiting."""
+    bucket = f"lake-{uuid.uuid4()}"
+    put_all(client, bucket, works["board"].before.objects())
+    with proxy_before(s3, Deny()) as proxy, pytest.raises(GameAnalyticsError) as error:
+        publish(lake_at(proxy.endpoint, bucket).open())
+    assert unclear(error.value, bucket, is_denied=True) == []
+    assert f"s3://{bucket}/events/2025_12_30_events.parquet" in str(error.value)
+
+
+def test_an_error_that_breaks_off_while_it_is_told_is_one_of_the_connection(s3: S3Endpoint, lake: Lake) -> None:
+    """There is no such object, which botocore does not get to hear."""
+    with proxy_before(s3) as proxy:
+        through = lake_at(proxy.endpoint, lake.bucket, max_attempts=1).open()
+        proxy.hook = lambda _request: ResetAnswer()
+        with pytest.raises(Unavailable) as error:
+            through.get("absent")
+    assert unclear(error.value, lake.bucket, is_denied=False) == []
+
+
+def test_duckdb_waits_for_an_answer_as_long_as_the_others(lake: Lake) -> None:
+    with closing(duckdb.connect()) as connection:
+        lake.attach(connection)
+        assert connection.execute("SELECT current_setting('http_timeout')").fetchall() == [(12,)]
