@@ -186,9 +186,7 @@ def changed(message: bytes, changes: list[Change]) -> bytes:
 KEYS = st.sampled_from(FIELDS) | st.text(max_size=8)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inside: (
-        st.lists(inside, max_size=4) | st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=8), inside)
-    ),
+    lambda inside: st.lists(inside, max_size=4) | st.dictionaries(KEYS, inside, max_size=4),
     max_leaves=8,
 )
 WRITTEN = st.tuples(JSON, st.booleans()).map(
