@@ -20,6 +20,7 @@ from game_analytics.resources.event_log import EventLog
 from game_analytics.resources.lake import Lake
 from game_analytics.resources.s3_errors import START_LOCALLY
 from game_analytics.rules.events import RAW_EVENTS
+from game_analytics.rules.manifest import Manifest
 from game_analytics.rules.volume import FEWEST_DAYS, LOOKS_BACK, much_quarantined, unusual_volume
 
 COLUMNS = {
@@ -209,8 +210,6 @@ def report(landing: Landing, lake: Lake, earlier: Sequence[int], settings: Pipel
     before."""
     manifest, total = landing.manifest, landing.manifest.total()
     remarks = [*landing.warnings, *landing.truncated]
-    most_missed = sorted(manifest.missed.items(), key=lambda each: -each[1])[:MOST_MISSED]
-    missed = ", ".join(f"{count:,} of {day}" for day, count in most_missed)
     return DayReport(
         metadata={
             "dagster/row_count": total["landed"],
@@ -218,7 +217,7 @@ def report(landing: Landing, lake: Lake, earlier: Sequence[int], settings: Pipel
             "account": account_table(landing),
             **{name: total[name] for name in ("read", "ignored", "other_days", "quarantined")},
             "quarantine": quarantine_table(landing.reasons, landing.samples),
-            "missed": table(["day", "events"], most_missed),
+            "missed": table(["day", "events"], _most_missed(manifest)),
             "missed_days": len(manifest.missed),
             "window": f"{manifest.window.start:%Y-%m-%d %H:%M} to {manifest.window.end:%Y-%m-%d %H:%M} UTC",
             "window_closed": manifest.window_closed,
@@ -236,7 +235,18 @@ def report(landing: Landing, lake: Lake, earlier: Sequence[int], settings: Pipel
             "little_quarantined": much_quarantined(
                 total["read"], total["quarantined"], settings.quarantine_percent / 100
             ),
-            NOTHING_MISSED: f"outside the window of their own day: {missed}" if missed else None,
+            NOTHING_MISSED: _missed(manifest),
             "read_as_planned": "; ".join(remarks) or None,
         },
     )
+
+
+def _most_missed(manifest: Manifest) -> list[tuple[str, int]]:
+    return sorted(manifest.missed.items(), key=lambda each: -each[1])[:MOST_MISSED]
+
+
+def _missed(manifest: Manifest) -> str | None:
+    if not manifest.missed:
+        return None
+    counts = ", ".join(f"{count:,} of {day}" for day, count in _most_missed(manifest))
+    return f"outside the window of their own day: {counts}; the sensor late_events asks for late ones of the last week"

@@ -120,7 +120,7 @@ def _start_and_watch(settings: DevSettings, stop: _StopSignal, stack: ExitStack)
         raise
     make_bucket(s3.endpoint, settings.bucket)
     _say(f"It answers at {s3.endpoint.url}, bucket {settings.bucket}, {s3.files}.")
-    variables = stack_variables(s3.endpoint, settings.bucket, settings.dagster_home)
+    variables = stack_variables(s3.endpoint, settings.bucket, settings.dagster_home, settings.ui_url)
     _prepare_dagster_home(settings.dagster_home)
     write_shell_file(settings.shell_file, variables)
     if stop.asked:

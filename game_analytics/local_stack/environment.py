@@ -21,8 +21,8 @@ _UNSET = (
 )
 
 
-def stack_variables(endpoint: S3Endpoint, bucket: str, dagster_home: Path) -> dict[str, str]:
-    """The variables that lead to this S3 server and to this Dagster history."""
+def stack_variables(endpoint: S3Endpoint, bucket: str, dagster_home: Path, ui_url: str) -> dict[str, str]:
+    """The variables that lead to this S3 server, to this Dagster history and to the UI that shows it."""
     return {
         "AWS_ENDPOINT_URL": endpoint.url,
         "AWS_ACCESS_KEY_ID": endpoint.access_key_id,
@@ -30,6 +30,7 @@ def stack_variables(endpoint: S3Endpoint, bucket: str, dagster_home: Path) -> di
         "AWS_REGION": endpoint.region,
         "GAME_ANALYTICS_BUCKET": bucket,
         "DAGSTER_HOME": str(dagster_home),
+        "GAME_ANALYTICS_UI_URL": ui_url,
     }
 
 

@@ -216,7 +216,8 @@ def test_runs_that_an_earlier_stack_could_not_end_are_marked_as_failed(tmp_path:
 
 def test_what_the_user_has_set_for_aws_itself_does_not_reach_the_stack() -> None:
     shell = {"AWS_PROFILE": "production", "AWS_ACCESS_KEY_ID": "theirs", "KAFKA_TOPIC": "mine"}
-    variables = stack_variables(S3Endpoint("http://127.0.0.1:1", "ours", "ours"), "lake", Path("/home"))
+    endpoint = S3Endpoint("http://127.0.0.1:1", "ours", "ours")
+    variables = stack_variables(endpoint, "lake", Path("/home"), "http://127.0.0.1:2")
     assert with_stack(shell, variables) == {
         **variables,
         "KAFKA_TOPIC": "mine",

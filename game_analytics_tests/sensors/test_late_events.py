@@ -17,6 +17,8 @@ from game_analytics_tests.landing.samples import kill
 from game_analytics_tests.listed_log import ListedLog, Message
 from game_analytics_tests.webhooks import webhook_server
 
+NOTHING_MISSED_KEY = dg.AssetCheckKey(dg.AssetKey("raw_events"), "nothing_missed")
+
 TODAY = datetime.now(UTC).date()
 
 
@@ -215,6 +217,9 @@ def test_a_day_that_the_log_no_longer_holds_becomes_a_warning_with_the_count(lak
         )
         assert warning.metadata["events"].value == 1
         assert hook.texts == [f"raw_events: {warning.description}"]
+        pipeline.instance.report_runless_asset_event(warning)  # as the daemon does
+        shown = pipeline.instance.event_log_storage.get_latest_asset_check_execution_by_key([NOTHING_MISSED_KEY])
+        assert shown[NOTHING_MISSED_KEY].status.value == "FAILED"
 
 
 def test_the_warning_is_told_once(lake_resource: LakeResource) -> None:
