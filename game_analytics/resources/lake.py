@@ -7,7 +7,7 @@ import io
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -44,6 +44,9 @@ _DELETE_AT_ONCE = 1000  # what one DeleteObjects request takes
 _SILENT_SECONDS = 12  # so that three attempts fit into the minute that the daemon gives a sensor's tick
 
 _ABSENT = {"404", "NoSuchKey", "NotFound"}
+_NO_SUCH_PART = {"416", "InvalidRange"}  # of an empty object
+_FOOTER_BYTES = 1024 * 1024
+
 # A conditional PUT is refused by 412, by 409 while another PUT is under way, and by 404 where the object has gone.
 _REFUSED = _ABSENT | {"412", "PreconditionFailed", "409", "ConditionalRequestConflict"}
 
@@ -159,12 +162,17 @@ class Lake:
 
     def get(self, key: str) -> Stored | None:
         """The object, None if there is no such object."""
+        return self._get(key, {})
+
+    def _get(self, key: str, part: Mapping[str, Any]) -> Stored | None:
         with self._request(key):
             try:
-                found = self._client.get_object(Bucket=self.bucket, Key=key)
+                found = self._client.get_object(Bucket=self.bucket, Key=key, **part)
             except botocore.exceptions.ClientError as error:
                 if error_code(error) in _ABSENT:
                     return None
+                if error_code(error) in _NO_SUCH_PART:
+                    return Stored(b"", "")
                 raise
             # Not «with found["Body"]»: that gives the raw stream, whose errors are not botocore's.
             with closing(found["Body"]) as stream:
@@ -276,13 +284,14 @@ class Lake:
 
     def parquet_metadata(self, key: str) -> dict[str, str]:
         """The key-value metadata of a Parquet object; none if there is no such object or it is no Parquet."""
-        stored = self.get(key)
-        if stored is None:
-            return {}
-        try:
-            return pl.read_parquet_metadata(io.BytesIO(stored.body))
-        except pl.exceptions.ComputeError:
-            return {}
+        # They stand at the end, nearly always within so many bytes; a smaller object comes whole.
+        for part in ({"Range": f"bytes=-{_FOOTER_BYTES}"}, {}):
+            stored = self._get(key, part)
+            if stored is None:
+                return {}
+            with suppress(pl.exceptions.ComputeError):
+                return pl.read_parquet_metadata(io.BytesIO(stored.body))
+        return {}
 
     def attach(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Let a DuckDB connection read ``s3://`` of this lake, with the extension that is installed beside it."""

@@ -1,5 +1,6 @@
 """The lake: objects by key, the one way to replace them, Parquet in and out, and which lakes are on this machine."""
 
+import hashlib
 import io
 import threading
 from collections.abc import Callable
@@ -342,3 +343,23 @@ def test_the_embedded_lake_is_on_this_machine(s3: S3Endpoint, lake: Lake) -> Non
     assert lake.is_local
     assert lake.endpoint == s3.url
     assert lake.uri(KEY) == f"s3://{lake.bucket}/events/2025_12_30_events.parquet"
+
+
+def test_what_made_a_large_file_is_read_from_its_end_alone(lake: Lake) -> None:
+    noise = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(100_000)]
+    lake.put("large", to_parquet(pl.DataFrame({"noise": noise}), {"game_analytics.made": "here"}))
+    (found,) = lake.listing("large")
+    assert found.size > 3 * 1024 * 1024
+    assert lake.parquet_metadata("large")["game_analytics.made"] == "here"
+
+
+def test_what_made_a_file_is_found_though_very_much_is_told(lake: Lake) -> None:
+    told = {"game_analytics.made": "here", "essay": "x" * 2 * 1024 * 1024}
+    lake.put("wordy", to_parquet(pl.DataFrame({"a": [1]}), told))
+    assert lake.parquet_metadata("wordy")["game_analytics.made"] == "here"
+
+
+@pytest.mark.parametrize("body", [b"", b"PAR1", b"no Parquet" * 500_000])
+def test_what_is_no_parquet_tells_nothing_of_its_making(lake: Lake, body: bytes) -> None:
+    lake.put("odd", body)
+    assert lake.parquet_metadata("odd") == {}
