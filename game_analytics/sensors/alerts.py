@@ -54,12 +54,15 @@ def _failed_checks(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator
 
 
 def _reason(event: dg.DagsterEvent) -> str:
-    """What the step says: the message of a fault that a user can act upon, or the first line of another one."""
+    """What the step says: the message of a fault that a user can act upon, or what another one was caused by."""
     failure = event.step_failure_data
     told = failure.user_failure_data
     if told is not None and told.description:
         return told.description
-    return "without a reason" if failure.error is None else failure.error.message.strip()
+    error = failure.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return "without a reason" if error is None else error.message.strip()
 
 
 def _days(run: dg.DagsterRun) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 
-from game_analytics.resources.configured import AlertsResource, LakeResource
+from game_analytics.resources.configured import AlertsResource, EventLogResource, LakeResource
+from game_analytics.resources.event_log import EventLog
 from game_analytics.sensors.alerts import alert_on_checks, alert_on_failure
 from game_analytics_tests.harness import Pipeline, given_log, pipeline_on
 from game_analytics_tests.landing.samples import at
@@ -49,6 +50,33 @@ def test_a_failed_run_is_told_with_asset_day_reason_and_link(lake_resource: Lake
             "does not exist. Materialize daily_player_stats for 2025-12-30 first, or put the file there.\n"
             f"https://dagster.example.org/runs/{context.dagster_run.run_id}"
         )
+
+
+class BrokenLog(EventLogResource):
+    """A fault of ours."""
+
+    def open(self) -> EventLog:
+        raise ZeroDivisionError("by nothing")
+
+
+def test_a_fault_of_ours_is_told_by_its_cause(lake_resource: LakeResource) -> None:
+    with pipeline_on(lake_resource, BrokenLog()) as pipeline, webhook_server() as hook:
+        alert_on_failure(ended(pipeline).for_run_failure(), alerts=AlertsResource(webhook=hook.url))
+        (text,) = hook.texts
+        assert text.startswith("raw_events of 2025-12-30 failed: ZeroDivisionError: by nothing\nhttp://")
+
+
+def test_a_board_that_is_not_there_in_time_is_told(lake_resource: LakeResource) -> None:
+    with pipeline_on(lake_resource) as pipeline, webhook_server() as hook:
+        result = pipeline.definitions.resolve_job_def("freshness_job").execute_in_process(
+            run_config={"ops": {"leaderboard_is_fresh": {"config": {"day": DAY}}}},
+            instance=pipeline.instance,
+            tags={"game_analytics/day": DAY},
+            raise_on_error=False,
+        )
+        alert_on_failure(told_of(pipeline, result).for_run_failure(), alerts=AlertsResource(webhook=hook.url))
+        (text,) = hook.texts
+        assert text.startswith("leaderboard_is_fresh of 2025-12-30 failed: The board of 2025-12-30 is not published")
 
 
 def test_a_failed_range_names_its_days(lake_resource: LakeResource) -> None:
