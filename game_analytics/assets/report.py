@@ -11,14 +11,22 @@ from game_analytics.errors import printable
 from game_analytics.landing.commit import Landing
 from game_analytics.rules.manifest import Account
 
-_MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&:@/])")
+_PIECE_OF_A_CELL = re.compile(r"[^|]+")
 _SAMPLE_LENGTH = 60
 _COUNTS = ("read", "gaps", "landed", "ignored", "other_days", "quarantined")
 
 
 def plain(text: str) -> str:
-    """Foreign text inside Markdown: control characters as escapes, punctuation without its power."""
-    return _MARKUP.sub(r"\\\1", printable(text))
+    """Foreign text inside Markdown, as code, with control characters as escapes. In code alone nothing is markup: the
+    UI makes links even of addresses whose punctuation is escaped. Bars would end a table's cell and stand outside."""
+    return _PIECE_OF_A_CELL.sub(lambda piece: _code(piece[0]), printable(text)).replace("|", r"\|")
+
+
+def _code(text: str) -> str:
+    """Between more backticks than stand anywhere in it. One space on each side is not part of it."""
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    needs_spaces = text.strip(" ") != "" and (text[0] in "` " or text[-1] in "` ")
+    return f"{fence} {text} {fence}" if needs_spaces else f"{fence}{text}{fence}"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.MarkdownMetadataValue:

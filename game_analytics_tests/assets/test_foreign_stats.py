@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from game_analytics.resources.configured import LakeResource
-from game_analytics_tests.harness import Pipeline, failure_of, foreign_stats, given_log, pipeline_on
+from game_analytics_tests.harness import Pipeline, failure_of, foreign_stats, given_log, parquet, pipeline_on
 from game_analytics_tests.listed_log import ListedLog
 
 BOARD_JOB = "leaderboard_job"
@@ -56,6 +56,7 @@ BAD_FILES: dict[str, tuple[bytes | pl.DataFrame, list[str]]] = {
     "an empty object": (b"", ["too small"]),
     "no Parquet at all": (b"player_id,kills,deaths\nann,1,1\n" * 20, ["can't be read as Parquet"]),
     "half a Parquet file": (b"PAR1" + b"\x00" * 40 + b"PAR1", ["can't be read as Parquet"]),
+    "a name that is no UTF-8": (parquet(columns()).replace(b"deaths", b"death\xb5"), ["can't be read as Parquet"]),
     "no deaths": (columns().drop("deaths"), ["column deaths is missing", "player_id, kills"]),
     "another case": (columns().rename({"kills": "Kills"}), ["column kills is missing"]),
     "a name that colours": (
@@ -143,4 +144,4 @@ def test_names_with_markup_are_shown_as_text(pipeline: Pipeline) -> None:
     pipeline.put(KEY, pl.DataFrame({"player_id": ["<img src=x>|**a**\x1b[31m"], "kills": [1], "deaths": [1]}))
     assert pipeline.run(BOARD_JOB, DAY).success
     board = pipeline.recorded("top10_leaderboard", DAY, "board")
-    assert r"\<img src=x\>\|\*\*a\*\*\\x1b\[31m" in board
+    assert r"`<img src=x>`\|`**a**\x1b[31m`" in board

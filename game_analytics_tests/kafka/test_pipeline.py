@@ -160,7 +160,7 @@ def test_the_runs_log_holds_progress_and_the_account_of_each_partition(topic: To
     assert f"all: {published:,} read" in log
     assert pipeline.recorded("raw_events", KEY, "topic") == topic.name
     assert pipeline.recorded("raw_events", KEY, "window_closed") is True
-    assert f"| all |  |  | {published:,} | 0 |" in pipeline.recorded("raw_events", KEY, "account")
+    assert f"| `all` |  |  | {published:,} | 0 |" in pipeline.recorded("raw_events", KEY, "account")
 
 
 def test_a_day_of_which_retention_took_a_part_fails_and_the_board_stays_unless_that_is_allowed(
