@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import botocore.exceptions
 import urllib3.exceptions
 
-from game_analytics.errors import GameAnalyticsError, Unavailable
+from game_analytics.errors import GameAnalyticsError, Unavailable, printable
 
 START_LOCALLY = "On a laptop run `make dev` in another shell, then `source .local/env` here."
 
@@ -85,7 +85,7 @@ def readable_s3_errors(bucket: str, endpoint: str | None, key: str = "") -> Iter
 
 def explain(refusal: Refusal, bucket: str, endpoint: str | None, key: str = "") -> GameAnalyticsError:
     """The error that tells of an answer: `Unavailable` if S3 is out of order or too busy."""
-    code, place, where = refusal.code, _place(bucket, key), _where(endpoint)
+    code, place, where = printable(refusal.code), _place(bucket, key), _where(endpoint)
     if code == "NoSuchBucket":
         return GameAnalyticsError(
             f"The bucket {bucket} does not exist at {where}. Create it, or name another in GAME_ANALYTICS_BUCKET."
@@ -103,7 +103,7 @@ def explain(refusal: Refusal, bucket: str, endpoint: str | None, key: str = "") 
         return GameAnalyticsError(f"The bucket {bucket} is in another region ({code}). Set AWS_REGION to it.")
     if code in _BUSY or refusal.status >= 500:
         return Unavailable(f"{where} answers {code} for {place} again and again. Try again later.")
-    return GameAnalyticsError(f"{where} answers {code} for {place} ({refusal.operation}): {refusal.said}")
+    return GameAnalyticsError(f"{where} answers {code} for {place} ({refusal.operation}): {printable(refusal.said)}")
 
 
 def no_answer(what: str, bucket: str, endpoint: str | None, key: str = "") -> Unavailable:
@@ -120,7 +120,7 @@ def _refusal(error: botocore.exceptions.ClientError) -> Refusal:
 
 
 def _place(bucket: str, key: str) -> str:
-    return f"s3://{bucket}/{key}" if key else f"s3://{bucket}"
+    return printable(f"s3://{bucket}/{key}" if key else f"s3://{bucket}")
 
 
 def _where(endpoint: str | None) -> str:

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 import msgspec
 
-from game_analytics.errors import GameAnalyticsError
+from game_analytics.errors import GameAnalyticsError, printable
 
 VERSION = 1
 
@@ -76,7 +76,9 @@ class Manifest(msgspec.Struct, frozen=True):
             if version == VERSION:
                 return msgspec.json.decode(content, type=cls)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise GameAnalyticsError(f"{key} is no manifest ({error}). Remove it, then land the day again.") from error
+            raise GameAnalyticsError(
+                f"{key} is no manifest ({printable(str(error))}). Remove it, then land the day again."
+            ) from error
         raise GameAnalyticsError(f"{key} has version {version}, this package knows {VERSION}. Upgrade the package.")
 
     def account(self, partition: int) -> Account | None:
