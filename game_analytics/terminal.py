@@ -35,7 +35,7 @@ def account_table(title: str, columns: Sequence[str], days: Mapping[str, Iterabl
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     for day, counts in days.items():
-        table.add_row(day, *(_cell(count) for count in counts))
+        table.add_row(visible(day), *(_cell(count) for count in counts))
     return table
 
 
