@@ -261,7 +261,8 @@ class Lake:
         except FileNotFoundError:
             raise
         except (OSError, pl.exceptions.PolarsError) as error:
-            raise self._explain_polars(error) from error
+            # Without its cause, which holds all that S3 says: where a signature is wrong, the request with its token.
+            raise self._explain_polars(error) from None
 
     def _explain_polars(self, error: Exception) -> GameAnalyticsError:
         """Polars tells all that it knows as text: the object's path, and S3's answer if there was one."""
