@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import dagster as dg
 import duckdb
@@ -13,12 +15,11 @@ from pydantic import Field
 from game_analytics.assets.daily_player_stats import daily_player_stats
 from game_analytics.assets.days import DayReport, materialize_days, readable_failures
 from game_analytics.assets.report import board_table, column_schema
-from game_analytics.errors import GameAnalyticsError, Unavailable
+from game_analytics.errors import GameAnalyticsError
 from game_analytics.layout import board_key, stats_key
 from game_analytics.partitions import daily
 from game_analytics.resources.configured import LakeResource, PipelineSettings
-from game_analytics.resources.lake import InputChanged, Lake, to_parquet
-from game_analytics.resources.s3_errors import Refusal, explain
+from game_analytics.resources.lake import Lake, to_parquet
 from game_analytics.rules.leaderboard import (
     BOARD,
     RULE,
@@ -124,50 +125,43 @@ def publish_board(lake: Lake, connection: duckdb.DuckDBPyConnection, day: date, 
 
 @contextmanager
 def stats_of(lake: Lake, connection: duckdb.DuckDBPyConnection, day: date) -> Iterator[str]:
-    """The day's stats file as the view ``stats``, checked, and its ETag.
+    """The day's stats file as the view ``stats``, checked, and its ETag. Raises `BadStats` naming the key.
 
-    Raises `BadStats` naming the key, and `InputChanged` if the file was replaced while it was read.
+    All that is read comes from one answer of S3, as does the ETag: DuckDB itself asks several times, and a file that is
+    replaced in between, even by what it was before, would be read in part.
     """
     key = stats_key(day)
-    etag = lake.etag(key)
-    if etag is None:
-        raise GameAnalyticsError(
-            f"{lake.uri(key)} does not exist. Materialize daily_player_stats for {day} first, or put the file there."
-        )
-    lake.attach(connection)  # for each file, since credentials expire
-    try:
-        _lay_view(connection, lake.uri(key))
-        yield etag
-    except (BadStats, duckdb.Error) as error:
-        if lake.etag(key) != etag:
-            raise InputChanged from error
-        raise _explain(error, lake, key) from error
-    if lake.etag(key) != etag:
-        raise InputChanged
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "stats.parquet"
+        etag = lake.download(key, file)
+        if etag is None:
+            raise GameAnalyticsError(
+                f"{lake.uri(key)} does not exist. Materialize daily_player_stats for {day} first, or put the file "
+                "there."
+            )
+        try:
+            _lay_view(connection, str(file))
+            yield etag
+        except (BadStats, duckdb.Error, UnicodeDecodeError) as error:  # the last where its names are no UTF-8
+            raise _bad_stats(error, lake.uri(key), str(file)) from error
 
 
-def _lay_view(connection: duckdb.DuckDBPyConnection, uri: str) -> None:
-    file = {"uri": uri}
-    columns = connection.execute("SELECT * FROM read_parquet($uri) LIMIT 0", file).description or []
+def _lay_view(connection: duckdb.DuckDBPyConnection, path: str) -> None:
+    file = {"path": path}
+    columns = connection.execute("SELECT * FROM read_parquet($path) LIMIT 0", file).description or []
     ensure_columns({name: str(dtype) for name, dtype, *_ in columns})
-    connection.execute("SET VARIABLE stats_uri = $uri", file)
+    connection.execute("SET VARIABLE stats_path = $path", file)
     connection.execute(
         "CREATE OR REPLACE TEMPORARY VIEW stats AS "
-        "SELECT player_id, kills, deaths, file_row_number AS row FROM read_parquet(getvariable('stats_uri'))"
+        "SELECT player_id, kills, deaths, file_row_number AS row FROM read_parquet(getvariable('stats_path'))"
     )
     ensure_rankable(connection)
 
 
-def _explain(error: BadStats | duckdb.Error, lake: Lake, key: str) -> GameAnalyticsError:
-    """The fault of a stats file with the file named, or that S3 did not deliver it."""
-    uri = lake.uri(key)
+def _bad_stats(error: Exception, uri: str, path: str) -> BadStats:
+    """The fault of a stats file, with the file named."""
+    stays = "Write the file anew; the board that stood before stays."
     if isinstance(error, BadStats):
-        return BadStats(f"{uri}, {error}. Write the file anew; the board that stood before stays.")
-    if isinstance(error, duckdb.HTTPException):
-        return explain(Refusal.of_answer(error.status_code, error.body), lake.bucket, lake.endpoint, key)
-    first_line = str(error).splitlines()[0]
-    if isinstance(error, duckdb.IOException):
-        return Unavailable(f"{uri} could not be read: {first_line}. Try again later.")
-    return BadStats(
-        f"{uri} can't be read as Parquet: {first_line}. Write the file anew; the board that stood before stays."
-    )
+        return BadStats(f"{uri}, {error}. {stays}")
+    reason = str(error).splitlines()[0].replace(path, uri)
+    return BadStats(f"{uri} can't be read as Parquet: {reason}. {stays}")

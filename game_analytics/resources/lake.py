@@ -41,6 +41,7 @@ T = TypeVar("T")
 
 _REPLACE_ATTEMPTS = 3
 _DELETE_AT_ONCE = 1000  # what one DeleteObjects request takes
+_CHUNK_BYTES = 1024 * 1024  # what a download keeps in memory
 _SILENT_SECONDS = 12  # so that three attempts fit into the minute that the daemon gives a sensor's tick
 
 _ABSENT = {"404", "NoSuchKey", "NotFound"}
@@ -177,6 +178,20 @@ class Lake:
             # Not «with found["Body"]»: that gives the raw stream, whose errors are not botocore's.
             with closing(found["Body"]) as stream:
                 return Stored(stream.read(), self._etag_in(found, key))
+
+    def download(self, key: str, path: Path) -> str | None:
+        """Write the object to a file, however large it is. Returns the ETag of just these bytes; None if there is no
+        such object."""
+        with self._request(key):
+            try:
+                found = self._client.get_object(Bucket=self.bucket, Key=key)
+            except botocore.exceptions.ClientError as error:
+                if error_code(error) in _ABSENT:
+                    return None
+                raise
+            with closing(found["Body"]) as stream, path.open("wb") as file:
+                file.writelines(stream.iter_chunks(_CHUNK_BYTES))
+            return self._etag_in(found, key)
 
     def put(self, key: str, body: bytes) -> str:
         """Store an immutable object, whose name tells its content. Returns its ETag. It is written even where it

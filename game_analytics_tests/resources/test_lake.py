@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import duckdb
 import polars as pl
@@ -260,6 +261,24 @@ def test_duckdb_reads_from_the_lake_whatever_the_key_is(lake: Lake, key: str) ->
     with duckdb.connect() as connection:
         lake.attach(connection)
         assert connection.execute(READ, {"uri": lake.uri(key)}).fetchall() == [(1,), (2,)]
+
+
+def test_duckdb_waits_for_an_answer_as_long_as_the_others_do(lake: Lake) -> None:
+    with duckdb.connect() as connection:
+        lake.attach(connection)
+        assert connection.execute("SELECT current_setting('http_timeout')").fetchall() == [(12,)]
+
+
+def test_an_object_is_downloaded_whole_with_its_etag(lake: Lake, tmp_path: Path) -> None:
+    body = bytes(range(256)) * 10_000  # more than a chunk
+    etag = lake.put("large", body)
+    assert lake.download("large", tmp_path / "file") == etag
+    assert (tmp_path / "file").read_bytes() == body
+
+
+def test_an_object_that_is_not_there_is_not_downloaded(lake: Lake, tmp_path: Path) -> None:
+    assert lake.download("absent", tmp_path / "file") is None
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.timeout(30)

@@ -1,5 +1,6 @@
 """What S3 refuses or fails to do comes as one line that names the thing and the next step, soon, and no secret."""
 
+import os
 import subprocess
 import sys
 import time
@@ -179,9 +180,10 @@ WAYS: list[Callable[[Lake], object]] = [
     lambda lake: list(lake.listing(KEY)),
     lambda lake: lake.delete([KEY]),
     lambda lake: lake.replace(KEY, lambda: (b"content", None)),
+    lambda lake: lake.download(KEY, Path(os.devnull)),
     lambda lake: lake.parquet_metadata(KEY),
 ]
-NAMES = ["etag", "get", "put", "listing", "delete", "replace", "parquet_metadata"]
+NAMES = ["etag", "get", "put", "listing", "delete", "replace", "download", "parquet_metadata"]
 
 
 @pytest.mark.parametrize("way", WAYS, ids=NAMES)
