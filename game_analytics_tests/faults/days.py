@@ -5,7 +5,7 @@ import multiprocessing
 import sys
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,8 @@ SETTINGS = PipelineSettings(workers=1, slice_messages=SLICE)
 THEN, NOW = 1_800, 2_500
 """Messages of each partition that have come: two slices of which one is full, and three."""
 
+RANGE = [DAY, DAY + timedelta(days=1), DAY + timedelta(days=2)]
+
 PROCESSES = multiprocessing.get_context("forkserver")
 """Children that start from a process which has imported all and done nothing."""
 PROCESSES.set_forkserver_preload(["game_analytics_tests.faults.days"])
@@ -44,6 +46,17 @@ def day_log(messages: int, partitions: int = 2, day: date = DAY) -> ListedLog:
     return ListedLog(
         {partition: [_message(day, partition, n) for n in range(messages)] for partition in range(partitions)}
     )
+
+
+def range_log() -> ListedLog:
+    """One partition, a few messages on each day of `RANGE`."""
+    each_day = 300
+    messages = [
+        replace(_message(day, 0, number), offset=each_day * index + number)
+        for index, day in enumerate(RANGE)
+        for number in range(each_day)
+    ]
+    return ListedLog({0: messages})
 
 
 def _message(day: date, partition: int, number: int) -> Message:
@@ -122,20 +135,26 @@ def materialize_all(resource: LakeResource, log: ListedLog, settings: PipelineSe
         return pipeline.run(ALL, DAY.isoformat()).success
 
 
-def materialize_all_and_exit(endpoint: S3Endpoint, bucket: str, messages: int) -> None:
+def materialize_all_and_exit(endpoint: S3Endpoint, bucket: str, messages: int, workers: int) -> None:
     """What a process of its own does."""
-    sys.exit(0 if materialize_all(lake_at(endpoint, bucket), day_log(messages)) else 1)
+    settings = PipelineSettings(workers=workers, slice_messages=SLICE)
+    sys.exit(0 if materialize_all(lake_at(endpoint, bucket), day_log(messages), settings) else 1)
 
 
-def work_all(lake: Lake, log: ListedLog) -> None:
+def work_all(lake: Lake, log: ListedLog, day: date = DAY) -> None:
     """What the three assets do, without Dagster."""
-    land(log, lake)
-    publish_stats(lake, DAY)
+    land(log, lake, day)
+    publish_stats(lake, day)
+    publish(lake, day)
+
+
+def publish(lake: Lake, day: date = DAY) -> None:
+    """Make the board, with a DuckDB of its own."""
     with closing(duckdb.connect()) as connection:
-        publish_board(lake, connection, DAY, min_engagements=0)
+        publish_board(lake, connection, day, min_engagements=0)
 
 
-def land(log: ListedLog, lake: Lake, *, hours_later: float = 0, workers: int = 1) -> None:
+def land(log: ListedLog, lake: Lake, day: date = DAY, *, hours_later: float = 0, workers: int = 1) -> None:
     """Land the day by a clock that is ahead."""
     options = LandingOptions(ONE_HOUR, workers=workers, slice_size=SLICE)
-    land_day(log, lake, DAY, options, clock=lambda: datetime.now(UTC) + timedelta(hours=hours_later))
+    land_day(log, lake, day, options, clock=lambda: datetime.now(UTC) + timedelta(hours=hours_later))

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
@@ -192,6 +193,8 @@ class Exchange:
     turn: AbstractContextManager[object]
     """Held while the server behind works on the request."""
     stopping: threading.Event
+    answered: Callable[[int], None]
+    """Told the status of each answer of the server behind."""
 
     def body(self) -> bytes:
         return self.handler.rfile.read(self._length)
@@ -206,6 +209,7 @@ class Exchange:
             connection.request(self.handler.command, self.handler.path, body or None, headers)
             answer = connection.getresponse()
             content = answer.read()
+        self.answered(answer.status)
         kept = [(name, value) for name, value in answer.getheaders() if name.lower() not in _DROPPED]
         if answer.chunked:
             kept.append(("Content-Length", str(len(content))))
@@ -245,13 +249,18 @@ class Exchange:
         return int(self.handler.headers.get("Content-Length") or 0)
 
 
-class Counter:
-    """Numbers requests as they come, from all connections."""
+class Count:
+    """Numbers requests as they come, from all connections, and counts S3's answers by status."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.requests = 0
         self.writes = 0
+        self.answers = Counter[int]()
+
+    def answer(self, status: int) -> None:
+        with self._lock:
+            self.answers[status] += 1
 
     def request(self, method: str, target: str) -> Request:
         is_write = method in {"PUT", "DELETE"} or (method == "POST" and "delete" in urlsplit(target).query)
@@ -269,7 +278,7 @@ class Proxy:
     endpoint: S3Endpoint
     """The server behind, as one reaches it by the proxy."""
     hook: Hook
-    counter: Counter = field(default_factory=Counter)
+    count: Count = field(default_factory=Count)
 
 
 @contextmanager
@@ -289,9 +298,9 @@ def proxy_before(server: S3Endpoint, hook: Hook = lambda _request: Forward()) ->
         protocol_version = "HTTP/1.1"
 
         def serve(self) -> None:
-            request = proxy.counter.request(self.command, self.path)
+            request = proxy.count.request(self.command, self.path)
             turn = write_turn if request.is_write else nullcontext()
-            proxy.hook(request).befall(Exchange(self, behind, turn, stopping))
+            proxy.hook(request).befall(Exchange(self, behind, turn, stopping, proxy.count.answer))
 
         do_DELETE = do_GET = do_HEAD = do_POST = do_PUT = serve  # noqa: N815
 

@@ -8,6 +8,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,7 +43,7 @@ WRITES = 16
 """Twelve slices' objects, the manifest, the removal of leftovers, the stats file and the board."""
 
 A_DAY_OLD = 25
-LOOK_EVERY_SECONDS = 0.1
+LOOK_EVERY_SECONDS = 0.3
 ENDS_WITHIN_SECONDS = 60
 
 
@@ -110,10 +111,10 @@ class Killer:
         return Drop(kill) if self._moment == "before" else Forward(after=kill)
 
 
-def killed_run(server: S3Endpoint, bucket: str, killer: Killer) -> int | None:
+def killed_run(server: S3Endpoint, bucket: str, killer: Killer, workers: int) -> int | None:
     """A run of all three assets as a process of its own, by way of a proxy. How it ended."""
     with proxy_before(server, killer) as proxy:
-        process = PROCESSES.Process(target=materialize_all_and_exit, args=(proxy.endpoint, bucket, NOW))
+        process = PROCESSES.Process(target=materialize_all_and_exit, args=(proxy.endpoint, bucket, NOW, workers))
         process.start()
         assert process.pid is not None
         killer.aim_at(process.pid)
@@ -145,52 +146,80 @@ def day_now(s3: S3Endpoint, client: "S3Client", day_then: Whole) -> Whole:
     put_all(client, bucket, {**day_then.objects(), **LEFTOVERS}, hours_old=A_DAY_OLD)
     with proxy_before(s3) as proxy:
         assert materialize_all(lake_at(proxy.endpoint, bucket), day_log(NOW))
-        assert proxy.counter.writes == WRITES
+        assert proxy.count.writes == WRITES
     lake = lake_at(s3, bucket).open()
     assert not LEFTOVERS.keys() & {found.key for found in lake.listing("")}
     return read_whole(lake)
 
 
-@pytest.mark.timeout(180)
-@pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_run_that_is_killed_at_any_write_leaves_a_whole_day_and_the_next_one_finishes_it(
-    s3: S3Endpoint,
-    client: "S3Client",
-    day_then: Whole,
-    day_now: Whole,
-    moment: str,
-    record_property: Callable[[str, object], None],
-) -> None:
-    assert day_then.raw != day_now.raw
-    assert day_then.stats != day_now.stats
-    assert day_then.board != day_now.board
-    killed_at, lost, looks = list[str](), list[str](), Counter[str]()
-    for number in range(WRITES):
+@dataclass(frozen=True)
+class Trial:
+    """One run that is killed, and what came after."""
+
+    point: str
+    lost: list[str]
+    seen: Counter[str]
+
+
+@pytest.fixture
+def kill(s3: S3Endpoint, client: "S3Client", day_then: Whole, day_now: Whole) -> Callable[[str, int, int], Trial]:
+    """Kill a run before or after a write of it, finish what it began, and let a day pass."""
+
+    def kill_at(moment: str, number: int, workers: int) -> Trial:
         bucket = new_name()
         put_all(client, bucket, {**day_then.objects(), **LEFTOVERS}, hours_old=A_DAY_OLD)
         lake = lake_at(s3, bucket).open()
         reader = Reader(lake, day_then, day_now)
         killer = Killer(moment, number)
         with reader.reading():
-            assert killed_run(s3, bucket, killer) == -signal.SIGKILL
+            assert killed_run(s3, bucket, killer, workers) == -signal.SIGKILL
             assert killer.killed_at is not None
             reader.read()
             work_all(lake, day_log(NOW))
-        point = f"{moment} {number}, {killer.killed_at}"
-        killed_at.append(point)
-        lost += [f"{point}: {what}" for what in reader.wrong]
+        lost = list(reader.wrong)
         if read_whole(lake) != day_now:
-            lost.append(f"{point}: the next run gives other bytes")
+            lost.append("the next run gives other bytes")
         land(day_log(NOW), lake, hours_later=A_DAY_OLD)
         if {found.key for found in lake.listing("")} != day_now.objects().keys():
-            lost.append(f"{point}: what the dead run left is still there after a day")
-        looks += reader.seen
+            lost.append("what the dead run left is still there after a day")
+        point = f"{moment} write {number}, {killer.killed_at}"
+        return Trial(point, [f"{point}: {what}" for what in lost], reader.seen)
 
+    return kill_at
+
+
+def test_the_day_then_is_another_than_the_day_now(day_then: Whole, day_now: Whole) -> None:
+    """Else a reader could not tell them apart."""
+    assert day_then.raw != day_now.raw
+    assert day_then.stats != day_now.stats
+    assert day_then.board != day_now.board
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_run_that_is_killed_at_any_write_leaves_a_whole_day_and_the_next_one_finishes_it(
+    kill: Callable[[str, int, int], Trial], moment: str, record_property: Callable[[str, object], None]
+) -> None:
+    trials = [kill(moment, number, 1) for number in range(WRITES)]
+    lost = [what for trial in trials for what in trial.lost]
+    seen = sum((trial.seen for trial in trials), Counter[str]())
     record_property(
         "trial",
-        f"killed {moment} each write of a run: {len(killed_at)} tried, {len(lost)} lost, "
-        f"{looks.total()} looks at a dataset meanwhile saw the old or the new one whole",
+        f"killed {moment} each write of a run: {len(trials)} tried, {len(lost)} lost, "
+        f"{seen.total()} looks at a dataset meanwhile saw the old or the new one whole",
     )
     assert lost == []
-    assert len(set(killed_at)) == WRITES
-    assert min(looks[f"{dataset} {which}"] for dataset in ("raw", "stats", "board") for which in ("then", "now")) >= 16
+    assert len({trial.point for trial in trials}) == WRITES
+    assert min(seen[f"{dataset} {age}"] for dataset in ("raw", "stats", "board") for age in ("then", "now")) >= WRITES
+
+
+@pytest.mark.timeout(120)
+def test_a_run_that_lands_by_two_processes_is_killed(
+    kill: Callable[[str, int, int], Trial], record_property: Callable[[str, object], None]
+) -> None:
+    """Nobody is left who goes on with what it began, or what he still stores is never read."""
+    trials = [kill(moment, number, 2) for moment, number in (("before", 4), ("after", 9), ("before", 12))]
+    lost = [what for trial in trials for what in trial.lost]
+    record_property("trial", f"killed while two processes land: {len(trials)} tried, {len(lost)} lost")
+    assert lost == []
+    assert len(trials) == 3
