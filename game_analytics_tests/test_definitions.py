@@ -212,3 +212,46 @@ def test_dg_finds_the_definitions_too() -> None:
     done = run("dg", "list", "defs", "--json", HOME=os.environ.get("TMPDIR", "/tmp"))  # noqa: S108 - dg wants a home
     assert done.returncode == 0, done.stderr
     assert "top10_leaderboard" in done.stdout
+
+
+SHOW_ALL_THAT_THE_UI_KNOWS = """
+from dagster._core.remote_representation.external_data import RepositorySnap
+from dagster_shared.serdes import serialize_value
+from game_analytics.definitions import defs
+print(serialize_value(RepositorySnap.from_def(defs.get_repository_def())))
+"""
+
+
+def test_the_ui_is_told_the_name_of_the_webhook_and_not_its_address() -> None:
+    done = run(
+        sys.executable,
+        "-c",
+        SHOW_ALL_THAT_THE_UI_KNOWS,
+        GAME_ANALYTICS_ALERT_WEBHOOK="https://hooks.example.org/services/hush-hush",
+        GAME_ANALYTICS_UI_URL="https://dagster.example.org",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "GAME_ANALYTICS_ALERT_WEBHOOK" in done.stdout
+    assert "https://dagster.example.org" in done.stdout
+    assert "hush" not in done.stdout + done.stderr
+
+
+SHOW_WATCH = """
+from game_analytics.definitions import defs
+settings = defs.resources["settings"]
+print(settings.volume_percent, settings.quarantine_percent, defs.resources["alerts"].webhook)
+"""
+
+
+def test_what_the_watch_tolerates_is_set_by_the_environment() -> None:
+    unset = run(sys.executable, "-c", SHOW_WATCH)
+    assert unset.stdout.split() == ["50", "1", "None"], unset.stderr
+    done = run(
+        sys.executable,
+        "-c",
+        SHOW_WATCH,
+        GAME_ANALYTICS_VOLUME_PERCENT="30",
+        GAME_ANALYTICS_QUARANTINE_PERCENT="5",
+        GAME_ANALYTICS_ALERT_WEBHOOK=" ",
+    )
+    assert done.stdout.split() == ["30", "5", "None"], done.stderr

@@ -117,12 +117,8 @@ def raw_events(
     account balances to the message.
     """
     with readable_failures():
-        opened = lake.open()
-        land = (
-            _from_quarantine(context, config, event_log, opened, settings)
-            if config.reread_quarantine
-            else _from_log(context, config, event_log, opened, settings)
-        )
+        prepare = _from_quarantine if config.reread_quarantine else _from_log
+        land, opened = prepare(context, config, event_log, lake, settings)
 
     def landed(day: date) -> DayReport:
         landing = land(day)
@@ -138,10 +134,10 @@ def _from_log(
     context: dg.AssetExecutionContext,
     config: LandingConfig,
     event_log: EventLogResource,
-    lake: Lake,
+    lake: LakeResource,
     settings: PipelineSettings,
-) -> Callable[[date], Landing]:
-    """How a day is landed from the event log."""
+) -> tuple[Callable[[date], Landing], Lake]:
+    """How a day is landed from the event log, and the lake that it gets to."""
     options = LandingOptions(
         lateness=settings.lateness,
         allow_truncated=config.allow_truncated,
@@ -149,39 +145,44 @@ def _from_log(
         workers=settings.workers or cores(),
         slice_size=settings.slice_messages,
     )
-    log = event_log.open()
-    ensure_may_be_written(log, lake, settings)
+    log, opened = event_log.open(), lake.open()
+    ensure_may_be_written(log, opened, settings)
 
     def land(day: date) -> Landing:
-        return land_day(log, lake, day, options, clock=utc_now, tell=lambda line: context.log.info(f"{day}: {line}"))
+        return land_day(log, opened, day, options, clock=utc_now, tell=lambda line: context.log.info(f"{day}: {line}"))
 
-    return land
+    return land, opened
 
 
 def _from_quarantine(
     context: dg.AssetExecutionContext,
     config: LandingConfig,
     event_log: EventLogResource,
-    lake: Lake,
+    lake: LakeResource,
     settings: PipelineSettings,
-) -> Callable[[date], Landing]:
-    """How a day's quarantined messages are read again, unless the log still holds the day."""
+) -> tuple[Callable[[date], Landing], Lake]:
+    """How a day's quarantined messages are read again, unless the log still holds the day, and the lake with them."""
     config.later_day()
     try:
         log = event_log.open()
     except GameAnalyticsError as error:
         context.log.warning(f"Whether the log still holds the day can't be asked, so the lake alone is read: {error}")
         log = None
+    opened = lake.open()
 
     def reread(day: date) -> Landing:
-        if log is not None and read_manifest(lake, day) and not lost_of(log, lake, day, settings.lateness, utc_now()):
+        if (
+            log is not None
+            and read_manifest(opened, day)
+            and not lost_of(log, opened, day, settings.lateness, utc_now())
+        ):
             raise GameAnalyticsError(
                 f"The topic {log.topic} still holds all of {day}, so nothing was read again from the quarantine. Land "
                 "the day without `reread_quarantine`: that decodes all of its messages with today's rules."
             )
-        return reread_day(lake, day, clock=utc_now)
+        return reread_day(opened, day, clock=utc_now)
 
-    return reread
+    return reread, opened
 
 
 def utc_now() -> datetime:
