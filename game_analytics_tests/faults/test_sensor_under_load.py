@@ -1,0 +1,311 @@
+"""A thousand files land within seconds, bad ones among them, and some are written over while the sensor and the runs
+that it asks for are at work: each day ends as its file stands, and none is asked for more often than it is owed."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cache, cached_property
+from io import BytesIO
+from itertools import count
+from pathlib import Path
+from statistics import median
+
+import dagster as dg
+import polars as pl
+import pytest
+import sqlalchemy
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run_iterator
+from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage
+from sqlalchemy.pool import NullPool
+
+from game_analytics.assets.top10_leaderboard import top10_leaderboard
+from game_analytics.definitions import pipeline as definitions_on
+from game_analytics.history import recorded
+from game_analytics.jobs import leaderboard_job
+from game_analytics.layout import board_key
+from game_analytics.local_stack.endpoint import S3Endpoint
+from game_analytics.resources.configured import LakeResource, PipelineSettings
+from game_analytics.resources.lake import Lake
+from game_analytics.sensors.new_stats_file import MAX_REQUESTS
+from game_analytics_tests.conftest import lake_at
+from game_analytics_tests.faults.days import PROCESSES
+from game_analytics_tests.faults.many_files import Plan, Rewrite, Version, foreign_keys, many_files
+from game_analytics_tests.harness import Pipeline, small_simulation
+from game_analytics_tests.sensors.ticks import stats_file
+
+SEED = 20251230
+WRITERS = 4
+WORKERS = 2
+STILL_QUEUED = 8
+"""Runs that wait or are at work when the next tick comes."""
+
+PATIENT = 6
+"""Attempts of each request: it is not S3 that is tried here, and its server may be starved on a busy machine."""
+
+CPU_SECONDS_AT_MOST = 1.0
+
+
+class OneEventLog(ConsolidatedSqliteEventLogStorage):
+    """The events of all runs in one SQLite file, by one engine for each process. Dagster's default takes longer to make
+    a file for each run than to run it, and its engines for each statement take a quarter of a run."""
+
+    @cached_property
+    def _engine(self) -> sqlalchemy.Engine:
+        return sqlalchemy.create_engine(self._conn_string, poolclass=NullPool, connect_args={"timeout": 30})
+
+    @contextmanager
+    def _connect(self) -> Iterator[sqlalchemy.Connection]:
+        with self._engine.begin() as connection:
+            yield connection
+
+
+@dataclass(frozen=True)
+class Place:
+    """A lake and an instance, as another process reaches them."""
+
+    endpoint: S3Endpoint
+    bucket: str
+    home: Path
+
+    @contextmanager
+    def open(self) -> Iterator[Pipeline]:
+        lake = lake_at(self.endpoint, self.bucket, PATIENT)
+        with self.instance() as instance:
+            yield Pipeline(definitions_on(small_simulation(), lake, PipelineSettings()), lake, instance)
+
+    def instance(self) -> dg.DagsterInstance:
+        """One that keeps its history in SQLite files, without what a run prints."""
+        return dg.DagsterInstance.local_temp(
+            str(self.home),
+            overrides={
+                "event_log_storage": {
+                    "module": __name__,
+                    "class": OneEventLog.__name__,
+                    "config": {"base_dir": str(self.home / "events")},
+                },
+                "compute_logs": {
+                    "module": "dagster._core.storage.noop_compute_log_manager",
+                    "class": "NoOpComputeLogManager",
+                },
+            },
+        )
+
+
+def execute(place: Place, run_id: str) -> bool:
+    """What a process does with a run that was launched. Whether it succeeded."""
+    pipeline = _opened_once(place)
+    run = pipeline.instance.get_run_by_id(run_id)
+    assert run is not None
+    job = InMemoryJob(pipeline.definitions.resolve_job_def(leaderboard_job.name))
+    events = list(execute_run_iterator(job, run, pipeline.instance))
+    return events[-1].event_type is dg.DagsterEventType.RUN_SUCCESS
+
+
+@cache
+def _opened_once(place: Place) -> Pipeline:
+    """A pipeline for all runs of this process, with one S3 client: to make one takes as long as to rank a small day."""
+    resource = lake_at(place.endpoint, place.bucket, PATIENT)
+    lake = resource.open()
+
+    class OpenedLake(LakeResource):
+        def open(self) -> Lake:
+            return lake
+
+    opened = OpenedLake(bucket=resource.bucket, s3=resource.s3)
+    return Pipeline(definitions_on(small_simulation(), opened, PipelineSettings()), opened, place.instance())
+
+
+class Writer:
+    """Lands the files from several threads at once, and writes over them in one thread, in the order of the plan."""
+
+    def __init__(self, lake: Lake, plan: Plan, thread: ThreadPoolExecutor) -> None:
+        self._lake, self._plan, self._thread = lake, plan, thread
+        self.versions = {day: [version] for day, version in plan.landed.items()}
+        self._landing = thread.submit(self._land)
+        self._rewriting: list[Future[None]] = []
+
+    @property
+    def has_landed(self) -> bool:
+        return self._landing.done()
+
+    @property
+    def is_finished(self) -> bool:
+        return len(self._rewriting) == len(self._plan.rewrites) and all(each.done() for each in self._rewriting)
+
+    def tick_begins(self, number: int) -> None:
+        began = time.monotonic()
+        due = [rewrite for rewrite in self._plan.rewrites if rewrite.tick == number]
+        for rewrite in sorted(due, key=lambda each: each.after_seconds):
+            self._rewriting.append(self._thread.submit(self._rewrite, rewrite, began))
+
+    def raise_failures(self) -> None:
+        for each in (self._landing, *self._rewriting):
+            each.result()
+
+    def _land(self) -> None:
+        files = {stats_file(day): version.body for day, version in self._plan.landed.items()} | foreign_keys()
+        with ThreadPoolExecutor(WRITERS) as threads:
+            list(threads.map(self._lake.put, files.keys(), files.values()))
+
+    def _rewrite(self, rewrite: Rewrite, began: float) -> None:
+        time.sleep(max(0.0, began + rewrite.after_seconds - time.monotonic()))
+        self.versions[rewrite.day].append(rewrite.version)
+        self._lake.put(stats_file(rewrite.day), rewrite.version.body)
+
+
+@dataclass
+class Told:
+    """What the ticks asked for, and how long they took."""
+
+    asked_for: list[str] = field(default_factory=list)
+    wall_seconds: list[float] = field(default_factory=list)
+    cpu_seconds: list[float] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    outcomes: list[Future[bool]] = field(default_factory=list)
+    last_words: str = ""
+
+
+def tick_on(pipeline: Pipeline, place: Place, workers: ProcessPoolExecutor, writer: Writer) -> Told:
+    """Tick after tick, with runs queued and at work meanwhile, until one that comes after all else asks for nothing."""
+    told = Told()
+    for number in count():
+        at_rest = writer.is_finished and all(each.done() for each in told.outcomes)
+        never_asked_for = len(writer.versions.keys() - set(told.asked_for)) if writer.has_landed else 0
+        writer.tick_begins(number)
+        began, began_cpu = time.perf_counter(), time.thread_time()
+        evaluated = pipeline.tick()
+        told.cpu_seconds.append(time.thread_time() - began_cpu)
+        told.wall_seconds.append(time.perf_counter() - began)
+        requests = list(evaluated.run_requests or [])
+        if len(requests) < min(never_asked_for, MAX_REQUESTS):
+            told.wrong.append(
+                f"tick {number} asks for {len(requests)} runs, {never_asked_for} days were never asked for"
+            )
+        if at_rest and not requests:
+            told.last_words = str(evaluated.skip_message)
+            return told
+        told.asked_for += [str(request.partition_key) for request in requests]
+        told.outcomes += [workers.submit(execute, place, launched(pipeline, request)) for request in requests]
+        wait_for(told.outcomes, left=STILL_QUEUED if requests else 0)
+    raise AssertionError("it counts without end")
+
+
+def launched(pipeline: Pipeline, request: dg.RunRequest) -> str:
+    """The run of a request as the daemon launches it, before any process has begun with it. Its id."""
+    run = pipeline.instance.create_run_for_job(
+        pipeline.definitions.resolve_job_def(leaderboard_job.name),
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        tags={**request.tags, "dagster/run_key": str(request.run_key)},
+    )
+    return run.run_id
+
+
+def wait_for(outcomes: Sequence[Future[bool]], left: int) -> None:
+    while len(running := [each for each in outcomes if not each.done()]) > left:
+        wait(running, return_when=FIRST_COMPLETED)
+
+
+@dataclass(frozen=True)
+class Board:
+    """What stands in the lake."""
+
+    rows: tuple[tuple[object, ...], ...]
+    made_from: str
+
+
+def boards_in(lake: Lake, days: Sequence[str]) -> dict[str, Board]:
+    found: dict[str, Board] = {}
+    for day in days:
+        stored = lake.get(board_key(date.fromisoformat(day)))
+        if stored is not None:
+            made_from = pl.read_parquet_metadata(BytesIO(stored.body))["game_analytics.stats_etag"]
+            found[day] = Board(tuple(pl.read_parquet(BytesIO(stored.body)).rows()), made_from)
+    return found
+
+
+def recorded_sources(instance: dg.DagsterInstance) -> dict[str, str]:
+    """The ETag that each day's latest materialization tells of, whatever the sensor reads of it."""
+    records = instance.fetch_materializations(top10_leaderboard.key, limit=5_000).records
+    return {str(record.partition_key): str(recorded(record, "source_etag")) for record in reversed(records)}
+
+
+def wrong_with(day: str, versions: Sequence[Version], board: Board | None, source: str | None) -> Iterator[str]:
+    """How a day differs from what its file asks for, after all that was written to it."""
+    final = versions[-1]
+    if final.board is not None:
+        if board is None:
+            yield f"{day}: no board"
+        elif (board.rows, board.made_from, source) != (final.board, final.etag, final.etag):
+            yield f"{day}: the board is not the file's, but of {board.made_from} and recorded as of {source}"
+    elif board is not None:
+        stood = {version.etag: version.board for version in versions[:-1] if version.board is not None}
+        if stood.get(board.made_from) != board.rows or source != board.made_from:
+            yield f"{day}: the file is bad, and the board is none that stood before"
+    elif source is not None:
+        yield f"{day}: a board was recorded and is not there"
+
+
+def wrong_runs(runs: Sequence[dg.DagsterRun], versions: Mapping[str, Sequence[Version]]) -> Iterator[str]:
+    """A day is owed one run for each time that its file was written, and none for the same reason twice."""
+    of_day = Counter(run.tags["dagster/partition"] for run in runs)
+    for day, number in of_day.items():
+        if number > len(versions.get(day, [])):
+            yield f"{day}: {number} runs, the file was written {len(versions.get(day, []))} times"
+    for key, number in Counter(run.tags["dagster/run_key"] for run in runs).items():
+        if number > 1:
+            yield f"{number} runs for {key}"
+    yield from (f"{run.run_id} is {run.status}" for run in runs if not run.is_finished)
+
+
+@pytest.mark.timeout(600)
+def test_a_thousand_files_that_land_at_once_are_each_ranked_as_they_stand_in_the_end(
+    s3: S3Endpoint,
+    lake_resource: LakeResource,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+) -> None:
+    plan = many_files(SEED)
+    place = Place(s3, lake_resource.bucket, tmp_path)
+    with (
+        place.open() as pipeline,
+        ProcessPoolExecutor(WORKERS, mp_context=PROCESSES) as workers,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        writer = Writer(pipeline.lake, plan, thread)
+        told = tick_on(pipeline, place, workers, writer)
+        writer.raise_failures()
+
+        runs = pipeline.instance.get_runs()
+        boards = boards_in(pipeline.lake, list(plan.landed))
+        sources = recorded_sources(pipeline.instance)
+        standing = {found.key: found.etag for found in pipeline.lake.listing("events/")}
+
+    bad = [day for day, versions in writer.versions.items() if versions[-1].board is None]
+    failed = [run for run in runs if run.status is dg.DagsterRunStatus.FAILURE]
+    wrong = [
+        *told.wrong,
+        *wrong_runs(runs, writer.versions),
+        *(
+            each
+            for day, versions in writer.versions.items()
+            for each in wrong_with(day, versions, boards.get(day), sources.get(day))
+        ),
+    ]
+    record_property(
+        "trial",
+        f"sensor under load: {len(plan.landed):,} files and {len(plan.rewrites)} rewrites, {len(wrong)} wrong; "
+        f"{len(runs):,} runs ({len(failed)} failed), {len(told.cpu_seconds)} ticks of {median(told.cpu_seconds):.2f} s "
+        f"CPU (the slowest {max(told.cpu_seconds):.2f} s), by the clock {median(told.wall_seconds):.2f} s (the slowest "
+        f"{max(told.wall_seconds):.2f} s)",
+    )
+    assert wrong == []
+    assert all(standing[stats_file(day)] == versions[-1].etag for day, versions in writer.versions.items())
+    assert len(runs) == len(told.asked_for) == len(told.outcomes)
+    assert len(runs) <= len(plan.landed) + len(plan.rewrites)
+    assert told.last_words.startswith(f"{len(bad)} boards are behind their stats files, but were asked for already")
+    assert max(told.cpu_seconds) < CPU_SECONDS_AT_MOST
