@@ -43,7 +43,7 @@ WRITES = 16
 """Twelve slices' objects, the manifest, the removal of leftovers, the stats file and the board."""
 
 A_DAY_OLD = 25
-LOOK_EVERY_SECONDS = 0.3
+LOOK_EVERY_SECONDS = 0.5
 ENDS_WITHIN_SECONDS = 60
 
 
