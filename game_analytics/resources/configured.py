@@ -101,7 +101,7 @@ class LakeResource(dg.ConfigurableResource):
     """Where the lake is: a bucket, and how S3 is reached. What is not given, the AWS SDK finds out."""
 
     bucket: str = Field(description="The bucket that holds all of the lake.")
-    s3: S3Resource = Field(description="How S3 is reached; by default as the AWS SDK is configured.")
+    s3: S3Resource = Field(repr=False, description="How S3 is reached; by default as the AWS SDK is configured.")
 
     def open(self) -> Lake:
         """The lake, once S3 has shown that it answers, that the bucket exists and that it may be read.
@@ -129,7 +129,9 @@ class LakeResource(dg.ConfigurableResource):
 class AlertsResource(dg.ConfigurableResource):
     """Where people are told what went wrong, if anywhere."""
 
-    webhook: str | None = Field(default=None, description="A URL that takes Slack's messages. It is a secret.")
+    webhook: str | None = Field(
+        default=None, repr=False, description="A URL that takes Slack's messages. It is a secret."
+    )
     ui_url: str = Field(default="http://127.0.0.1:3000", description="Where people reach the Dagster UI.")
 
     def post(self, log: Logger, text: str, run_id: str | None = None) -> None:

@@ -12,7 +12,7 @@ import pytest
 from dagster_aws.s3 import S3Resource
 
 from game_analytics.local_stack.endpoint import S3Endpoint
-from game_analytics.resources.configured import EventLogResource, LakeResource, PipelineSettings
+from game_analytics.resources.configured import AlertsResource, EventLogResource, LakeResource, PipelineSettings
 from game_analytics.resources.event_log import EventLog
 from game_analytics.resources.lake import Lake
 from game_analytics_tests.listed_log import ListedLog
@@ -155,3 +155,10 @@ def test_a_negative_setting_is_refused_by_name() -> None:
         PipelineSettings(lateness_minutes=-1)
     with pytest.raises(ValueError, match=r"min_engagements\n.*greater than or equal to 0"):
         PipelineSettings(min_engagements=-1)
+
+
+def test_no_secret_is_shown_with_a_resource() -> None:
+    secret, token = SECRETS
+    alerts = AlertsResource(webhook="https://hooks.example.org/services/hush-hush/webhook")
+    shown = repr(resource_at("http://127.0.0.1:1")) + repr(alerts) + str(alerts)
+    assert not any(each in shown for each in (secret, token, "hush"))
