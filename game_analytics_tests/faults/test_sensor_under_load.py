@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, Thr
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cache, cached_property
+from functools import cache
 from io import BytesIO
 from itertools import count
 from pathlib import Path
@@ -17,11 +17,8 @@ from statistics import median
 import dagster as dg
 import polars as pl
 import pytest
-import sqlalchemy
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run_iterator
-from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage
-from sqlalchemy.pool import NullPool
 
 from game_analytics.assets.top10_leaderboard import top10_leaderboard
 from game_analytics.definitions import pipeline as definitions_on
@@ -50,20 +47,6 @@ PATIENT = 6
 CPU_SECONDS_AT_MOST = 1.0
 
 
-class OneEventLog(ConsolidatedSqliteEventLogStorage):
-    """The events of all runs in one SQLite file, by one engine for each process. Dagster's default takes longer to make
-    a file for each run than to run it, and its engines for each statement take a quarter of a run."""
-
-    @cached_property
-    def _engine(self) -> sqlalchemy.Engine:
-        return sqlalchemy.create_engine(self._conn_string, poolclass=NullPool, connect_args={"timeout": 30})
-
-    @contextmanager
-    def _connect(self) -> Iterator[sqlalchemy.Connection]:
-        with self._engine.begin() as connection:
-            yield connection
-
-
 @dataclass(frozen=True)
 class Place:
     """A lake and an instance, as another process reaches them."""
@@ -79,13 +62,14 @@ class Place:
             yield Pipeline(definitions_on(small_simulation(), lake, PipelineSettings()), lake, instance)
 
     def instance(self) -> dg.DagsterInstance:
-        """One that keeps its history in SQLite files, without what a run prints."""
+        """One that keeps its history in SQLite files; the events of all runs in one of them, since Dagster takes longer
+        to make a file for each run than to run it, and without what a run prints."""
         return dg.DagsterInstance.local_temp(
             str(self.home),
             overrides={
                 "event_log_storage": {
-                    "module": __name__,
-                    "class": OneEventLog.__name__,
+                    "module": "dagster._core.storage.event_log",
+                    "class": "ConsolidatedSqliteEventLogStorage",
                     "config": {"base_dir": str(self.home / "events")},
                 },
                 "compute_logs": {
