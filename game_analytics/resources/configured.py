@@ -2,6 +2,7 @@
 without Dagster."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from datetime import timedelta
 from logging import Logger
 from pathlib import Path
@@ -101,7 +102,11 @@ class LakeResource(dg.ConfigurableResource):
     """Where the lake is: a bucket, and how S3 is reached. What is not given, the AWS SDK finds out."""
 
     bucket: str = Field(description="The bucket that holds all of the lake.")
-    s3: S3Resource = Field(repr=False, description="How S3 is reached; by default as the AWS SDK is configured.")
+    s3: S3Resource = Field(description="How S3 is reached; by default as the AWS SDK is configured.")
+
+    def __repr_args__(self) -> Iterable[tuple[str, object]]:
+        """The bucket alone is shown: credentials may have been given to the other."""
+        yield "bucket", self.bucket
 
     def open(self) -> Lake:
         """The lake, once S3 has shown that it answers, that the bucket exists and that it may be read.

@@ -71,13 +71,13 @@ def test_the_account_of_the_day_is_in_the_metadata(small: Pipeline) -> None:
     assert account == {"read": 10, "ignored": 1, "other_days": 1, "quarantined": 1}
     assert small.recorded("raw_events", DAY, "dagster/row_count") == 7
     assert small.recorded("daily_player_stats", DAY, "duplicates") == 1
-    assert "| not\\_json | 1 | not JSON |" in small.recorded("raw_events", DAY, "quarantine")
+    assert "| `not_json` | 1 | `not JSON` |" in small.recorded("raw_events", DAY, "quarantine")
     assert small.recorded("raw_events", DAY, "window") == "2025-12-29 23:55 to 2025-12-31 01:00 UTC"
 
 
 def test_the_board_is_shown_as_a_table_with_two_decimals(small: Pipeline) -> None:
     small.run(ALL, DAY)
-    assert "| 1 | ann | 2 | 0 | 2.00 |" in small.recorded("top10_leaderboard", DAY, "board")
+    assert "| 1 | `ann` | 2 | 0 | 2.00 |" in small.recorded("top10_leaderboard", DAY, "board")
 
 
 def test_the_same_messages_give_the_same_bytes(small: Pipeline) -> None:

@@ -203,11 +203,11 @@ def test_messages_drawn_by_chance_are_decided_as_by_the_reference_and_land_so(
 ) -> None:
     decided: dict[bytes | None, Fate] = {}
 
-    @settings(PATIENT, max_examples=300)
+    @settings(PATIENT, max_examples=400)
     @given(
         st.lists(events().map(str.encode) | WRITTEN, max_size=2),
         st.lists(CHANGES, min_size=4, max_size=8),
-        st.lists(MESSAGES, max_size=2),
+        st.lists(events().map(str.encode) | MESSAGES, min_size=4, max_size=12),
     )
     def same(drawn: list[bytes], changes: list[list[Change]], others: list[bytes | None]) -> None:
         whole = [*valid_messages(), *drawn]

@@ -45,10 +45,17 @@ def first_message(servers: str, topic: str, properties: Mapping[str, Any] | None
 
 def listening(pid: int) -> set[tuple[str, int]]:
     """Addresses (hexadecimal, as the kernel writes them) and ports on which a process listens."""
-    names = [str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()]
+    names = [name for fd in Path(f"/proc/{pid}/fd").iterdir() if (name := target(fd)) is not None]
     rows = [line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()]
     found = [row[1].split(":") for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in names]
     return {(address, int(port, 16)) for address, port in found}
+
+
+def target(link: Path) -> str | None:
+    try:
+        return str(link.readlink())
+    except FileNotFoundError:  # it was closed meanwhile
+        return None
 
 
 def is_alive(pid: int) -> bool:
