@@ -181,7 +181,7 @@ def tick_on(pipeline: Pipeline, place: Place, workers: ProcessPoolExecutor, writ
 def tick_measured(pipeline: Pipeline, told: Told) -> Any:
     """A tick has no effect before its runs are launched. One that took too long is evaluated again and counts as its
     fastest evaluation: with runs at work on each core, a second of CPU time may be half a second of work."""
-    measured = []
+    measured: list[tuple[float, float]] = []
     while len(measured) < EVALUATED_AT_MOST:
         began, began_cpu = time.perf_counter(), time.thread_time()
         evaluated = pipeline.tick()
