@@ -1,5 +1,5 @@
-"""The command line, `game-analytics demo | dev | produce | show | quarantine`. Thin: it reads words and calls one
-function."""
+"""The command line, `game-analytics demo | dev | stack | serve | produce | show | quarantine`. Thin: it reads words and
+calls one function."""
 
 import os
 from datetime import date, datetime
@@ -66,6 +66,36 @@ def dev(ctx: click.Context, port: int, s3_port: int) -> None:
         s3_port=s3_port,
     )
     ctx.exit(run_dev(settings))
+
+
+@main.command()
+@click.option("--port", default=3000, show_default=True, help="Where the Dagster UI listens.")
+@click.option("--s3-port", default=8333, show_default=True, help="Where the S3 server listens.")
+@click.option("--kafka-port", default=9092, show_default=True, help="Where Kafka listens.")
+@click.option("--postgres-port", default=5432, show_default=True, help="Where PostgreSQL listens.")
+@click.option("--code-port", default=4000, show_default=True, help="Where the code location listens.")
+@click.option("--demo", is_flag=True, help="Publish simulated matches of the last seven days, and more as they happen.")
+def stack(*, port: int, s3_port: int, kafka_port: int, postgres_port: int, code_port: int, demo: bool) -> None:
+    """Run what `docker compose up` runs as processes of this machine, on files in .local/stack/.
+
+    Needs Java 17, Maven and PostgreSQL (on Debian: openjdk-17-jre-headless, maven, postgresql).
+    """
+    from game_analytics.definitions import lake_from_environment
+    from game_analytics.local_stack.stack import StackSettings, run_stack
+
+    here = Path.cwd()
+    settings = StackSettings(
+        directory=here / ".local" / "stack",
+        deployment=here / "deploy",
+        bucket=lake_from_environment().bucket,
+        ui_port=port,
+        s3_port=s3_port,
+        kafka_port=kafka_port,
+        postgres_port=postgres_port,
+        code_port=code_port,
+        with_demo=demo,
+    )
+    run_stack(settings)
 
 
 @main.command()
@@ -161,3 +191,12 @@ def quarantine(day: datetime, samples: int) -> None:
     from game_analytics.terminal import console
 
     show_quarantine(console(), day.date(), samples)
+
+
+@main.command()
+@click.argument("service", type=click.Choice(["code", "webserver", "daemon"]))
+def serve(service: str) -> None:
+    """Run one SERVICE of a deployment, as soon as what it needs is there. See docs/operations.md."""
+    from game_analytics.serve import serve as run_service
+
+    run_service(service)

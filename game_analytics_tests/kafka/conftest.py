@@ -1,9 +1,5 @@
-"""One real broker for the whole test run, with topics and messages to order.
+"""One real broker for the whole test run, with topics and messages to order. Without Java or Maven these tests skip."""
 
-Without Java or Maven these tests skip; with ``REQUIRE_KAFKA=1`` in the environment they fail instead.
-"""
-
-import os
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -23,8 +19,8 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.local_stack.kafka_broker import PASSWORDS, Broker, Kafka, find_kafka
+from game_analytics_tests.requirements import required
 
 _FOLDER = Path(__file__).parent
 
@@ -54,14 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def kafka() -> Kafka:
     """Java and the jars."""
-    try:
-        return find_kafka()
-    except Unavailable:
-        raise  # Java and Maven are there, so this is a fault and no lack
-    except GameAnalyticsError as missing:
-        if os.environ.get("REQUIRE_KAFKA") == "1":
-            raise
-        pytest.skip(str(missing))
+    return required(find_kafka)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,188 @@
+"""PostgreSQL, as the system's packages install it, as a child process on this machine's loopback."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import time
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from game_analytics.errors import GameAnalyticsError, Unavailable
+from game_analytics.local_stack.ports import LOOPBACK
+from game_analytics.local_stack.processes import Child, locked_log, start_child
+
+_DEBIAN = Path("/usr/lib/postgresql")
+_SYSTEM_USER = "postgres"  # PostgreSQL refuses to be root; its package brings this user along
+
+_PREPARED_WITHIN_SECONDS = 60.0
+_READY_WITHIN_SECONDS = 30.0
+_ASK_EVERY_SECONDS = 0.05
+_LOG_TAIL_LINES = 15
+
+
+def find_postgres() -> Path:
+    """The folder of PostgreSQL's programs, the newest there is. Raises `GameAnalyticsError` if there is none."""
+    versions = sorted(_DEBIAN.glob("*/bin/postgres"), key=lambda program: float(program.parts[-3]))
+    on_the_path = shutil.which("postgres")
+    found = versions[-1] if versions else on_the_path
+    if found is None:
+        raise GameAnalyticsError(
+            "The stack needs PostgreSQL, and it is not installed. Install it (on Debian: apt-get install postgresql)."
+        )
+    return Path(found).parent
+
+
+@dataclass
+class Postgres:
+    """A server with its folder and its port. Its one user owns all; who is on this machine needs the password too."""
+
+    programs: Path
+    folder: Path
+    port: int
+    user: str
+    password: str = field(repr=False)
+    database: str
+    _child: Child | None = field(default=None, init=False, repr=False)
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "server.log"
+
+    @property
+    def url(self) -> str:
+        """Where it is, without the password."""
+        return f"postgresql://{self.user}@{LOOPBACK}:{self.port}/{self.database}"
+
+    def start(self) -> None:
+        """Start it, on the data it had if it ran before, and return once the database is there.
+
+        Raises `GameAnalyticsError` saying what is the matter, `Unavailable` if it did not answer in time.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._give_to_its_user()
+        with closing(locked_log(self.log, "PostgreSQL", "End it, and start again.")) as output:
+            self._prepare()
+            settings = {
+                "port": self.port,
+                "listen_addresses": LOOPBACK,
+                "unix_socket_directories": "",
+                # Of what Dagster asks for; the default would do as well, and take ten times the memory.
+                "max_connections": 60,
+            }
+            options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+            command = [*_as_its_user(), self.programs / "postgres", "-D", self._data, *options]
+            self._child = start_child(command, self.folder, _ENVIRONMENT, output)
+        try:
+            self._wait_for_answer(self._child)
+            self._make_database()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End it in good order; nothing happens if it does not run."""
+        if self._child is not None:
+            self._child.stop()
+            self._child = None
+
+    def has_ended(self) -> bool:
+        """Whether it was started and runs no more."""
+        return self._child is not None and self._child.has_ended()
+
+    def how_it_ended(self) -> str:
+        """``exit code 1`` or ``signal SIGKILL``."""
+        return "" if self._child is None else self._child.how_it_ended()
+
+    def log_tail(self) -> str:
+        """The last lines it wrote."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:])
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    def _give_to_its_user(self) -> None:
+        if os.geteuid() == 0:
+            self._own(self.folder)
+            may_enter = [*_as_its_user(), "/usr/bin/test", "-w", str(self.folder)]
+            if subprocess.run(may_enter, check=False, stderr=subprocess.DEVNULL).returncode != 0:  # noqa: S603 (no shell)
+                raise GameAnalyticsError(
+                    f"PostgreSQL does not run as root, and its own user {_SYSTEM_USER} may not get to {self.folder}. "
+                    "Start the stack as another user than root, or in a folder that all users may enter."
+                )
+
+    def _own(self, path: Path) -> None:
+        if os.geteuid() == 0:
+            account = pwd.getpwnam(_SYSTEM_USER)
+            os.chown(path, account.pw_uid, account.pw_gid)
+
+    def _prepare(self) -> None:
+        """Make the data folder, which gets its name when it is complete."""
+        if self._data.exists():
+            return
+        making = self.folder / "data.new"
+        shutil.rmtree(making, ignore_errors=True)
+        options = ["--username", self.user, "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C.UTF-8"]
+        password = self.folder / "password"
+        password.touch(mode=0o600)
+        self._own(password)
+        try:
+            password.write_text(f"{self.password}\n")
+            done = subprocess.run(  # noqa: S603 (no shell)
+                [*_as_its_user(), self.programs / "initdb", "-D", making, *options, "--pwfile", password],
+                cwd=self.folder,
+                env=_ENVIRONMENT,
+                capture_output=True,
+                text=True,
+                timeout=_PREPARED_WITHIN_SECONDS,
+                check=False,
+            )
+        finally:
+            password.unlink()
+        if done.returncode != 0:
+            raise GameAnalyticsError(f"PostgreSQL could not prepare {self._data}:\n{done.stderr.strip()}")
+        making.rename(self._data)
+
+    def _wait_for_answer(self, child: Child) -> None:
+        ask = [str(self.programs / "pg_isready"), "--quiet", "--host", LOOPBACK, "--port", str(self.port)]
+        end = time.monotonic() + _READY_WITHIN_SECONDS
+        while not child.has_ended() and time.monotonic() < end:
+            if subprocess.run(ask, env=_ENVIRONMENT, check=False).returncode == 0:  # noqa: S603 (no shell)
+                return
+            time.sleep(_ASK_EVERY_SECONDS)
+        fate = f"ended with {child.how_it_ended()} before it answered" if child.has_ended() else "did not answer"
+        raise Unavailable(f"PostgreSQL {fate} at {self.url}. {self.log} says:\n{self.log_tail()}")
+
+    def _make_database(self) -> None:
+        ask = f"SELECT 1 FROM pg_database WHERE datname = '{self.database}'"  # noqa: S608 (our own name)
+        if not self._sql(ask):
+            self._sql(f'CREATE DATABASE "{self.database}"')
+
+    def _sql(self, statement: str) -> str:
+        where = ["--host", LOOPBACK, "--port", str(self.port), "--username", self.user, "--dbname", "postgres"]
+        done = subprocess.run(  # noqa: S603 (no shell)
+            [self.programs / "psql", *where, "--no-psqlrc", "--tuples-only", "--no-align", "--command", statement],
+            env={**_ENVIRONMENT, "PGPASSWORD": self.password},
+            capture_output=True,
+            text=True,
+            timeout=_READY_WITHIN_SECONDS,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise GameAnalyticsError(
+                f"PostgreSQL at {self.url} refuses: {done.stderr.strip()}. Its files in {self._data} may be of another "
+                "user or password; remove them to start anew, without history."
+            )
+        return done.stdout.strip()
+
+
+_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
+"""Of its own: what the user's shell says of PostgreSQL is meant for other servers."""
+
+
+def _as_its_user() -> list[str | Path]:
+    if os.geteuid() != 0:
+        return []
+    return ["/usr/bin/setpriv", f"--reuid={_SYSTEM_USER}", f"--regid={_SYSTEM_USER}", "--init-groups", "--"]

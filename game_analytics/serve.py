@@ -1,0 +1,109 @@
+"""`game-analytics serve`: the three services of a deployment, the same in containers and in `make stack`.
+
+Each waits for what it can't begin without, saying in one line what that is or what is wrong with it, and then becomes
+Dagster's own program. That finds `dagster.yaml` in DAGSTER_HOME, and `workspace.yaml` where it is started.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import NoReturn
+
+import click
+import dagster as dg
+import sqlalchemy.exc
+from dagster._core.errors import DagsterUserCodeUnreachableError
+from dagster._core.remote_origin import GrpcServerCodeLocationOrigin
+from dagster._core.workspace.load_target import WorkspaceFileTarget
+from dagster._grpc.client import DagsterGrpcClient
+from dagster_postgres.utils import DagsterPostgresException
+
+from game_analytics.errors import GameAnalyticsError, printable
+
+_TRY_EVERY_SECONDS = 1.0
+_SAY_EVERY_TRIES = 30
+
+Problem = Callable[[], str | None]
+"""Says what a service has to wait for; None if it need not."""
+
+
+def history_problem() -> str | None:
+    """Why Dagster's history can't be used now. Raises `GameAnalyticsError` if that won't change by itself."""
+    # Dagster tries several times and warns of each; what it comes to is said here.
+    logging.disable(logging.WARNING)
+    try:
+        with dg.DagsterInstance.get():
+            return None
+    except (DagsterPostgresException, sqlalchemy.exc.SQLAlchemyError) as error:
+        return f"PostgreSQL, where Dagster keeps its history: {_root_of(error)}"
+    except dg.DagsterError as error:
+        raise GameAnalyticsError(f"dagster.yaml or its settings are wrong: {_one_line(str(error))}") from error
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def code_location_problem() -> str | None:
+    """Why the code location can't be asked now."""
+    for origin in WorkspaceFileTarget(["workspace.yaml"]).create_origins():
+        if isinstance(origin, GrpcServerCodeLocationOrigin):
+            try:
+                DagsterGrpcClient(host=origin.host, port=origin.port, socket=origin.socket).ping("")
+            except DagsterUserCodeUnreachableError:
+                return f"the code location {origin.location_name} at {origin.host}:{origin.port}: nobody answers there"
+    return None
+
+
+@dataclass(frozen=True)
+class Service:
+    """A program of Dagster's, and what it has to wait for."""
+
+    command: Sequence[str]
+    needs: Sequence[Problem] = ()
+
+
+SERVICES = {
+    "code": Service(["dagster", "api", "grpc", "--module-name", "game_analytics.definitions"]),
+    "webserver": Service(["dagster-webserver"], [history_problem, code_location_problem]),
+    "daemon": Service(["dagster-daemon", "run"], [history_problem, code_location_problem]),
+}
+
+
+def serve(name: str) -> NoReturn:
+    """Wait, and become the service. Where it listens and all else it takes from the environment, by Dagster's names."""
+    service = SERVICES[name]
+    for problem in service.needs:
+        wait_until_none(problem, lambda line: click.echo(f"{name}: {line}"))
+    program, *arguments = service.command
+    try:
+        os.execvp(program, [program, *arguments])  # noqa: S606 (no shell is wanted)
+    except OSError as error:
+        raise GameAnalyticsError(f"{program} can't be started: {error.strerror}. Is it on the PATH?") from error
+
+
+def wait_until_none(problem: Problem, say: Callable[[str], None], pause: Callable[[float], None] = time.sleep) -> None:
+    """Ask again and again, and say each new answer once, and one that stays every half minute."""
+    said = None
+    for tries in count():
+        found = problem()
+        if found is None:
+            break
+        if found != said or tries % _SAY_EVERY_TRIES == 0:
+            say(f"waiting for {found}. Trying again")
+            said = found
+        pause(_TRY_EVERY_SECONDS)
+    if said is not None:
+        say("goes on")
+
+
+def _root_of(error: BaseException) -> str:
+    """What the driver says, without the statement and without SQLAlchemy's advice."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return _one_line(str(error))
+
+
+def _one_line(text: str) -> str:
+    return printable(" ".join(text.split()))

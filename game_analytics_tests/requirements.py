@@ -1,0 +1,34 @@
+"""What tests against real servers need of the machine. Where it is missing they skip, saying what; with
+``REQUIRE_STACK=1`` in the environment they fail instead."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from game_analytics.errors import GameAnalyticsError, Unavailable
+
+T = TypeVar("T")
+
+
+def required(find: Callable[[], T]) -> T:
+    """What ``find`` finds, which raises `GameAnalyticsError` where it is not installed."""
+    try:
+        return find()
+    except Unavailable:
+        raise  # what it needs is there, so this is a fault and no lack
+    except GameAnalyticsError as missing:
+        if os.environ.get("REQUIRE_STACK") == "1":
+            raise
+        pytest.skip(str(missing))
+
+
+def find_chromium() -> Path:
+    """The system's Chromium. Raises `GameAnalyticsError` if there is none."""
+    found = shutil.which("chromium")
+    if found is None:
+        raise GameAnalyticsError("There is no Chromium. Install it (on Debian: apt-get install chromium).")
+    return Path(found)

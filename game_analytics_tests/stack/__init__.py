@@ -1,0 +1,1 @@
+"""The whole deployment at work: Kafka, S3, PostgreSQL, the three services, and a browser."""
