@@ -12,6 +12,8 @@ from game_analytics.local_stack.ports import require_free_port
 from game_analytics.local_stack.processes import Child, locked_log, start_child
 from game_analytics.local_stack.seaweedfs import SeaweedFS, seaweedfs
 
+ENDED_WELL = "exit code 0"
+
 
 class Server(Protocol):
     """What can be asked of any of them, Kafka's broker and PostgreSQL included."""
@@ -78,7 +80,13 @@ class Program:
         return self._child is not None and self._child.has_ended()
 
     def how_it_ended(self) -> str:
-        return "" if self._child is None else self._child.how_it_ended()
+        """With the last words of its log, if it did not end well."""
+        ended = "" if self._child is None else self._child.how_it_ended()
+        words = self.log.read_text(errors="replace").split("\n")
+        last = next((line.strip() for line in reversed(words) if line.strip()), "")
+        return (
+            f"{ended} ({self.log}: {last})" if ended.startswith("exit code") and ended != ENDED_WELL and last else ended
+        )
 
 
 @dataclass

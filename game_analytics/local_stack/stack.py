@@ -18,7 +18,7 @@ from game_analytics.errors import GameAnalyticsError
 from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics.local_stack.environment import with_stack, without_settings, write_shell_file
 from game_analytics.local_stack.kafka_broker import Broker, find_kafka
-from game_analytics.local_stack.parts import Guarded, Program, S3Server, Server
+from game_analytics.local_stack.parts import ENDED_WELL, Guarded, Program, S3Server, Server
 from game_analytics.local_stack.ports import LOOPBACK
 from game_analytics.local_stack.postgres import Postgres, find_postgres
 from game_analytics.local_stack.running import StopSignal, answers, only_one, say, shown, stop_signals
@@ -124,7 +124,7 @@ class Watched:
             how = self.server.how_it_ended()
             self.server.stop()
             self.is_up, self._start_at = False, now + _START_AGAIN_AFTER_SECONDS
-            self.is_done = self.once and how == "exit code 0"
+            self.is_done = self.once and how == ENDED_WELL
             if not self.is_done:
                 tell(f"{self.name} ended by itself with {how}. It is started again.")
         if not self.is_up and not self.is_done and now >= self._start_at:

@@ -102,7 +102,10 @@ def explain(refusal: Refusal, bucket: str, endpoint: str | None, key: str = "") 
     if code in _ELSEWHERE:
         return GameAnalyticsError(f"The bucket {bucket} is in another region ({code}). Set AWS_REGION to it.")
     if code in _BUSY or refusal.status >= 500:
-        return Unavailable(f"{where} answers {code} for {place} again and again. Try again later.")
+        return Unavailable(
+            f"{where} answers {code} for {place} again and again. Try again later. If it is "
+            "a server of yours, its log says why: a full disk, perhaps."
+        )
     return GameAnalyticsError(f"{where} answers {code} for {place} ({refusal.operation}): {printable(refusal.said)}")
 
 

@@ -28,7 +28,7 @@ from game_analytics_tests.conftest import lake_at
 from game_analytics_tests.local_stack.conftest import descendants, eventually
 from game_analytics_tests.requirements import required
 
-_PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[2]
 _PROGRAM = Path(sys.executable).with_name("game-analytics")
 _STARTS_WITHIN_SECONDS = 180
 
@@ -107,31 +107,36 @@ class RunningStack:
 
 
 @contextmanager
-def running_stack(*options: str) -> Iterator[RunningStack]:
-    """Start it as a terminal would, in a folder that PostgreSQL's own user may enter."""
-    required(find_kafka)
-    required(find_postgres)
+def folder_for_all() -> Iterator[Path]:
+    """An empty folder that PostgreSQL's own user may enter as well; pytest's are for the one who tests alone."""
     folder = Path(tempfile.mkdtemp(prefix="stack-"))
     folder.chmod(0o755)
-    (folder / "deploy").symlink_to(_PROJECT / "deploy")
-    directory = folder / ".local" / "stack"
-    ui, s3, kafka, postgres, code = free_ports(5)
-    settings = StackSettings(directory, folder / "deploy", "game-analytics", ui, s3, kafka, postgres, code)
-    names = ("port", "s3-port", "kafka-port", "postgres-port", "code-port")
-    flags = [word for name, port in zip(names, settings.ports, strict=True) for word in (f"--{name}", str(port))]
     try:
-        with (folder / "terminal").open("wb") as output:
-            process = subprocess.Popen(  # noqa: S603
-                [_PROGRAM, "stack", *flags, *options], cwd=folder, env=_environment(), stdout=output, stderr=output
-            )
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def running_stack(*options: str) -> Iterator[RunningStack]:
+    """Start it as a terminal would, and end it when the block ends."""
+    required(find_kafka)
+    required(find_postgres)
+    ui, s3, kafka, postgres, code = free_ports(5)
+    names = {"port": ui, "s3-port": s3, "kafka-port": kafka, "postgres-port": postgres, "code-port": code}
+    command = [str(_PROGRAM), "stack", *(f"--{name}={port}" for name, port in names.items()), *options]
+    with folder_for_all() as folder, (folder / "terminal").open("wb") as output:
+        (folder / "deploy").symlink_to(PROJECT / "deploy")
+        settings = StackSettings(
+            folder / ".local" / "stack", folder / "deploy", "game-analytics", ui, s3, kafka, postgres, code
+        )
+        process = subprocess.Popen(command, cwd=folder, env=_environment(), stdout=output, stderr=output)  # noqa: S603
         try:
             yield RunningStack(folder, settings, process)
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
             process.wait(timeout=90)
-    finally:
-        shutil.rmtree(folder)
 
 
 def _environment() -> Mapping[str, str]:

@@ -1,0 +1,133 @@
+"""How the stack looks after its parts: what can't start is said once and tried again, what ends is started again, what
+only has work to do ends with that."""
+
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from game_analytics.errors import GameAnalyticsError
+from game_analytics.local_stack.parts import Guarded, Program
+from game_analytics.local_stack.ports import free_ports
+from game_analytics.local_stack.stack import SERVICES, StackSettings, Watched, run_stack
+from game_analytics.serve import SERVICES as SERVED
+
+
+@dataclass
+class Puppet:
+    """A server that does as it is told."""
+
+    ends_with: str = ""
+    refuses: str = ""
+    did: list[str] = field(default_factory=list)
+
+    def start(self) -> None:
+        if self.refuses:
+            raise GameAnalyticsError(self.refuses)
+        self.did.append("start")
+
+    def stop(self) -> None:
+        self.did.append("stop")
+
+    def has_ended(self) -> bool:
+        return bool(self.ends_with)
+
+    def how_it_ended(self) -> str:
+        return self.ends_with
+
+
+def test_a_part_that_ends_is_started_again_after_two_seconds_and_that_is_said() -> None:
+    server, said = Puppet(), list[str]()
+    part = Watched("The daemon", server)
+    part.look_after(10.0, said.append)
+    part.look_after(11.0, said.append)
+    assert (server.did, said, part.is_ready) == (["start"], [], True)
+
+    server.ends_with = "signal SIGKILL"
+    part.look_after(20.0, said.append)
+    assert (server.did, part.is_ready) == (["start", "stop"], False)
+    server.ends_with = ""
+    part.look_after(21.9, said.append)
+    assert server.did == ["start", "stop"]
+    part.look_after(22.0, said.append)
+    assert (server.did, part.is_ready) == (["start", "stop", "start"], True)
+    assert said == ["The daemon ended by itself with signal SIGKILL. It is started again."]
+
+
+def test_what_only_has_work_to_do_is_done_when_it_ended_well_and_tried_again_when_not() -> None:
+    server, said = Puppet(), list[str]()
+    part = Watched("`prepare`", server, once=True)
+    part.look_after(0.0, said.append)
+    is_ready = [part.is_ready]
+    server.ends_with = "exit code 1"
+    part.look_after(1.0, said.append)
+    server.ends_with = ""
+    part.look_after(3.0, said.append)
+    server.ends_with = "exit code 0"
+    part.look_after(4.0, said.append)
+    part.look_after(60.0, said.append)
+    assert [*is_ready, part.is_ready] == [False, True]
+    assert server.did == ["start", "stop", "start", "stop"]
+    assert said == ["`prepare` ended by itself with exit code 1. It is started again."]
+
+
+def test_a_taken_port_is_said_in_one_line_with_its_holder_until_it_is_free() -> None:
+    server, said = Puppet(), list[str]()
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        part = Watched("The webserver", Guarded(server, port, "the Dagster UI", "--port"))
+        part.look_after(0.0, said.append)
+        part.look_after(2.0, said.append)
+        assert server.did == []
+    part.look_after(4.0, said.append)
+    assert server.did == ["start"]
+    assert len(said) == 2
+    assert said[0].startswith(
+        f"The webserver can't start, and is tried again: Port {port} on 127.0.0.1 is taken by process"
+    )
+    assert said[0].endswith("Stop what listens there, or choose another port: --port PORT")
+    assert said[1] == "The webserver has started."
+
+
+def test_of_a_refusal_the_first_line_is_said_and_another_one_anew() -> None:
+    server, said = Puppet(refuses="No memory.\nIts log says:\n…"), list[str]()
+    part = Watched("Kafka", server)
+    for second in range(0, 10, 2):
+        part.look_after(second, said.append)
+    server.refuses = "No disk."
+    part.look_after(10.0, said.append)
+    assert said == [
+        "Kafka can't start, and is tried again: No memory.",
+        "Kafka can't start, and is tried again: No disk.",
+    ]
+
+
+def test_a_program_says_in_its_log_why_it_ended(tmp_path: Path) -> None:
+    program = Program(["serve", "nothing"], tmp_path, {}, tmp_path / "log")
+    program.start()
+    ended = program.how_it_ended()
+    program.stop()
+    assert ended.startswith(f"exit code 2 ({tmp_path / 'log'}: Error: Invalid value for ")
+    assert "'nothing'" in ended
+
+
+def test_two_parts_on_one_port_are_refused(tmp_path: Path) -> None:
+    settings = StackSettings(tmp_path, tmp_path, "bucket", ui_port=3000, s3_port=3000)
+    with pytest.raises(GameAnalyticsError, match="Each part needs a port of its own"):
+        run_stack(settings)
+
+
+def test_the_services_are_those_that_can_be_served() -> None:
+    assert {name: ("serve", name) for name in SERVED} == SERVICES
+
+
+def test_the_variables_name_the_ports_of_the_settings(tmp_path: Path) -> None:
+    ui, s3, kafka, postgres, code = free_ports(5)
+    given = StackSettings(tmp_path, tmp_path, "b", ui, s3, kafka, postgres, code).variables()
+    assert given["DAGSTER_GRPC_PORT"] == given["CODE_LOCATION_PORT"] == str(code)
+    assert given["DAGSTER_WEBSERVER_PORT"] == str(ui)
+    assert given["GAME_ANALYTICS_UI_URL"] == f"http://127.0.0.1:{ui}"
+    assert given["AWS_ENDPOINT_URL"] == f"http://127.0.0.1:{s3}"
+    assert given["KAFKA_BOOTSTRAP_SERVERS"] == f"127.0.0.1:{kafka}"
+    assert given["POSTGRES_PORT"] == str(postgres)
