@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo dev test bench-kafka check format pins clean
+.PHONY: help setup demo dev stack test test-real pictures bench-kafka check format pins clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -26,8 +26,17 @@ demo: .venv/ready  ## seven simulated days, from events to a published top ten, 
 dev: .venv/ready  ## the Dagster UI with schedule and sensor, on an S3 server of its own
 	@exec $(BIN)/game-analytics dev
 
-test: .venv/ready  ## all tests; those against a real Kafka skip without Java 17 and Maven
-	@$(BIN)/pytest --numprocesses 2
+stack: .venv/ready  ## what docker compose runs, as processes: Kafka, S3, PostgreSQL, code location, UI, daemon
+	@exec $(BIN)/game-analytics stack
+
+test: .venv/ready  ## all tests that need nothing but Python
+	@$(BIN)/pytest --numprocesses 2 -m "not real"
+
+test-real: .venv/ready  ## the tests against real servers and a browser; those skip whose programs are missing
+	@$(BIN)/pytest --numprocesses 2 -m real
+
+pictures: .venv/ready  ## take the screenshots of the README and docs/ again, with a real browser
+	@PICTURES=docs/images REQUIRE_STACK=1 $(BIN)/pytest game_analytics_tests/stack/test_browser.py
 
 bench-kafka: .venv/ready  ## what landing from a real Kafka takes, beside a bare loop and the sketch's way; ten minutes
 	@$(BIN)/python -m benchmarks.kafka

@@ -24,6 +24,8 @@ from game_analytics.resources.configured import LakeResource
 from game_analytics.resources.lake import Lake
 from game_analytics_tests.harness import foreign_stats, parquet
 
+pytestmark = pytest.mark.real
+
 PROJECT = Path(__file__).parent.parent
 
 LAUNCH = """

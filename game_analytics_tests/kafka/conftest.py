@@ -37,14 +37,16 @@ class NewTopicFactory(Protocol):
 
 @pytest.hookimpl
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let a test's time limit be for the test itself in this folder, not for its fixtures.
+    """These are against a real server. And let a test's time limit be for the test itself, not for its fixtures.
 
     Whichever comes first would else pay for fetching the jars, which may take minutes on a new machine and has a limit
     of its own, as has the broker's start.
     """
     for item in items:
-        if _FOLDER in item.path.parents and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(func_only=True))
+        if _FOLDER in item.path.parents:
+            item.add_marker(pytest.mark.real)
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(func_only=True))
 
 
 @pytest.fixture(scope="session")

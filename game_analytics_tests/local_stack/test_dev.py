@@ -31,6 +31,8 @@ from game_analytics_tests.local_stack.conftest import (
     running_dev,
 )
 
+pytestmark = pytest.mark.real
+
 LAUNCH = """
 mutation { launchRun(executionParams: {mode: "default", selector: {repositoryLocationName: "tiny",
     repositoryName: "__repository__", jobName: "__ASSET_JOB"}}) { __typename } }

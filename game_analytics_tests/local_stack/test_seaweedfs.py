@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
+pytestmark = pytest.mark.real
+
+
 @pytest.fixture(scope="module")
 def weed() -> Path:
     return find_weed() or pytest.skip(NO_SEAWEEDFS)
