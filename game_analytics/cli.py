@@ -1,5 +1,5 @@
-"""The command line, `game-analytics demo | dev | stack | serve | produce | show | quarantine`. Thin: it reads words and
-calls one function."""
+"""The command line, `game-analytics demo | dev | stack | serve | prepare | produce | show | quarantine`. Thin: it reads
+words and calls one function."""
 
 import os
 from datetime import date, datetime
@@ -96,6 +96,28 @@ def stack(*, port: int, s3_port: int, kafka_port: int, postgres_port: int, code_
         with_demo=demo,
     )
     run_stack(settings)
+
+
+@main.command()
+@click.option(
+    "--partitions", type=click.IntRange(1), default=Simulation.partitions, show_default=True, help="Of a new topic."
+)
+@click.option(
+    "--wait-seconds",
+    type=click.IntRange(0),
+    default=60,
+    show_default=True,
+    help="How long servers may take to answer, all in all.",
+)
+def prepare(partitions: int, wait_seconds: int) -> None:
+    """Make the bucket and the Kafka topic that the environment names, where they are missing.
+
+    What is there already stays as it is. A topic that is made keeps its messages for ever.
+    """
+    from game_analytics.prepare import prepare
+    from game_analytics.terminal import console
+
+    prepare(console(), partitions=partitions, wait_seconds=wait_seconds)
 
 
 @main.command()

@@ -113,22 +113,24 @@ class LakeResource(dg.ConfigurableResource):
 
         Raises `GameAnalyticsError` (or `Unavailable`) saying which of these does not hold and what to do.
         """
-        lake = Lake(
-            LakeSettings(
-                bucket=self.bucket,
-                endpoint_url=self.s3.endpoint_url,
-                region_name=self.s3.region_name,
-                access_key_id=self.s3.aws_access_key_id,
-                secret_access_key=self.s3.aws_secret_access_key,
-                session_token=self.s3.aws_session_token,
-                profile_name=self.s3.profile_name,
-                use_ssl=self.s3.use_ssl,
-                verify=self.s3.verify,
-                max_attempts=self.s3.max_attempts,
-            )
-        )
+        lake = Lake(self.settings())
         lake.ensure_reachable()
         return lake
+
+    def settings(self) -> LakeSettings:
+        """All that a client needs."""
+        return LakeSettings(
+            bucket=self.bucket,
+            endpoint_url=self.s3.endpoint_url,
+            region_name=self.s3.region_name,
+            access_key_id=self.s3.aws_access_key_id,
+            secret_access_key=self.s3.aws_secret_access_key,
+            session_token=self.s3.aws_session_token,
+            profile_name=self.s3.profile_name,
+            use_ssl=self.s3.use_ssl,
+            verify=self.s3.verify,
+            max_attempts=self.s3.max_attempts,
+        )
 
 
 class AlertsResource(dg.ConfigurableResource):

@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import Future
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -10,7 +11,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetS
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.resources.event_log import Found
-from game_analytics.resources.kafka_errors import NOT_READY, Grievances, error_of, reason
+from game_analytics.resources.kafka_errors import NO_ANSWER, NOT_READY, PERMANENT, Grievances, error_of, reason
 from game_analytics.resources.kafka_settings import KafkaSettings
 
 # What a topic must be for days of long ago to stay in it; a cluster's own defaults may be others.
@@ -26,14 +27,28 @@ _MESSAGE_BYTES = 250  # what one takes in a segment that is not compressed, and 
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class NamedBy:
+    """What an error tells people to mend: the names by which they gave the cluster, the topic and the properties."""
+
+    servers: str
+    topic: str
+    file: str
+
+
+OPTIONS = NamedBy("--bootstrap-servers", "--topic", "--config-file")
+VARIABLES = NamedBy("KAFKA_BOOTSTRAP_SERVERS", "KAFKA_TOPIC", "KAFKA_CONFIG_FILE")
+
+
 class Topic:
     """What the cluster tells about the topic. A question that is not answered in time ends with `Unavailable`."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(self, settings: KafkaSettings, named_by: NamedBy = OPTIONS) -> None:
         self._settings = settings
+        self._named_by = named_by
         self._seconds = settings.answers_within.total_seconds()
         self._grievances = Grievances()
-        with settings.readable_refusals("--config-file"):
+        with settings.readable_refusals(named_by.file):
             self._admin = AdminClient(settings.client({}), error_cb=self._grievances)
 
     def partitions(self) -> int | None:
@@ -108,19 +123,22 @@ class Topic:
             raise self._explained(failure) from failure
 
     def _explained(self, failure: KafkaException) -> GameAnalyticsError:
-        error = error_of(failure)
+        error, names = error_of(failure), self._named_by
         if error.code() == KafkaError._TIMED_OUT:  # the reason is what the background threads complain about
             self._admin.poll(0)
             error = self._grievances.worst() or error
+            if error.code() in PERMANENT:
+                return GameAnalyticsError(
+                    f"Kafka at {self._settings.bootstrap_servers} does not let us in ({reason(error)}). Check what the "
+                    f"file that {names.file} names says about SASL and TLS."
+                )
+        if error.code() in NO_ANSWER | NOT_READY:
             return Unavailable(
-                f"Kafka at {self._settings.bootstrap_servers} does not answer ({reason(error)}). Start it, "
-                "or check --bootstrap-servers and what --config-file says about SASL and TLS."
+                f"Kafka at {self._settings.bootstrap_servers} does not answer ({reason(error)}). Start it, or check "
+                f"{names.servers} and what the file that {names.file} names says about SASL and TLS."
             )
-        return _refusal(self._settings, error)
-
-
-def _refusal(settings: KafkaSettings, error: KafkaError) -> GameAnalyticsError:
-    return GameAnalyticsError(
-        f"Kafka at {settings.bootstrap_servers}, topic {settings.topic}: {reason(error)}. Check --topic, what "
-        "--config-file says, and that its user may describe, write and, if asked, create the topic."
-    )
+        return GameAnalyticsError(
+            f"Kafka at {self._settings.bootstrap_servers}, topic {self._settings.topic}: {reason(error)}. Check "
+            f"{names.topic}, what the file that {names.file} names says, and that its user may describe, write and, "
+            "if asked, create the topic."
+        )

@@ -144,6 +144,25 @@ class Lake:
         with self._request():
             self._client.list_objects_v2(Bucket=self.bucket, MaxKeys=1)
 
+    def ensure_bucket(self) -> bool:
+        """Make the bucket, private and in the client's own region, where there is none. Returns whether it did."""
+        self._credentials  # noqa: B018 - raises if there are none
+        with self._request():
+            try:
+                self._client.list_objects_v2(Bucket=self.bucket, MaxKeys=1)
+                return False
+            except botocore.exceptions.ClientError as error:
+                if error_code(error) != "NoSuchBucket":
+                    raise
+            region = self._client.meta.region_name
+            where: dict[str, Any] = {"CreateBucketConfiguration": {"LocationConstraint": region}}
+            try:
+                # S3's first region is the one that must not be named.
+                self._client.create_bucket(Bucket=self.bucket, **({} if region == "us-east-1" else where))
+            except self._client.exceptions.BucketAlreadyOwnedByYou:  # somebody of ours was faster
+                return False
+        return True
+
     def listing(self, prefix: str) -> Iterator[Listed]:
         """The objects below ``prefix``, by key."""
         with self._request(prefix):
