@@ -24,6 +24,7 @@ _FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+_PATIENCE_MS = 60_000
 _BOARD_WITHIN_MS = 150_000
 
 GROUP = "locations/game_analytics/asset-groups/leaderboard"
@@ -39,7 +40,8 @@ def browser_page(stack: RunningStack) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=required(find_chromium), args=_FLAGS)
         page = browser.new_page(base_url=f"{stack.settings.ui_url}/", viewport={"width": 1280, "height": 800})
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(_PATIENCE_MS)
+        expect.set_options(timeout=_PATIENCE_MS)
         yield page
         browser.close()
 
@@ -68,7 +70,7 @@ def materialised(browser_page: Page, day: date, pictures: Path) -> date:
     page.get_by_text("daily_player_stats", exact=True).first.click(modifiers=["Shift"])
     page.get_by_role("button", name="Materialize selected").click()
     dialog = page.get_by_role("dialog")
-    partitions = dialog.locator("input").first
+    partitions = dialog.get_by_role("textbox").first
     partitions.fill(day.isoformat())
     partitions.press("Enter")
     launch = dialog.get_by_role("button", name="Launch 1 run")
