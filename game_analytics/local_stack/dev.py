@@ -3,7 +3,6 @@
 import fcntl
 import os
 import shlex
-import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -11,7 +10,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from types import FrameType
 
 import click
 
@@ -23,6 +21,7 @@ from game_analytics.local_stack.environment import stack_variables, with_stack, 
 from game_analytics.local_stack.ports import LOOPBACK, require_free_port
 from game_analytics.local_stack.processes import Child, start_child
 from game_analytics.local_stack.seaweedfs import WHEEL, SeaweedFS, find_weed, seaweedfs
+from game_analytics.stop_signal import StopSignal, stop_signals
 
 _LOOK_EVERY_SECONDS = 0.1
 
@@ -66,19 +65,6 @@ class DevSettings:
         return self.directory / "env"
 
 
-@dataclass
-class _StopSignal:
-    """Whether somebody asked us to stop. A flag and no exception, so that no cleaning up is ever cut short."""
-
-    asked: bool = False
-
-    def was_asked(self) -> bool:
-        return self.asked
-
-    def handle(self, _number: int, _frame: FrameType | None) -> None:
-        self.asked = True
-
-
 @dataclass(frozen=True)
 class _S3:
     endpoint: S3Endpoint
@@ -93,7 +79,7 @@ def run_dev(settings: DevSettings) -> int:
     """
     if not settings.workspace.is_file():
         raise GameAnalyticsError(f"There is no {settings.workspace}. Run this in the project's own folder.")
-    with _stop_signals() as stop:
+    with stop_signals() as stop:
         with ExitStack() as stack:
             stack.enter_context(_only_one(settings.directory))
             require_free_port(settings.ui_port, "the Dagster UI", "--port")
@@ -109,7 +95,7 @@ def run_dev(settings: DevSettings) -> int:
     return 1
 
 
-def _start_and_watch(settings: DevSettings, stop: _StopSignal, stack: ExitStack) -> str | None:
+def _start_and_watch(settings: DevSettings, stop: StopSignal, stack: ExitStack) -> str | None:
     """Returns why the stack has to end: None if somebody asked for it."""
     _say("Starting the S3 server ...")
     try:
@@ -130,7 +116,7 @@ def _start_and_watch(settings: DevSettings, stop: _StopSignal, stack: ExitStack)
     return _watch(settings, stop, s3, dagster)
 
 
-def _watch(settings: DevSettings, stop: _StopSignal, s3: _S3, dagster: Child) -> str | None:
+def _watch(settings: DevSettings, stop: StopSignal, s3: _S3, dagster: Child) -> str | None:
     announced = False
     while not stop.asked:
         if dagster.has_ended():
@@ -157,21 +143,6 @@ def _announce(settings: DevSettings, s3: _S3) -> None:
 
 
 @contextmanager
-def _stop_signals() -> Iterator[_StopSignal]:
-    """Set explicitly, since a shell without job control starts its background programs deaf to Ctrl-C."""
-    stop = _StopSignal()
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # else: nohup, which means it
-        numbers.append(signal.SIGHUP)
-    before = {number: signal.signal(number, stop.handle) for number in numbers}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
 def _only_one(directory: Path) -> Iterator[None]:
     """The kernel drops this lock with the process, so nothing stale is ever left."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -187,7 +158,7 @@ def _only_one(directory: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _s3_server(settings: DevSettings, stop: _StopSignal) -> Iterator[_S3]:
+def _s3_server(settings: DevSettings, stop: StopSignal) -> Iterator[_S3]:
     if settings.weed is None:
         files = f"files in memory: THEY GO WHEN THIS STOPS, for {WHEEL} does not exist for this system"
         with embedded_s3(settings.bucket, settings.s3_port) as endpoint:
