@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -100,6 +101,8 @@ class Topic:
                 if error_of(failure).code() not in NOT_READY or time.monotonic() > end:
                     raise self._explained(failure) from failure
             time.sleep(0.1)
+            with suppress(KafkaException):  # the client goes on asking a leader that is no more, unless it looks anew
+                self._admin.list_topics(self._settings.topic, timeout=1)
 
     def _answer(self, future: Future[T]) -> T:
         try:
@@ -115,6 +118,11 @@ class Topic:
             return Unavailable(
                 f"Kafka at {self._settings.bootstrap_servers} does not answer ({reason(error)}). Start it, "
                 "or check --bootstrap-servers and what --config-file says about SASL and TLS."
+            )
+        if error.code() in NOT_READY:
+            return Unavailable(
+                f"Kafka at {self._settings.bootstrap_servers} is not ready to serve the topic {self._settings.topic} "
+                f"({reason(error)}). Try again later."
             )
         return _refusal(self._settings, error)
 
