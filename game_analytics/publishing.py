@@ -179,7 +179,8 @@ def open_topic(
     found = topic.partitions()
     if found is None and create:
         topic.create(simulation.partitions)
-        console.print(f"Created the topic {target.topic}, {simulation.partitions} partitions, to be kept for ever")
+        made = f"Created the topic {target.topic}, {simulation.partitions} partitions, to be kept for ever"
+        console.print(made, soft_wrap=True)
         return Opened(topic, simulation, made=True)
     if found is None:
         raise GameAnalyticsError(
