@@ -125,10 +125,17 @@ def prepare(partitions: int, wait_seconds: int) -> None:
 @click.option("--topic", default="game-events", show_default=True, help="Where the messages go.")
 @click.option(
     "--day",
-    required=True,
     type=click.DateTime(formats=["%Y-%m-%d"]),
     metavar="YYYY-MM-DD",
     help="A UTC day that has been over for an hour.",
+)
+@click.option(
+    "--follow",
+    is_flag=True,
+    help="Instead of a day the last ones, then today as it happens, until it is stopped. Started again, it goes on.",
+)
+@click.option(
+    "--days", type=click.IntRange(0), help="Whole days before today that --follow begins with (7 unless given)."
 )
 @click.option("--events", default=Simulation.events_per_day, show_default=True, help="Messages a day.")
 @click.option("--create-topic", is_flag=True, help="Make the topic if it is not there; nothing in it ever expires.")
@@ -157,7 +164,9 @@ def produce(  # noqa: PLR0913 - one for each option
     *,
     bootstrap_servers: str,
     topic: str,
-    day: datetime,
+    day: datetime | None,
+    follow: bool,
+    days: int | None,
     events: int,
     create_topic: bool,
     partitions: int | None,
@@ -167,14 +176,24 @@ def produce(  # noqa: PLR0913 - one for each option
     late_share: float,
     config_file: Path | None,
 ) -> None:
-    """Publish the simulated matches of a day to a Kafka topic, as the in-memory event log has them.
+    """Publish the simulated matches of a day to a Kafka topic, or all as they happen, as the in-memory event log has
+    them.
 
     Days go into a topic in order and each once. The cluster is always named here, never taken from the environment, so
     that invented events don't get to where a pipeline reads real ones.
     """
+    if follow == (day is not None):
+        raise click.UsageError(
+            "Only one of '--day' and '--follow'." if follow else "Missing option '--day', or '--follow'."
+        )
+    if days is not None and not follow:
+        raise click.UsageError("'--days' is for '--follow' alone.")
+
+    from game_analytics.follow import Pace, follow_matches
     from game_analytics.produce import produce_day
     from game_analytics.resources.kafka_properties import read_properties
     from game_analytics.resources.kafka_settings import KafkaSettings
+    from game_analytics.stop_signal import stop_signals
     from game_analytics.terminal import console
 
     simulation = Simulation(
@@ -186,7 +205,13 @@ def produce(  # noqa: PLR0913 - one for each option
     )
     properties = read_properties(config_file) if config_file else {}
     target = KafkaSettings(bootstrap_servers, topic, properties)
-    produce_day(console(), target, day.date(), simulation, partitions=partitions, create=create_topic)
+    if day is not None:
+        produce_day(console(), target, day.date(), simulation, partitions=partitions, create=create_topic)
+        return
+    with stop_signals() as stop:
+        pace = Pace(stopped=stop.was_asked)
+        days = 7 if days is None else days
+        follow_matches(console(), target, simulation, days=days, partitions=partitions, create=create_topic, pace=pace)
 
 
 @main.command()

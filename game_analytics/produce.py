@@ -16,42 +16,39 @@ topic's number of partitions, so the in-memory log to compare with is the one wi
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 
 import polars as pl
-from confluent_kafka import KafkaError, KafkaException, Producer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.landing.window import moment, window_of
 from game_analytics.layout import FIRST_DAY
+from game_analytics.publishing import (
+    AT_ONCE,
+    ELSEWHERE,
+    NotTaken,
+    Publisher,
+    as_messages,
+    by_partition,
+    deviations,
+    open_topic,
+)
 from game_analytics.resources.event_log import milliseconds
-from game_analytics.resources.kafka_errors import Grievances, error_of, reason
 from game_analytics.resources.kafka_settings import KafkaSettings
 from game_analytics.resources.kafka_topic import Topic
-from game_analytics.simulation.messages import delivered_at, player_id, timeline, value
-from game_analytics.simulation.schedule import START, Simulation
+from game_analytics.simulation.messages import delivered_at, timeline
+from game_analytics.simulation.schedule import Simulation, hour_at
 
 LATENESS = timedelta(minutes=60)
 """How far past midnight a day is published: as far as it is landed where nothing else is configured."""
 
-_RETRIES_FOR = timedelta(minutes=2)
-_AT_ONCE = 20_000  # messages between two looks at what was delivered
 _LINE_EVERY_SECONDS = 10.0
-
-_PRODUCER = {
-    # A million messages: 2.0 CPU seconds and 39 MB on the broker's disk; uncompressed 2.3 s and 153 MB, with zstd 2.4 s
-    # and 23 MB.
-    "compression.type": "lz4",
-    "linger.ms": "100",
-    "queue.buffering.max.messages": "200000",
-    "message.timeout.ms": str(_RETRIES_FOR // timedelta(milliseconds=1)),
-}
 
 
 def produce_day(
@@ -62,35 +59,21 @@ def produce_day(
 
     Nothing is sent unless the topic will keep the day and all that it holds is older. Raises `GameAnalyticsError`.
     """
-    _ensure_named(target)
-    if partitions is not None:
-        simulation = replace(simulation, partitions=partitions)
     _ensure_simulated_and_over(day)
-    topic = Topic(target)
-    found = topic.partitions()
-    if found is None and create:
-        topic.create(simulation.partitions)
-        console.print(f"Created the topic {target.topic}, {simulation.partitions} partitions, to be kept for ever")
+    opened = open_topic(console, target, simulation, partitions=partitions, create=create)
+    topic, simulation = opened.topic, opened.simulation
+    if opened.made:
         plan = _Plan(day, simulation, window_of(day, LATENESS).start)
         before = dict.fromkeys(range(simulation.partitions), 0)
-    elif found is None:
-        raise GameAnalyticsError(
-            f"Kafka at {target.bootstrap_servers} has no topic {target.topic}. Name another with --topic, or make this "
-            "one with --create-topic."
-        )
-    elif partitions not in {None, found}:
-        raise GameAnalyticsError(
-            f"The topic {target.topic} has {found} partitions, not {partitions}. Leave --partitions out, or name "
-            "another topic."
-        )
     else:
-        plan = _plan_for(topic, target, day, replace(simulation, partitions=found))
-        before = topic.ends(found)
+        plan = _plan_for(topic, target, day, simulation)
+        before = topic.ends(simulation.partitions)
     started = time.monotonic()
     sent = _publish(console, target, plan)
     seconds = time.monotonic() - started
-    after = topic.ends(plan.simulation.partitions)
-    _ensure_nothing_else_arrived(target, plan, {p: after[p] - before[p] - sent[p] for p in before})
+    after = topic.ends(simulation.partitions)
+    amiss = deviations({partition: end + sent[partition] for partition, end in before.items()}, after)
+    _ensure_nothing_else_arrived(target, plan, amiss)
     console.print(
         f"Published {day} to {target.topic}: {plan.total:,} messages in {seconds:.1f} s, "
         f"{plan.total / seconds:,.0f} a second\n"
@@ -117,21 +100,15 @@ class _Plan:
     @cached_property
     def total(self) -> int:
         """How many messages that are."""
-        opening = _hour(self.start)
-        further = self.simulation.messages_before(_hour(self.end)) - self.simulation.messages_before(opening + 1)
+        opening = hour_at(self.start)
+        further = self.simulation.messages_before(hour_at(self.end)) - self.simulation.messages_before(opening + 1)
         return self._rows(opening).height + further
 
     def batches(self) -> Iterator[pl.DataFrame]:
-        """``partition``, ``key``, ``timestamp`` (ms since 1970) and ``value`` of each message, those of a partition in
-        the order of their offsets. A message without an event has no player, hence no key."""
-        for hour in range(_hour(self.start), _hour(self.end)):
-            for rows in self._rows(hour).iter_slices(_AT_ONCE):
-                yield rows.select(
-                    "partition",
-                    key=pl.when(pl.col("event_type").is_not_null()).then(player_id()),
-                    timestamp=delivered_at(hour).dt.epoch("ms"),
-                    value=value(hour),
-                )
+        """The messages, those of a partition in the order of their offsets."""
+        for hour in range(hour_at(self.start), hour_at(self.end)):
+            for rows in self._rows(hour).iter_slices(AT_ONCE):
+                yield as_messages(rows, hour)
 
     def _rows(self, hour: int) -> pl.DataFrame:
         return timeline(self.simulation, hour).filter(delivered_at(hour) >= self.start)
@@ -142,65 +119,28 @@ def _publish(console: Console, target: KafkaSettings, plan: _Plan) -> Counter[in
 
     Raises `GameAnalyticsError` if one was refused, or when interrupted: the topic then holds a part of the day.
     """
-    failures: list[KafkaError] = []
-    grievances = Grievances()
-
-    def note(error: KafkaError) -> None:
-        if error.code() == KafkaError._ALL_BROKERS_DOWN and grievances.worst() is None:
-            console.print("No broker answers. Trying again until message.timeout.ms is over.")
-        grievances(error)
-
-    with target.readable_refusals("--config-file"):
-        producer = Producer(
-            {
-                **target.client(_PRODUCER),
-                "enable.idempotence": True,
-                "error_cb": note,
-                # Asked for failures alone: what is neither reported nor left in the queue has been acknowledged.
-                "on_delivery": lambda error, _: failures.append(error),
-                "delivery.report.only.error": True,
-            }
-        )
+    publisher = Publisher(target, console.print)
     sent: Counter[int] = Counter()
     with _progress(console, plan) as show:
         try:
             for batch in plan.batches():
-                _queue(producer, target.topic, batch)
-                sent.update(dict(batch["partition"].value_counts().iter_rows()))
-                show(sent.total() - len(producer))
-                if failures:
-                    break
-            left = len(producer)
-            while left and not failures:
-                left = producer.flush(0.5)
+                publisher.queue(batch)
+                sent += by_partition(batch)
+                show(sent.total() - publisher.left())
+            while left := publisher.settle(0.5):
                 show(sent.total() - left)
+            show(sent.total())
+        except NotTaken as refusal:
+            raise _unfinished(target, plan, f"Kafka did not take all messages: {refusal}") from None
         except KeyboardInterrupt:
-            left = producer.flush(5)
+            with suppress(NotTaken):
+                publisher.settle(5)
             # To within a batch: the one that was being handed over is not counted.
-            taken = max(0, sent.total() - left)
+            taken = max(0, sent.total() - publisher.left())
             raise _unfinished(target, plan, f"Interrupted after about {taken:,} messages") from None
-        except KafkaException as failure:  # of a producer that has given up
-            failures.append(error_of(failure))
         finally:
-            producer.purge()
-    if failures:
-        told = grievances.worst()
-        why = reason(failures[0]) + (f" ({reason(told)})" if told else "")
-        raise _unfinished(target, plan, f"Kafka did not take all messages: {why}")
+            publisher.give_up()
     return sent
-
-
-def _queue(producer: Producer, topic: str, batch: pl.DataFrame) -> None:
-    """Hand the messages to librdkafka, which sends them in the background; wait where its queue is full."""
-    produce, poll = producer.produce, producer.poll
-    for partition, key, timestamp, content in batch.iter_rows():
-        while True:
-            try:
-                produce(topic, content, key, partition, timestamp=timestamp)
-                break
-            except BufferError:
-                poll(0.1)
-    poll(0)
 
 
 @contextmanager
@@ -244,14 +184,14 @@ def _plan_for(topic: Topic, target: KafkaSettings, day: date, simulation: Simula
     if all(found.timestamp_ms < milliseconds(start) for found in newest.values()):
         return _Plan(day, simulation, start)
     timestamps = {partition: found.timestamp_ms for partition, found in newest.items()}
-    if timestamps == _last_delivered(simulation, _hour(behind_the_day_before) - 1):
+    if timestamps == _last_delivered(simulation, hour_at(behind_the_day_before) - 1):
         return _Plan(day, simulation, behind_the_day_before)
     partition, latest = max(newest.items(), key=lambda item: item[1].timestamp_ms)
     holds = (
         f"The topic {target.topic} holds messages up to {moment(latest.timestamp_ms)} (partition {partition}, "
         f"offset {latest.offset})"
     )
-    elsewhere = "Nothing was sent. Produce the day into another topic: --topic NAME --create-topic."
+    elsewhere = f"Nothing was sent. Produce the day into {ELSEWHERE}"
     if latest.timestamp_ms < milliseconds(behind_the_day_before):
         raise GameAnalyticsError(
             f"{holds}, and they are not the whole day before {day} as these settings simulate it. If that day was "
@@ -269,12 +209,6 @@ def _last_delivered(simulation: Simulation, hour: int) -> dict[int, int]:
     return dict(last.iter_rows())
 
 
-def _ensure_named(target: KafkaSettings) -> None:
-    """An empty name librdkafka would answer with an error of its own kind."""
-    if not target.bootstrap_servers or not target.topic:
-        raise GameAnalyticsError("--bootstrap-servers or --topic is empty. Name both.")
-
-
 def _ensure_simulated_and_over(day: date) -> None:
     end = window_of(day, LATENESS).end
     if day < FIRST_DAY:
@@ -286,14 +220,13 @@ def _ensure_simulated_and_over(day: date) -> None:
         )
 
 
-def _ensure_nothing_else_arrived(target: KafkaSettings, plan: _Plan, others: Mapping[int, int]) -> None:
+def _ensure_nothing_else_arrived(target: KafkaSettings, plan: _Plan, amiss: str) -> None:
     """Raises `GameAnalyticsError` if a partition did not grow by just the messages that were sent to it."""
-    amiss = [f"partition {partition} by {count:+,}" for partition, count in others.items() if count]
     if amiss:
         raise GameAnalyticsError(
             f"All {plan.total:,} messages of {plan.day} were acknowledged, but the topic {target.topic} differs from "
-            f"that: {', '.join(amiss)}. Somebody else changes it too. Produce the day into a topic of its own: --topic "
-            "NAME --create-topic."
+            f"that: {amiss}. Somebody else changes it too. Produce the day into a topic of its own: --topic NAME "
+            "--create-topic."
         )
 
 
@@ -303,8 +236,3 @@ def _unfinished(target: KafkaSettings, plan: _Plan, what: str) -> GameAnalyticsE
         "be gone on with. Produce the day into another topic: --topic NAME --create-topic. Or delete this one before: "
         f"kafka-topics.sh --bootstrap-server {target.bootstrap_servers} --delete --topic {target.topic}"
     )
-
-
-def _hour(instant: datetime) -> int:
-    """The simulation's hour in which the instant lies."""
-    return (instant - START) // timedelta(hours=1)

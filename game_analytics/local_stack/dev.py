@@ -16,8 +16,9 @@ from game_analytics.local_stack.endpoint import S3Endpoint, make_bucket
 from game_analytics.local_stack.environment import stack_variables, with_stack, write_shell_file
 from game_analytics.local_stack.ports import LOOPBACK, require_free_port
 from game_analytics.local_stack.processes import Child, start_child
-from game_analytics.local_stack.running import StopSignal, answers, only_one, say, shown, stop_signals
+from game_analytics.local_stack.running import answers, only_one, say, shown
 from game_analytics.local_stack.seaweedfs import WHEEL, SeaweedFS, find_weed, seaweedfs
+from game_analytics.stop_signal import StopSignal, stop_signals
 
 _LOOK_EVERY_SECONDS = 0.1
 

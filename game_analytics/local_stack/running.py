@@ -1,50 +1,17 @@
-"""What every stack of this machine needs while it runs: to be told to stop, to be the only one on its folder, to ask a
-server whether it answers, and to speak to a terminal that may be gone."""
+"""What every stack of this machine needs while it runs: to be the only one on its folder, to ask a server whether it
+answers, and to speak to a terminal that may be gone."""
 
 import fcntl
 import shlex
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from types import FrameType
 
 import click
 
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.local_stack.ports import LOOPBACK
-
-
-@dataclass
-class StopSignal:
-    """Whether somebody asked us to stop. A flag and no exception, so that no cleaning up is ever cut short."""
-
-    asked: bool = False
-
-    def was_asked(self) -> bool:
-        return self.asked
-
-    def handle(self, _number: int, _frame: FrameType | None) -> None:
-        self.asked = True
-
-
-@contextmanager
-def stop_signals() -> Iterator[StopSignal]:
-    """Whether SIGINT, SIGTERM or SIGHUP came while the block ran; only the main thread may listen to them.
-
-    Set explicitly, since a shell without job control starts its background programs deaf to Ctrl-C."""
-    stop = StopSignal()
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # else: nohup, which means it
-        numbers.append(signal.SIGHUP)
-    before = {number: signal.signal(number, stop.handle) for number in numbers}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ class KafkaSettings:
     properties: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Further properties of librdkafka. Passwords stand here: this is never shown."""
     patience: timedelta = timedelta(minutes=2)
-    """How long a broker may deliver nothing before reading fails."""
+    """How long a broker may deliver nothing, or take nothing, before reading or publishing fails."""
     answers_within: timedelta = timedelta(seconds=10)
     """How long the cluster may take to answer a question about the topic."""
 

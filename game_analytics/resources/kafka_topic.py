@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -115,6 +116,8 @@ class Topic:
                 if error_of(failure).code() not in NOT_READY or time.monotonic() > end:
                     raise self._explained(failure) from failure
             time.sleep(0.1)
+            with suppress(KafkaException):  # the client goes on asking a leader that is no more, unless it looks anew
+                self._admin.list_topics(self._settings.topic, timeout=1)
 
     def _answer(self, future: Future[T]) -> T:
         try:

@@ -97,5 +97,10 @@ def start_of(hour: int) -> datetime:
     return START + timedelta(hours=hour)
 
 
+def hour_at(instant: datetime) -> int:
+    """The hour in which the instant lies."""
+    return (instant - START) // timedelta(hours=1)
+
+
 def _refusal(setting: str, value: float, allowed: str) -> GameAnalyticsError:
     return GameAnalyticsError(f"The simulation's {setting} is {value}, but must be {allowed}. Change the setting.")

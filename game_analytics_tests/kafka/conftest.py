@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +20,7 @@ from confluent_kafka.admin import (
 )
 
 from game_analytics.local_stack.kafka_broker import PASSWORDS, Broker, Kafka, find_kafka
+from game_analytics_tests.kafka.topics import Topic
 from game_analytics_tests.requirements import required
 
 _FOLDER = Path(__file__).parent
@@ -72,6 +73,22 @@ def admin(broker: Broker) -> AdminClient:
 def new_topic(admin: AdminClient) -> NewTopicFactory:
     """Makes topics with names of their own: ``new_topic(2, cleanup_policy="compact")``."""
     return partial(make_topic, admin)
+
+
+@pytest.fixture
+def topic_of(broker: Broker, new_topic: NewTopicFactory) -> Callable[..., Topic]:
+    """Makes a topic: partitions, and settings."""
+
+    def make(partitions: int = 2, **config: str | int) -> Topic:
+        return Topic(broker, new_topic(partitions, **{"retention_ms": -1, **config}))
+
+    return make
+
+
+@pytest.fixture
+def unmade(broker: Broker, new_topic: NewTopicFactory) -> Topic:
+    """A topic that nobody has made yet."""
+    return Topic(broker, f"unmade-{new_topic()}")
 
 
 def admin_of(broker: Broker) -> AdminClient:

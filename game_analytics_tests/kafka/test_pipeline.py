@@ -4,7 +4,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from rich.console import Console
 
+from game_analytics.follow import Pace, follow_matches
 from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics.local_stack.kafka_broker import PASSWORDS, Broker
 from game_analytics.produce import produce_day
@@ -59,6 +60,14 @@ class Topic:
         told = re.search(r": ([0-9,]+) messages in ", said.getvalue())
         assert told is not None
         return int(told[1].replace(",", ""))
+
+    def follow(self, now: datetime, days: int) -> None:
+        """Publish whole days, and of today what there is by now."""
+        target = KafkaSettings(self.broker.bootstrap_servers, self.name)
+        slept: list[float] = []
+        pace = Pace(lambda: now, slept.append, lambda: bool(slept))
+        simulation = Simulation(events_per_day=EVENTS)
+        follow_matches(Console(file=StringIO()), target, simulation, days=days, partitions=None, create=True, pace=pace)
 
 
 @pytest.fixture
@@ -129,6 +138,19 @@ def test_a_produced_day_becomes_the_board_that_the_in_memory_log_gives(
     stats, board = stats_and_board(pipeline)
     assert len(board) == 10
     assert len(stats) > 100
+    assert [stats, board] == stats_and_board(in_memory)
+
+
+def test_a_day_that_was_followed_becomes_the_board_that_the_in_memory_log_gives(
+    topic: Topic, pipeline: Pipeline, in_memory: Pipeline
+) -> None:
+    topic.follow(datetime(2025, 12, 31, 9, 30, tzinfo=UTC), days=2)
+    assert pipeline.run(ALL, KEY).success
+    assert in_memory.run(ALL, KEY).success
+    assert per_partition(standing(pipeline.lake)) == per_partition(standing(in_memory.lake))
+    assert counted(pipeline) == counted(in_memory)
+    stats, board = stats_and_board(pipeline)
+    assert len(board) == 10
     assert [stats, board] == stats_and_board(in_memory)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from confluent_kafka import TIMESTAMP_CREATE_TIME, Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from rich.console import Console
 
@@ -25,108 +25,13 @@ from game_analytics.landing.window import window_of
 from game_analytics.local_stack.kafka_broker import Broker
 from game_analytics.produce import produce_day
 from game_analytics.resources.kafka_settings import KafkaSettings
-from game_analytics.resources.memory import MemoryEventLog
 from game_analytics.simulation.schedule import Simulation
-from game_analytics_tests.kafka.conftest import NewTopicFactory, send
+from game_analytics_tests.kafka.conftest import send
+from game_analytics_tests.kafka.topics import HOUR, Topic, in_memory, landed_of, two_partitions
 from game_analytics_tests.simulation.samples import UNREADABLE
 
 DAY_BEFORE, DAY, DAY_AFTER = date(2025, 12, 29), date(2025, 12, 30), date(2025, 12, 31)
-HOUR = timedelta(hours=1)
 YEAR_2100_MS = 4_102_444_800_000
-
-Delivered = tuple[int, bytes | None]
-"""Timestamp in milliseconds since 1970, and value."""
-
-
-class Topic:
-    """A topic and what a consumer finds in it."""
-
-    def __init__(self, broker: Broker, name: str) -> None:
-        self.broker = broker
-        self.name = name
-
-    def produce(self, day: date, simulation: Simulation, *, partitions: int | None = None, create: bool = False) -> str:
-        """What the command says."""
-        said = StringIO()
-        console = Console(file=said, width=200)
-        target = KafkaSettings(self.broker.bootstrap_servers, self.name)
-        produce_day(console, target, day, simulation, partitions=partitions, create=create)
-        return said.getvalue()
-
-    def refusal_of(self, day: date, simulation: Simulation, *, partitions: int | None = None) -> str:
-        with pytest.raises(GameAnalyticsError) as told:
-            self.produce(day, simulation, partitions=partitions)
-        return str(told.value)
-
-    def messages(self) -> dict[int, list[tuple[int, bytes | None, bytes | None]]]:
-        """Timestamp, key and value of all messages, by partition and offset."""
-        settings = {"group.id": "test", "enable.partition.eof": True, "enable.auto.commit": False, "log_level": 0}
-        with closing(Consumer({"bootstrap.servers": self.broker.bootstrap_servers, **settings})) as consumer:
-            partitions = sorted(consumer.list_topics(self.name, timeout=10).topics[self.name].partitions)
-            consumer.assign([TopicPartition(self.name, partition, 0) for partition in partitions])
-            found: dict[int, list[tuple[int, bytes | None, bytes | None]]] = {number: [] for number in partitions}
-            ended: set[int | None] = set()
-            while len(ended) < len(partitions):
-                message = consumer.poll(10)
-                assert message is not None, "the broker delivered nothing for ten seconds"
-                error = message.error()
-                if error is not None:
-                    assert error.code() == KafkaError._PARTITION_EOF, error
-                    ended.add(message.partition())
-                    continue
-                kind, timestamp = message.timestamp()
-                assert kind == TIMESTAMP_CREATE_TIME
-                found[message.partition() or 0].append((timestamp, message.key(), message.value()))
-        return found
-
-    def delivered(self) -> dict[int, list[Delivered]]:
-        return {number: [(at, value) for at, _, value in found] for number, found in self.messages().items()}
-
-
-def two_partitions(events_per_day: int = 2_000, partitions: int = 2, seed: int = 7) -> Simulation:
-    return Simulation(
-        events_per_day=events_per_day, partitions=partitions, seed=seed, malformed_share=0.05, late_share=0.1
-    )
-
-
-def in_memory(simulation: Simulation, start: datetime, end: datetime) -> dict[int, list[Delivered]]:
-    """What the in-memory log delivers from ``start`` up to but without ``end``."""
-    log = MemoryEventLog(simulation)
-    firsts, ends = log.first_at_or_after(start), log.first_at_or_after(end)
-    delivered: dict[int, list[Delivered]] = {}
-    for partition, first in firsts.items():
-        behind = ends[partition]
-        assert first is not None
-        assert behind is not None
-        batches = log.read(partition, first.offset, behind.offset, max_messages=10**6, max_bytes=10**9)
-        delivered[partition] = [
-            (round(at.timestamp() * 1000), value)
-            for batch in batches
-            for at, value in batch.select("kafka_timestamp", "value").iter_rows()
-        ]
-    return delivered
-
-
-def landed_of(day: date, simulation: Simulation) -> dict[int, list[Delivered]]:
-    """What a landing of the day reads from the in-memory log."""
-    window = window_of(day, HOUR)
-    return in_memory(simulation, window.start, window.end)
-
-
-@pytest.fixture
-def topic_of(broker: Broker, new_topic: NewTopicFactory) -> Callable[..., Topic]:
-    """Makes a topic: partitions, and settings."""
-
-    def make(partitions: int = 2, **config: str | int) -> Topic:
-        return Topic(broker, new_topic(partitions, **{"retention_ms": -1, **config}))
-
-    return make
-
-
-@pytest.fixture
-def unmade(broker: Broker, new_topic: NewTopicFactory) -> Topic:
-    """A topic that nobody has made yet."""
-    return Topic(broker, f"unmade-{new_topic()}")
 
 
 def test_a_day_published_alone_is_all_that_a_landing_of_it_reads(topic_of: Callable[..., Topic]) -> None:
