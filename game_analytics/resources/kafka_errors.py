@@ -10,7 +10,7 @@ from game_analytics.errors import GameAnalyticsError, Unavailable
 _WRONG_CREDENTIALS = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}
 UNKNOWN_TOPIC = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
 _DENIED = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED}
-_NO_ANSWER = {
+NO_ANSWER = {
     KafkaError._TRANSPORT,
     KafkaError._ALL_BROKERS_DOWN,
     KafkaError._RESOLVE,
@@ -29,6 +29,7 @@ NOT_READY = {
     KafkaError.FENCED_LEADER_EPOCH,
     KafkaError.UNKNOWN_LEADER_EPOCH,
     KafkaError.OFFSET_NOT_AVAILABLE,
+    KafkaError._NOENT,  # what the client says when a broker that came back knows of no leader yet
 }
 """What brokers answer while partitions are made or moved. An error's own `retriable` is not set on answers."""
 
@@ -72,7 +73,7 @@ def reason(error: KafkaError) -> str:
 def explain(error: KafkaError, cluster: str, topic: str) -> GameAnalyticsError:
     """The fault as an error of ours: `Unavailable` if the same may succeed later."""
     where, why = f"Kafka at {cluster}", reason(error)
-    if error.code() in _NO_ANSWER:
+    if error.code() in NO_ANSWER:
         return Unavailable(
             f"{where} does not answer ({why}). Start it, or check KAFKA_BOOTSTRAP_SERVERS, and security.protocol in "
             "the file that KAFKA_CONFIG_FILE names."

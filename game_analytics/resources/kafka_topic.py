@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetS
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.resources.event_log import Found
-from game_analytics.resources.kafka_errors import NOT_READY, Grievances, error_of, reason
+from game_analytics.resources.kafka_errors import NO_ANSWER, NOT_READY, Grievances, error_of, reason
 from game_analytics.resources.kafka_settings import KafkaSettings
 
 # What a topic must be for days of long ago to stay in it; a cluster's own defaults may be others.
@@ -112,7 +112,7 @@ class Topic:
 
     def _explained(self, failure: KafkaException) -> GameAnalyticsError:
         error = error_of(failure)
-        if error.code() == KafkaError._TIMED_OUT:  # the reason is what the background threads complain about
+        if error.code() in NO_ANSWER:  # the reason is what the background threads complain about
             self._admin.poll(0)
             error = self._grievances.worst() or error
             return Unavailable(
