@@ -16,7 +16,7 @@ import pytest
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics_tests.preparing import lake_settings, prepare_saying, prepared
-from game_analytics_tests.resources.answering_postgres import answering_postgres
+from game_analytics_tests.resources.answering_postgres import ASKS, answering_postgres
 from game_analytics_tests.resources.answering_s3 import Answer, answering, closed_port, s3_error
 
 if TYPE_CHECKING:
@@ -118,6 +118,14 @@ def test_a_database_that_refuses_is_told_at_once_with_its_reason_and_without_the
     assert not isinstance(told.value, Unavailable)
     assert f"PostgreSQL at 127.0.0.1:{port} refuses: {reason}. Check POSTGRES_USER" in str(told.value)
     assert "hush-hush" not in str(told.value)
+
+
+def test_a_database_whose_password_was_not_given_is_not_waited_for(s3: S3Endpoint) -> None:
+    unset = {"POSTGRES_PASSWORD": ""}
+    with answering_postgres(ASKS) as port, pytest.raises(GameAnalyticsError) as told:
+        prepared(with_database(s3, port) | unset, wait_seconds=60)
+    assert not isinstance(told.value, Unavailable)
+    assert "no password supplied" in str(told.value)
 
 
 def test_a_database_that_does_not_answer_is_named(s3: S3Endpoint) -> None:

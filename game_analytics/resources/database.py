@@ -46,12 +46,13 @@ class Database:
             return
 
     def _explained(self, said: str) -> GameAnalyticsError:
-        where, why = f"PostgreSQL at {self.host}:{self.port}", " ".join(said.split()).rpartition("FATAL: ")
-        if not why[1] or any(reason in why[2] for reason in _PASSING):
-            return Unavailable(
-                f"{where} does not answer ({why[2]}). Start it, or check POSTGRES_HOST and POSTGRES_PORT."
-            )
+        where, why = f"PostgreSQL at {self.host}:{self.port}", " ".join(said.split())
+        # Where no password is given, libpq does not get as far as the server's own word for it.
+        refused = "FATAL: " in why or "no password supplied" in why
+        if not refused or any(reason in why for reason in _PASSING):
+            return Unavailable(f"{where} does not answer ({why}). Start it, or check POSTGRES_HOST and POSTGRES_PORT.")
+        why = why.rpartition("FATAL: ")[2]
         return GameAnalyticsError(
-            f"{where} refuses: {why[2]}. Check POSTGRES_USER, POSTGRES_PASSWORD and POSTGRES_DB; a data folder keeps "
+            f"{where} refuses: {why}. Check POSTGRES_USER, POSTGRES_PASSWORD and POSTGRES_DB; a data folder keeps "
             "those that it was first started with."
         )

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 _ENCRYPTION = {80877103, 80877104}  # by TLS, by GSSAPI
+ASKS = "asks for a password"
 _SETTINGS = {"server_version": "15.19", "client_encoding": "UTF8", "DateStyle": "ISO, MDY"}
 
 
 @contextmanager
 def answering_postgres(*answers: str) -> Iterator[int]:
-    """The port of a server that refuses with these reasons in turn, the last one again and again; an empty reason lets
-    in."""
+    """The port of a server that refuses with these reasons in turn, the last one again and again. An empty one lets in,
+    and ``ASKS`` wants a password."""
     remaining = list(answers)
     listener = socket.create_server(("127.0.0.1", 0))
 
@@ -38,6 +39,10 @@ def answering_postgres(*answers: str) -> Iterator[int]:
 def _answer(connection: socket.socket, refusal: str) -> None:
     while _request(connection) in _ENCRYPTION:
         connection.sendall(b"N")
+    if refusal == ASKS:
+        connection.sendall(_message(b"R", struct.pack("!i", 3)))
+        connection.recv(1024)
+        return
     if refusal:
         connection.sendall(_message(b"E", f"SFATAL\0C28P01\0M{refusal}\0\0".encode()))
         return
