@@ -112,7 +112,8 @@ def stack(*, port: int, s3_port: int, kafka_port: int, postgres_port: int, code_
 def prepare(partitions: int, wait_seconds: int) -> None:
     """Make the bucket and the Kafka topic that the environment names, where they are missing.
 
-    What is there already stays as it is. A topic that is made keeps its messages for ever.
+    What is there already stays as it is. A topic that is made keeps its messages for ever. The database, where one is
+    named, must be there and let us in.
     """
     from game_analytics.prepare import prepare
     from game_analytics.terminal import console

@@ -22,6 +22,7 @@ from game_analytics.resources.configured import (
     MemoryEventLogResource,
     PipelineSettings,
 )
+from game_analytics.resources.database import Database
 from game_analytics.schedules import daily_stats_schedule, freshness_schedule
 from game_analytics.sensors.alerts import alert_on_checks, alert_on_failure
 from game_analytics.sensors.late_events import late_events
@@ -113,6 +114,21 @@ def event_log_from_environment() -> EventLogResource:
         topic=topic or "game-events",
         config_file=config_file or None,
         patience_seconds=_whole_number("GAME_ANALYTICS_KAFKA_PATIENCE_SECONDS", unset=120, at_least=1, at_most=86_400),
+    )
+
+
+def database_from_environment() -> Database | None:
+    """Where Dagster keeps its history if that is a PostgreSQL server, named as for its official image."""
+    host = os.environ.get("POSTGRES_HOST", "").strip()
+    if not host:
+        return None
+    user = os.environ.get("POSTGRES_USER") or "postgres"
+    return Database(
+        host=host,
+        port=_whole_number("POSTGRES_PORT", unset=5432, at_least=1, at_most=65_535),
+        name=os.environ.get("POSTGRES_DB") or user,
+        user=user,
+        password=os.environ.get("POSTGRES_PASSWORD", ""),
     )
 
 

@@ -1,4 +1,5 @@
-"""`game-analytics prepare`: the bucket and the topic that the environment names, made where they are missing.
+"""`game-analytics prepare`: the bucket and the topic that the environment names, made where they are missing, and the
+database, whether it lets us in.
 
 It may run as often as one likes, and before the servers are up: it waits for them.
 """
@@ -11,7 +12,7 @@ from typing import TypeVar
 
 from rich.console import Console
 
-from game_analytics.definitions import event_log_from_environment, lake_from_environment
+from game_analytics.definitions import database_from_environment, event_log_from_environment, lake_from_environment
 from game_analytics.errors import Unavailable
 from game_analytics.resources.configured import KafkaEventLogResource
 from game_analytics.resources.kafka_settings import KafkaSettings
@@ -32,6 +33,7 @@ def prepare(console: Console, *, partitions: int, wait_seconds: int) -> None:
     took ``wait_seconds``.
     """
     event_log, lake = event_log_from_environment(), Lake(lake_from_environment().settings())
+    database = database_from_environment()
     patience = _Patience(console, wait_seconds)
     made = patience.answer(f"S3 at {lake.endpoint}", lake.ensure_bucket)
     _say(console, f"{_verb(made)} the bucket {lake.bucket} at {lake.endpoint}")
@@ -40,6 +42,10 @@ def prepare(console: Console, *, partitions: int, wait_seconds: int) -> None:
         _say(console, patience.answer(f"Kafka at {settings.bootstrap_servers}", lambda: _topic(settings, partitions)))
     else:
         _say(console, "No topic is needed: KAFKA_BOOTSTRAP_SERVERS is not set, so events are simulated")
+    if database is not None:  # Dagster's services would tell of a wrong password on two hundred lines
+        where = f"{database.host}:{database.port}"
+        patience.answer(f"PostgreSQL at {where}", database.ensure_open)
+        _say(console, f"Found the database {database.name} at {where}")
 
 
 def _topic(settings: KafkaSettings, partitions: int) -> str:

@@ -32,6 +32,7 @@ def prepared(settings: Mapping[str, str], *, partitions: int = 4, wait_seconds: 
 
 def prepare_saying(said: StringIO, settings: Mapping[str, str], *, partitions: int = 4, wait_seconds: int = 0) -> None:
     """The same for one that may fail: what it has said until then is in ``said``."""
+    alone = {name: value for name, value in without_settings(os.environ).items() if not name.startswith("POSTGRES_")}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "environ", without_settings(os.environ) | dict(settings))
+        patch.setattr(os, "environ", alone | dict(settings))
         prepare(Console(file=said, width=40), partitions=partitions, wait_seconds=wait_seconds)

@@ -16,6 +16,7 @@ import pytest
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics_tests.preparing import lake_settings, prepare_saying, prepared
+from game_analytics_tests.resources.answering_postgres import ASKS, answering_postgres
 from game_analytics_tests.resources.answering_s3 import Answer, answering, closed_port, s3_error
 
 if TYPE_CHECKING:
@@ -34,6 +35,17 @@ def bucket() -> str:
 
 def at(url: str) -> S3Endpoint:
     return S3Endpoint(url, "AKIAEXAMPLE", "hush-hush")
+
+
+def with_database(s3: S3Endpoint, port: int) -> dict[str, str]:
+    return {
+        **lake_settings(s3, "shared"),
+        "POSTGRES_HOST": "127.0.0.1",
+        "POSTGRES_PORT": str(port),
+        "POSTGRES_USER": "dagster",
+        "POSTGRES_PASSWORD": "hush-hush",
+        "POSTGRES_DB": "history",
+    }
 
 
 def test_a_missing_bucket_is_made_and_nothing_else(s3: S3Endpoint, client: "S3Client", bucket: str) -> None:
@@ -86,6 +98,40 @@ def test_wrong_credentials_are_told_at_once(bucket: str, code: str) -> None:
     assert f"does not accept the AWS credentials ({code}" in str(told.value)
     assert "hush-hush" not in str(told.value)
     assert len(refusing.asked) == 1
+
+
+def test_a_database_that_lets_us_in_is_found_once_it_has_started(s3: S3Endpoint) -> None:
+    with answering_postgres("the database system is starting up", "") as port:
+        said = prepared(with_database(s3, port), wait_seconds=30)
+    assert said[2].endswith(f" s for PostgreSQL at 127.0.0.1:{port}, which does not answer yet ...")
+    assert said[3:] == [f"Found the database history at 127.0.0.1:{port}"]
+
+
+@pytest.mark.parametrize(
+    "reason", ['password authentication failed for user "dagster"', 'database "history" does not exist']
+)
+def test_a_database_that_refuses_is_told_at_once_with_its_reason_and_without_the_password(
+    s3: S3Endpoint, reason: str
+) -> None:
+    with answering_postgres(reason) as port, pytest.raises(GameAnalyticsError) as told:
+        prepared(with_database(s3, port), wait_seconds=60)
+    assert not isinstance(told.value, Unavailable)
+    assert f"PostgreSQL at 127.0.0.1:{port} refuses: {reason}. Check POSTGRES_USER" in str(told.value)
+    assert "hush-hush" not in str(told.value)
+
+
+def test_a_database_whose_password_was_not_given_is_not_waited_for(s3: S3Endpoint) -> None:
+    unset = {"POSTGRES_PASSWORD": ""}
+    with answering_postgres(ASKS) as port, pytest.raises(GameAnalyticsError) as told:
+        prepared(with_database(s3, port) | unset, wait_seconds=60)
+    assert not isinstance(told.value, Unavailable)
+    assert "no password supplied" in str(told.value)
+
+
+def test_a_database_that_does_not_answer_is_named(s3: S3Endpoint) -> None:
+    port = int(closed_port().rpartition(":")[2])
+    with pytest.raises(Unavailable, match=rf"^PostgreSQL at 127.0.0.1:{port} does not answer \(.*Connection refused"):
+        prepared(with_database(s3, port))
 
 
 def test_the_command_says_one_line_for_all_that_went_wrong(bucket: str) -> None:

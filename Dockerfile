@@ -1,0 +1,33 @@
+# One image for all that the project runs: code location (unless told otherwise), webserver, daemon and the command line.
+FROM python:3.11.17-slim-bookworm
+
+ENV PYTHONUNBUFFERED=1 \
+    PIP_NO_CACHE_DIR=1 \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    DAGSTER_HOME=/opt/dagster/home
+
+# A fixed number, by which volumes and clusters know it.
+RUN groupadd --gid 10001 dagster \
+    && useradd --uid 10001 --gid dagster --home-dir "$DAGSTER_HOME" --create-home dagster
+
+# What it needs, before what it is: this layer is made anew only when the pins change.
+WORKDIR /opt/game-analytics
+COPY pyproject.toml constraints.txt ./
+RUN python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+        print(*project['dependencies'], *project['optional-dependencies']['production'], sep='\n')" > needs.txt \
+    && pip install --constraint constraints.txt --requirement needs.txt
+
+COPY README.md LICENSE ./
+COPY game_analytics game_analytics
+RUN pip install --constraint constraints.txt '.[production]'
+
+WORKDIR $DAGSTER_HOME
+COPY deploy/dagster.yaml deploy/workspace.yaml ./
+
+USER 10001:10001
+
+# Webserver and daemon bring checks of their own.
+HEALTHCHECK --interval=60s --timeout=20s --start-period=120s --start-interval=5s \
+    CMD dagster api grpc-health-check --port "$DAGSTER_GRPC_PORT"
+
+CMD ["dagster", "api", "grpc", "--module-name", "game_analytics.definitions"]
