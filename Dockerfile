@@ -30,4 +30,4 @@ USER 10001:10001
 HEALTHCHECK --interval=60s --timeout=20s --start-period=120s --start-interval=5s \
     CMD dagster api grpc-health-check --port "$DAGSTER_GRPC_PORT"
 
-CMD ["dagster", "api", "grpc", "--module-name", "game_analytics.definitions"]
+CMD ["game-analytics", "serve", "code"]

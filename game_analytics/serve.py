@@ -6,9 +6,11 @@ Dagster's own program. That finds `dagster.yaml` in DAGSTER_HOME, and `workspace
 
 import logging
 import os
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import count
 from typing import NoReturn
 
@@ -30,6 +32,16 @@ Problem = Callable[[], str | None]
 """Says what a service has to wait for; None if it need not."""
 
 
+DEFINITIONS = "game_analytics.definitions"
+
+
+def settings_problem() -> str | None:
+    """None; raises `GameAnalyticsError` if the definitions can't be made of the environment's settings, which Dagster
+    would tell on seventy lines."""
+    import_module(DEFINITIONS)
+    return None
+
+
 def history_problem() -> str | None:
     """Why Dagster's history can't be used now. Raises `GameAnalyticsError` if that won't change by itself."""
     # Dagster tries several times and warns of each; what it comes to is said here.
@@ -40,7 +52,8 @@ def history_problem() -> str | None:
     except (DagsterPostgresException, sqlalchemy.exc.SQLAlchemyError) as error:
         return f"PostgreSQL, where Dagster keeps its history: {_root_of(error)}"
     except dg.DagsterError as error:
-        raise GameAnalyticsError(f"dagster.yaml or its settings are wrong: {_one_line(str(error))}") from error
+        said, _, _ = str(error).partition("Stack Trace")
+        raise GameAnalyticsError(f"dagster.yaml or its settings are wrong: {_one_line(said)}") from error
     finally:
         logging.disable(logging.NOTSET)
 
@@ -65,7 +78,7 @@ class Service:
 
 
 SERVICES = {
-    "code": Service(["dagster", "api", "grpc", "--module-name", "game_analytics.definitions"]),
+    "code": Service(["dagster", "api", "grpc", "--module-name", DEFINITIONS], [settings_problem, history_problem]),
     "webserver": Service(["dagster-webserver"], [history_problem, code_location_problem]),
     "daemon": Service(["dagster-daemon", "run"], [history_problem, code_location_problem]),
 }
@@ -77,6 +90,8 @@ def serve(name: str) -> NoReturn:
     for problem in service.needs:
         wait_until_none(problem, lambda line: click.echo(f"{name}: {line}"))
     program, *arguments = service.command
+    # Dagster ends at a SIGTERM as at a SIGINT, to which a shell without job control makes its programs deaf.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         os.execvp(program, [program, *arguments])  # noqa: S606 (no shell is wanted)
     except OSError as error:

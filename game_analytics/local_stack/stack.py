@@ -29,6 +29,8 @@ TOPIC = "game-events"
 SERVICES: Mapping[str, Sequence[str]] = {name: ("serve", name) for name in ("code", "webserver", "daemon")}
 """The deployment's three entry points, as words of the command `game-analytics`."""
 
+PREPARE = ("prepare", "--wait-seconds", "120")
+
 _POSTGRES = "dagster"
 _POSTGRES_PASSWORD = "local-only"  # noqa: S105 (guards nothing but this machine's own playground)
 _LOOK_EVERY_SECONDS = 0.1
@@ -83,6 +85,7 @@ class StackSettings:
             "DAGSTER_GRPC_PORT": str(self.code_port),
             "DAGSTER_WEBSERVER_HOST": LOOPBACK,
             "DAGSTER_WEBSERVER_PORT": str(self.ui_port),
+            "DAGSTER_DAEMON_HEARTBEAT_TOLERANCE": "120",
             "CODE_LOCATION_HOST": LOOPBACK,
             "CODE_LOCATION_PORT": str(self.code_port),
             "POSTGRES_HOST": LOOPBACK,
@@ -98,7 +101,14 @@ class StackSettings:
             "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
             "GAME_ANALYTICS_BUCKET": self.bucket,
             "GAME_ANALYTICS_UI_URL": self.ui_url,
+            "GAME_ANALYTICS_WORKERS": "2",
+            "GAME_ANALYTICS_ALERT_WEBHOOK": "",  # nobody is told of what fails in a try-out
         }
+
+
+def producer(bootstrap_servers: str) -> Sequence[str]:
+    """The words that publish simulated matches as they happen."""
+    return ("produce", "--bootstrap-servers", bootstrap_servers, "--topic", TOPIC, "--follow")
 
 
 @dataclass
@@ -181,7 +191,7 @@ def _parts(settings: StackSettings) -> list[Watched]:
     def program(name: str, *words: str) -> Program:
         return Program(words, settings.dagster_home, environment, settings.logs / f"{name}.log")
 
-    prepare = program("prepare", "prepare")
+    prepare = program("prepare", *PREPARE)
     code, webserver, daemon = (program(name, *words) for name, words in SERVICES.items())
     parts = [
         Watched("PostgreSQL", Guarded(postgres, settings.postgres_port, "PostgreSQL", "--postgres-port")),
@@ -193,8 +203,8 @@ def _parts(settings: StackSettings) -> list[Watched]:
         Watched("The daemon", daemon),
     ]
     if settings.with_demo:
-        where = ("--bootstrap-servers", f"{LOOPBACK}:{settings.kafka_port}", "--topic", TOPIC)
-        parts.append(Watched("The producer", program("producer", "produce", *where, "--follow")))
+        words = producer(f"{LOOPBACK}:{settings.kafka_port}")
+        parts.append(Watched("The producer", program("producer", *words)))
     return parts
 
 

@@ -1,4 +1,4 @@
-"""The three services' commands, as compose gives them: Dagster takes their words and reads their variables itself."""
+"""What the three services become in the environment that compose gives them: Dagster reads its variables itself."""
 
 import os
 import subprocess
@@ -18,6 +18,7 @@ from dagster_webserver.cli import dagster_webserver
 
 from game_analytics.local_stack.environment import without_settings
 from game_analytics.local_stack.ports import free_ports
+from game_analytics.serve import SERVICES
 from game_analytics_tests.deploy.files import FOLDER, environment_of, services
 
 PROGRAMS = Path(sys.executable).parent
@@ -27,7 +28,7 @@ def parsed(command: Command, service: str, prefix: str, skipped: int) -> Mapping
     """What the service's command comes to in the service's environment; ``skipped`` words only choose the command."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "environ", without_settings(os.environ) | environment_of(service))
-        words = services()[service]["command"][skipped:]
+        words = list(SERVICES[service].command[skipped:])
         return command.make_context(service, words, auto_envvar_prefix=prefix).params
 
 
