@@ -52,8 +52,7 @@ def history_problem() -> str | None:
     except (DagsterPostgresException, sqlalchemy.exc.SQLAlchemyError) as error:
         return f"PostgreSQL, where Dagster keeps its history: {_root_of(error)}"
     except dg.DagsterError as error:
-        said, _, _ = str(error).partition("Stack Trace")
-        raise GameAnalyticsError(f"dagster.yaml or its settings are wrong: {_one_line(said)}") from error
+        raise GameAnalyticsError(f"dagster.yaml or its settings are wrong: {_fault_in(str(error))}") from error
     finally:
         logging.disable(logging.NOTSET)
 
@@ -118,6 +117,13 @@ def _root_of(error: BaseException) -> str:
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause
     return _one_line(str(error))
+
+
+def _fault_in(told: str) -> str:
+    """What Dagster says is wrong, without all that might have been right before it and the stack trace behind it."""
+    before_the_trace, _, _ = told.partition("Stack Trace")
+    head, _, fault = before_the_trace.partition("Error 1: ")
+    return _one_line(fault or head)
 
 
 def _one_line(text: str) -> str:
