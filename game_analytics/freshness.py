@@ -50,7 +50,7 @@ def ensure_fresh(lake: Lake, day: date) -> None:
             "materialize what is missing."
         )
     stats_etag = lake.parquet_metadata(board_key(day)).get(STATS_ETAG)
-    if stats_etag != lake.etag(stats_key(day)):
+    if stats_etag is None or stats_etag != lake.etag(stats_key(day)):
         raise GameAnalyticsError(
             f"{board} is not made from the stats file that lies there now, {stats}. Look at the last runs of "
             f"top10_leaderboard for {day}, and whether the sensor new_stats_file is on."

@@ -10,6 +10,7 @@ from game_analytics.definitions import lake_from_environment
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.landing.commit import read_manifest
 from game_analytics.landing.reread import quarantined
+from game_analytics.landing.window import moment
 from game_analytics.layout import manifest_key
 from game_analytics.resources.lake import InputChanged, Lake
 from game_analytics.rules.events import REASONS
@@ -43,8 +44,10 @@ def show_quarantine(console: Console, day: date, samples: int) -> None:
     console.print(f"{day}: {reasons.total():,} of {read:,} messages could not be read", style="bold")
     console.print(reasons_table(in_order))
     for reason in in_order:
-        for row in first[reason].iter_rows(named=True):
-            place = f"partition {row['kafka_partition']}, offset {row['kafka_offset']:,}, {_moment(row)}"
+        # As a number: a producer with a wild clock brings moments that Python has no name for.
+        for row in first[reason].with_columns(pl.col("kafka_timestamp").cast(pl.Int64)).iter_rows(named=True):
+            place = f"partition {row['kafka_partition']}, offset {row['kafka_offset']:,}"
+            place += f", {_delivered(row['kafka_timestamp'])}"
             console.print(visible(f"{reason}: {place}"), style="bold", soft_wrap=True)
             console.print(visible(f"  {_shown(row['value'])}"), soft_wrap=True)
     console.print(
@@ -78,6 +81,5 @@ def _shown(value: bytes | None) -> str:
     return f"{text} … ({len(value):,} bytes)" if len(value) > _SHOWN_BYTES else text
 
 
-def _moment(row: dict[str, object]) -> str:
-    delivered = row["kafka_timestamp"]
-    return "without a timestamp" if delivered is None else f"delivered {delivered:%Y-%m-%d %H:%M:%S} UTC"
+def _delivered(timestamp_ms: int | None) -> str:
+    return "without a timestamp" if timestamp_ms is None else f"delivered {moment(timestamp_ms)}"

@@ -9,7 +9,7 @@ from game_analytics.assets.top10_leaderboard import MIN_ENGAGEMENTS, stats_of
 from game_analytics.definitions import DUCKDB, lake_from_environment, settings_from_environment
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.layout import board_key
-from game_analytics.resources.lake import InputChanged, Lake
+from game_analytics.resources.lake import Lake
 from game_analytics.rules.leaderboard import counts_of, players_around
 from game_analytics.terminal import board_table
 
@@ -35,13 +35,9 @@ def show_player(console: Console, day: date, player_id: str) -> None:
     """
     lake = lake_from_environment().open()
     least = _min_engagements(lake, day)
-    with DUCKDB.get_connection() as connection:
-        try:
-            with stats_of(lake, connection, day):
-                around = players_around(connection, player_id, least, NEIGHBOURS)
-                counts = counts_of(connection, player_id)
-        except InputChanged as error:
-            raise GameAnalyticsError(f"The stats of {day} were replaced while they were read. Run again.") from error
+    with DUCKDB.get_connection() as connection, stats_of(lake, connection, day):
+        around = players_around(connection, player_id, least, NEIGHBOURS)
+        counts = counts_of(connection, player_id)
     if counts is None:
         raise GameAnalyticsError(f"{player_id!r} has no kill and no death on {day}.")
     if around.is_empty():

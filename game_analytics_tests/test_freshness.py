@@ -75,6 +75,12 @@ def test_a_board_that_somebody_else_wrote_is_told(published: Pipeline) -> None:
     assert "is not made from the stats file that lies there now" in verdict(published)
 
 
+def test_a_board_that_somebody_else_wrote_is_told_also_where_there_are_no_stats(published: Pipeline) -> None:
+    published.put(BOARD, pl.DataFrame({"rank": [1]}))
+    published.lake.delete([STATS])
+    assert "is not made from the stats file that lies there now" in verdict(published)
+
+
 def test_stats_behind_their_landing_are_told(published: Pipeline) -> None:
     manifest = published.lake.get("raw/2025_12_30/manifest.json")
     assert manifest is not None

@@ -5,8 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
+
 from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics.resources.configured import LakeResource
+from game_analytics.resources.lake import to_parquet
 from game_analytics_tests.landing.samples import at, land, tombstone, utc
 from game_analytics_tests.listed_log import ListedLog
 
@@ -59,14 +62,10 @@ def test_reasons_counts_and_samples_are_listed(s3: S3Endpoint, lake_resource: La
         ["not_utf8", "1"],
         ["not_json", "4"],
     ]
-    assert lines[lines.index("not_json: partition 0, offset 0, delivered 2025-12-30 12:00:00 UTC") + 1] == "  first"
-    assert lines[lines.index("not_json: partition 0, offset 1, delivered 2025-12-30 12:01:00 UTC") + 1] == "  second"
-    assert (
-        lines[lines.index("not_utf8: partition 0, offset 2, delivered 2025-12-30 12:02:00 UTC") + 1] == "  \\xff\\xfe"
-    )
-    assert (
-        lines[lines.index("tombstone: partition 0, offset 3, delivered 2025-12-30 13:00:00 UTC") + 1] == "  (no value)"
-    )
+    assert lines[lines.index("not_json: partition 0, offset 0, delivered 2025-12-30T12:00:00Z") + 1] == "  first"
+    assert lines[lines.index("not_json: partition 0, offset 1, delivered 2025-12-30T12:01:00Z") + 1] == "  second"
+    assert lines[lines.index("not_utf8: partition 0, offset 2, delivered 2025-12-30T12:02:00Z") + 1] == "  \\xff\\xfe"
+    assert lines[lines.index("tombstone: partition 0, offset 3, delivered 2025-12-30T13:00:00Z") + 1] == "  (no value)"
     assert "  third" not in lines
     assert lines[-1].endswith("with `reread_quarantine: true` in the run config of raw_events.")
 
@@ -79,6 +78,22 @@ def test_a_message_can_t_move_the_cursor_colour_the_line_or_turn_the_text_round(
     text = _without_styles(done.stdout)
     assert r'{"event_type": "\x1b]0;mine\x07", [red]:smile: \x9b31m \u202e' in text
     assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(text)
+
+
+def test_a_message_of_a_producer_that_counts_microseconds_is_shown_with_the_number_it_brought(
+    s3: S3Endpoint, lake_resource: LakeResource
+) -> None:
+    """Python has no name for that moment."""
+    wild = 1_767_096_000_000_000
+    lay(lake_resource, {0: [b"x"]})
+    lake = lake_resource.open()
+    [key] = [each.key for each in lake.listing("quarantine/")]
+    rows = lake.read_parquet(key)
+    assert rows is not None
+    lake.put(key, to_parquet(rows.with_columns(kafka_timestamp=pl.lit(wild).cast(pl.Datetime("ms", "UTC")))))
+    done = quarantine(s3, lake_resource, "2025-12-30")
+    assert done.returncode == 0, done.stderr
+    assert f"partition 0, offset 0, delivered {wild} ms" in _without_styles(done.stdout)
 
 
 def test_a_long_message_is_cut(s3: S3Endpoint, lake_resource: LakeResource) -> None:

@@ -1,10 +1,11 @@
 """A webhook on loopback that keeps what it is told, and answers as a test wants it to."""
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -52,3 +53,37 @@ def webhook_server(*answers: int, slow_seconds: float = 0) -> Iterator[WebhookSe
         ending.callback(thread.join)
         ending.callback(server.shutdown)
         yield hook
+
+
+@contextmanager
+def _raw_server(answer: Iterator[bytes]) -> Iterator[str]:
+    """One connection is taken, and answered with these pieces, whatever was asked."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with suppress(OSError), listener.accept()[0] as connection:
+                connection.recv(65_536)
+                for piece in answer:
+                    connection.sendall(piece)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}{SECRET_PATH}"
+        thread.join()
+
+
+def answering_with(answer: bytes) -> AbstractContextManager[str]:
+    """A server that answers once, with these bytes."""
+    return _raw_server(iter([answer]))
+
+
+def dripping_server() -> AbstractContextManager[str]:
+    """One that sends a byte of its answer's head every now and then, for eight seconds."""
+
+    def drip() -> Iterator[bytes]:
+        yield b"HTTP/1.1 200 OK\r\nX: "
+        for _ in range(16):
+            time.sleep(0.5)
+            yield b"x"
+
+    return _raw_server(drip())

@@ -3,13 +3,15 @@
 A fact of the lake alone: each manifest tells what its landing found, and how far the other days were read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.landing.commit import read_manifest
 from game_analytics.landing.window import window_of
 from game_analytics.resources.lake import Lake
+from game_analytics.rules.manifest import Manifest
 
 
 @dataclass(frozen=True)
@@ -26,15 +28,15 @@ class Finding:
         return f"{self.events:,} events of {self.day} in the window of {self.found_by}"
 
 
-def owed(lake: Lake, days: Sequence[date], lateness: timedelta) -> list[Finding]:
+def owed(lake: Lake, days: Sequence[date], lateness: timedelta, warn: Callable[[str], None]) -> list[Finding]:
     """What the landings of these days have found that their earlier ones among them do not hold yet, by day and by
     finder.
 
     A day counts as healed once it was read to the end of the finder's own window. One that was never landed is not
     owed, since its landing comes first, nor is one of another topic; and a landing that did not see its whole window
-    tells nothing yet.
+    tells nothing yet. Nor does one whose manifest can't be read, which is a warning; the other days go ahead.
     """
-    landed = {day: found for day in days if (found := read_manifest(lake, day)) is not None}
+    landed = {day: found for day in days if (found := _readable_manifest(lake, day, warn)) is not None}
     return [
         Finding(day, finder, events, etag)
         for day, (manifest, _) in landed.items()
@@ -45,3 +47,13 @@ def owed(lake: Lake, days: Sequence[date], lateness: timedelta) -> list[Finding]
         and manifest.window.end < window_of(finder, lateness).end
         and manifest.topic == found.topic
     ]
+
+
+def _readable_manifest(lake: Lake, day: date, warn: Callable[[str], None]) -> tuple[Manifest, str] | None:
+    try:
+        return read_manifest(lake, day)
+    except Unavailable:
+        raise
+    except GameAnalyticsError as error:
+        warn(str(error))
+        return None

@@ -11,8 +11,8 @@ import polars as pl
 
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.landing.commit import Landing, clear_leftovers, read_manifest
-from game_analytics.landing.slices import Slice, store
-from game_analytics.layout import manifest_key, slice_of_key
+from game_analytics.landing.slices import STRAYS, Slice, store
+from game_analytics.layout import FIRST_DAY, manifest_key, slice_of_key
 from game_analytics.resources.lake import InputChanged, Lake
 from game_analytics.rules.events import REASONS, Classified, classify
 from game_analytics.rules.manifest import Account, LandedObject, Manifest, ensure_balanced
@@ -26,7 +26,8 @@ class _Reread:
     """All of the day: those that stay as they are, and those that take the place of others."""
     moved: dict[int, Counter[str]] = field(default_factory=dict)
     """By partition: how many messages are now landed, ignored, or of other days."""
-    missed: Counter[date] = field(default_factory=Counter)
+    strays: Counter[date] = field(default_factory=Counter)
+    """Good events of days whose own landings have not read them: they stay in quarantine, by day."""
     reasons: Counter[str] = field(default_factory=Counter)
     samples: dict[str, bytes | None] = field(default_factory=dict)
 
@@ -34,18 +35,19 @@ class _Reread:
 def reread_day(lake: Lake, day: date, *, clock: Callable[[], datetime]) -> Landing:
     """Commit the day with those of its quarantined messages that are good now. Nothing else of it changes.
 
-    Messages that turn out to be of another day count as missed there, unless that day was read over their offsets too.
+    Messages that turn out to be of another day are left to that day if its landing has read them too, and has them in
+    its own quarantine; else they stay in this one, since nobody else holds them.
     Raises `GameAnalyticsError` if the day was never landed, and what committing raises.
     """
 
     def build() -> tuple[bytes, tuple[Manifest, _Reread]]:
         manifest, etag = _landed(lake, day)
-        reread = _Reread()
+        reread, lookups = _Reread(), _OtherDays(lake, manifest.topic)
         for landed in manifest.objects:
             if landed.kind == "raw":
                 reread.objects.append(landed)
             else:
-                _read_again(lake, manifest, etag, landed, reread)
+                _read_again(lake, manifest, etag, landed, lookups, reread)
         again = _manifest(manifest, reread)
         ensure_balanced(again)
         return again.to_json(), (again, reread)
@@ -54,7 +56,7 @@ def reread_day(lake: Lake, day: date, *, clock: Callable[[], datetime]) -> Landi
     return Landing(
         manifest=manifest,
         etag=etag,
-        warnings=clear_leftovers(lake, day, clock()),
+        warnings=[*_told(reread.strays), *clear_leftovers(lake, day, clock())],
         truncated=[],
         reasons={reason: reread.reasons[reason] for reason in REASONS if reason in reread.reasons},
         samples=reread.samples,
@@ -85,21 +87,44 @@ def _landed(lake: Lake, day: date) -> tuple[Manifest, str]:
     return found
 
 
-def _read_again(lake: Lake, manifest: Manifest, etag: str, landed: LandedObject, reread: _Reread) -> None:
+class _OtherDays:
+    """What other days' landings have read, each of them looked up once."""
+
+    def __init__(self, lake: Lake, topic: str) -> None:
+        self._lake, self._topic = lake, topic
+        self._found: dict[date, Manifest | None] = {}
+
+    def have_read(self, day: date, partition: int, offsets: pl.Series) -> pl.Series:
+        """Of each offset whether the day's landing has read it."""
+        if day not in self._found:
+            found = read_manifest(self._lake, day) if day >= FIRST_DAY else None
+            self._found[day] = found[0] if found is not None and found[0].topic == self._topic else None
+        manifest = self._found[day]
+        account = None if manifest is None else manifest.account(partition)
+        first, end = (0, 0) if account is None else (account.first, account.end)
+        return (offsets >= first) & (offsets < end)
+
+
+def _read_again(
+    lake: Lake, manifest: Manifest, etag: str, landed: LandedObject, other_days: _OtherDays, reread: _Reread
+) -> None:
     """Classify the messages of one quarantine object, and store what is now something else than it was."""
     piece = _slice_of(manifest.day, landed.key)
     before = quarantined(lake, manifest, etag, landed.key)
     now = classify(before.drop("reason", "kafka_partition"), piece.partition, manifest.day)
+    strays = _strays(now, piece.partition, other_days)
+    unread = before.filter(pl.col("kafka_offset").is_in(strays["kafka_offset"].implode()))
+    stays = pl.concat([now.quarantined, unread]).sort("kafka_offset")
     if now.landed.height:
         reread.objects.append(store(lake, "raw", piece, now.landed))
-    if now.quarantined.equals(before):
+    if stays.equals(before):
         reread.objects.append(landed)
-    elif now.quarantined.height:
-        reread.objects.append(store(lake, "quarantine", piece, now.quarantined))
+    elif stays.height:
+        reread.objects.append(store(lake, "quarantine", piece, stays))
     counts = reread.moved.setdefault(piece.partition, Counter())
-    counts.update(landed=now.landed.height, ignored=now.ignored, other_days=now.other_days.height)
-    reread.missed += _missed(lake, manifest.topic, piece.partition, now)
-    for reason, sample in now.quarantined.select("reason", "value").iter_rows():
+    counts.update(landed=now.landed.height, ignored=now.ignored, other_days=now.other_days.height - strays.height)
+    reread.strays.update(strays["day"])
+    for reason, sample in stays.select("reason", "value").iter_rows():
         reread.reasons[reason] += 1
         reread.samples.setdefault(reason, sample)
 
@@ -111,25 +136,29 @@ def _slice_of(day: date, key: str) -> Slice:
     return Slice(day, *place)
 
 
-def _missed(lake: Lake, topic: str, partition: int, now: Classified) -> Counter[date]:
-    """The good events of other days that those days' landings have not read, by day."""
-    missed = Counter[date]()
-    for (day,), events in now.other_days.group_by("day"):
-        found = read_manifest(lake, day)
-        account = None if found is None or found[0].topic != topic else found[0].account(partition)
-        offset = events["kafka_offset"]
-        read = 0 if account is None else int(((offset >= account.first) & (offset < account.end)).sum())
-        missed[day] += events.height - read
-    return missed
+def _strays(now: Classified, partition: int, other_days: _OtherDays) -> pl.DataFrame:
+    """The good events of other days that those days' landings have not read: ``day`` and ``kafka_offset``."""
+    unread = [
+        events.filter(~other_days.have_read(day, partition, events["kafka_offset"]))
+        for (day,), events in now.other_days.group_by("day")
+    ]
+    return pl.concat([STRAYS.to_frame(), *(events.select(STRAYS.names()) for events in unread)])
+
+
+def _told(strays: Counter[date]) -> list[str]:
+    if not strays:
+        return []
+    days = ", ".join(f"{count:,} of {day}" for day, count in sorted(strays.items()))
+    return [
+        f"messages that are good now, but of days whose landings have not read them, stay in this quarantine: {days}"
+    ]
 
 
 def _manifest(before: Manifest, reread: _Reread) -> Manifest:
-    missed = Counter({date.fromisoformat(day): count for day, count in before.missed.items()}) + reread.missed
     return msgspec.structs.replace(
         before,
         partitions=[_account(account, reread.moved.get(account.partition, Counter())) for account in before.partitions],
         objects=reread.objects,
-        missed={day.isoformat(): count for day, count in sorted(missed.items()) if count},
     )
 
 

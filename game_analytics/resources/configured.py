@@ -144,7 +144,7 @@ class AlertsResource(dg.ConfigurableResource):
         if self.webhook is None:
             return
         link = "" if run_id is None else f"\n{self.ui_url.rstrip('/')}/runs/{run_id}"
-        problem = Webhook(self.webhook).post(text, link)
+        problem = Webhook(self.webhook.strip()).post(text, link)  # files of secrets end with a new line
         if problem is not None:
             log.warning(f"An alert was not delivered, {problem}. It said: {text}")
 

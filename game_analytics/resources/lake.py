@@ -294,9 +294,17 @@ class Lake:
         )
 
     def read_parquet(self, key: str) -> pl.DataFrame | None:
-        """A small Parquet object whole; None if there is no such object."""
+        """A small Parquet object whole; None if there is no such object. Raises `GameAnalyticsError` if it is no
+        Parquet."""
         stored = self.get(key)
-        return None if stored is None else pl.read_parquet(io.BytesIO(stored.body))
+        if stored is None:
+            return None
+        try:
+            return pl.read_parquet(io.BytesIO(stored.body))
+        except pl.exceptions.PolarsError as error:
+            raise GameAnalyticsError(
+                f"Parquet in {self.uri(key)} can't be read: {str(error).splitlines()[0]}."
+            ) from error
 
     def parquet_metadata(self, key: str) -> dict[str, str]:
         """The key-value metadata of a Parquet object; none if there is no such object or it is no Parquet."""

@@ -13,6 +13,7 @@ from itertools import groupby
 import dagster as dg
 
 from game_analytics.assets.raw_events import NOTHING_MISSED, raw_events
+from game_analytics.history import spent_run_keys, unfinished_runs
 from game_analytics.jobs import daily_stats_job
 from game_analytics.landing.commit import lost_of
 from game_analytics.landing.late import Finding, owed
@@ -22,6 +23,7 @@ from game_analytics.resources.configured import AlertsResource, EventLogResource
 LOOKS_BACK = 7
 """Days. Late events of older ones are not landed any more; that there are some, the finder's check has told."""
 
+_SENSOR_NAME = "late_events"
 FOUND_BY_TAG = "game_analytics/late_events_found_by"
 
 
@@ -34,11 +36,21 @@ class Late:
 
     @property
     def run_key(self) -> str:
-        """Spent by the first run that carries it: what was found is asked for once."""
-        return " ".join([f"late {self.day}", *(f"{each.found_by} {each.manifest_etag}" for each in self.findings)])
+        """Spent by the first run that carries it: what was found is asked for once. It names the last finder alone, up
+        to whose end the day is read; a finder before that may be landed again meanwhile, and has found nothing new."""
+        last = self.findings[-1]
+        return f"late {self.day} {last.found_by} {last.manifest_etag}"
+
+    @property
+    def events(self) -> int:
+        """How many there are, at least: windows overlap, so two finders may have found the same."""
+        return max(each.events for each in self.findings)
 
     def __str__(self) -> str:
-        return ", ".join(map(str, self.findings))
+        if len(self.findings) == 1:
+            return str(self.findings[0])
+        finders = ", ".join(str(each.found_by) for each in self.findings)
+        return f"at least {self.events:,} events of {self.day} in the windows of {finders}"
 
     def request(self) -> dg.RunRequest:
         """Read the day to where the landing of the last finder ended: that holds what the others found as well."""
@@ -58,12 +70,12 @@ class Late:
             passed=False,
             severity=dg.AssetCheckSeverity.WARN,
             description=f"{self} came late and can't be landed any more: {'; '.join(why)}",
-            metadata={"days": str(self.day), "events": sum(each.events for each in self.findings)},
+            metadata={"days": str(self.day), "events": self.events},
         )
 
 
 @dg.sensor(
-    name="late_events",
+    name=_SENSOR_NAME,
     target=daily_stats_job,
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
@@ -79,19 +91,22 @@ def late_events(
     """Ask once for each day of which something was found. One that the log no longer holds becomes a failed check."""
     opened = lake.open()
     days = [date.fromisoformat(key) for key in daily.get_partition_keys()[-LOOKS_BACK:]]
-    found = list(_by_day(owed(opened, days, settings.lateness)))
+    found = list(_by_day(owed(opened, days, settings.lateness, context.log.warning)))
     told = set(json.loads(context.cursor or "[]"))
-    asked_for = _asked_for(context.instance, found)
-    fresh = [late for late in found if late.run_key not in told | asked_for]
+    asked_for = spent_run_keys(context.instance, [late.run_key for late in found])
+    under_way = {run.tags.get("dagster/partition") for run in unfinished_runs(context.instance, _SENSOR_NAME)}
+    fresh = [late for late in found if late.run_key not in told | asked_for and late.day.isoformat() not in under_way]
     if not fresh:
-        return dg.SkipReason(_nothing_new(found))
+        return dg.SkipReason(_nothing_new(found, [late for late in found if late.run_key in told]))
 
     log = event_log.open()
     lost = {late: why for late in fresh if (why := lost_of(log, opened, late.day, settings.lateness, _now()))}
     warnings = [late.lost(why) for late, why in lost.items()]
     for warning in warnings:
         context.log.warning(str(warning.description))
-        alerts.post(context.log, f"{raw_events.key.to_user_string()}: {warning.description}")
+    if warnings:  # in one message: a tick has a minute
+        said = "\n".join(f"{raw_events.key.to_user_string()}: {warning.description}" for warning in warnings)
+        alerts.post(context.log, said)
     still_told = {late.run_key for late in found if late.run_key in told or late in lost}
     return dg.SensorResult(
         run_requests=[late.request() for late in fresh if late not in lost],
@@ -105,20 +120,13 @@ def _by_day(findings: Sequence[Finding]) -> Iterator[Late]:
         yield Late(day, tuple(of_day))
 
 
-def _asked_for(instance: dg.DagsterInstance, found: Sequence[Late]) -> set[str]:
-    """The run keys that a run has carried already."""
-    if not found:
-        return set()
-    runs = instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": [late.run_key for late in found]}))
-    return {run.tags["dagster/run_key"] for run in runs}
-
-
-def _nothing_new(found: Sequence[Late]) -> str:
+def _nothing_new(found: Sequence[Late], lost: Sequence[Late]) -> str:
     if not found:
         return f"No landing of the last {LOOKS_BACK} days has found events that an earlier one of them does not hold."
+    gone = f" Can't be landed any more: {'; '.join(map(str, lost))}." if lost else ""
     return (
         f"Asked for or told of already: {'; '.join(map(str, found))}. A run that failed is not asked for again unless "
-        "more is found: launch it again from its page."
+        f"more is found: launch it again from its page.{gone}"
     )
 
 

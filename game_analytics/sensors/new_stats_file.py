@@ -12,7 +12,7 @@ from itertools import islice
 import dagster as dg
 
 from game_analytics.assets.top10_leaderboard import SOURCE_ETAG, top10_leaderboard
-from game_analytics.history import latest_materializations, recorded
+from game_analytics.history import latest_materializations, recorded, spent_run_keys, unfinished_runs
 from game_analytics.jobs import leaderboard_job
 from game_analytics.layout import FIRST_DAY, STATS_PREFIX, day_of_stats_key
 from game_analytics.partitions import daily
@@ -25,14 +25,6 @@ MAX_REQUESTS = 25
 ETAG_TAG = "game_analytics/stats_etag"
 _SENSOR_NAME = "new_stats_file"
 _LOOKED_UP_AT_ONCE = 200
-_UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.MANAGED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 @dataclass(frozen=True)
@@ -107,8 +99,9 @@ def _why_not(day: date | None) -> str:
 
 def _under_way(instance: dg.DagsterInstance) -> set[tuple[str | None, str | None]]:
     """The day and the ETag of each run of this sensor's that is not finished."""
-    unfinished = instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED, tags={"dagster/sensor_name": _SENSOR_NAME}))
-    return {(run.tags.get("dagster/partition"), run.tags.get(ETAG_TAG)) for run in unfinished}
+    return {
+        (run.tags.get("dagster/partition"), run.tags.get(ETAG_TAG)) for run in unfinished_runs(instance, _SENSOR_NAME)
+    }
 
 
 def _not_asked_for(
@@ -117,8 +110,7 @@ def _not_asked_for(
     """Those for which no run was asked for yet: none with their key, and none under way for the same bytes."""
     for start in range(0, len(owed), _LOOKED_UP_AT_ONCE):
         batch = owed[start : start + _LOOKED_UP_AT_ONCE]
-        with_key = instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": [each.run_key for each in batch]}))
-        spent = {run.tags["dagster/run_key"] for run in with_key}
+        spent = spent_run_keys(instance, [each.run_key for each in batch])
         for each in batch:
             if each.run_key not in spent and (each.day, each.file.etag) not in under_way:
                 yield each

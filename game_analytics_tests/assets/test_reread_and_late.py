@@ -42,7 +42,8 @@ def test_a_day_that_the_log_dropped_is_read_again_and_counted(lake_resource: Lak
     with pipeline_on(stricter_day(lake_resource), given_log(without_the_day())) as pipeline:
         assert pipeline.run("daily_stats_job", DAY, config=REREAD).success
         assert pipeline.recorded("raw_events", DAY, "dagster/row_count") == 2
-        assert pipeline.recorded("raw_events", DAY, "quarantined") == 2
+        assert pipeline.recorded("raw_events", DAY, "quarantined") == 3
+        assert "1 of 2025-12-31" in pipeline.recorded("raw_events", DAY, "warnings")
         stats = pipeline.lake.read_parquet("events/2025_12_30_events.parquet")
         assert stats is not None
         assert stats.rows() == [("ann lee", 1, 1)]

@@ -1,5 +1,6 @@
 """Late events: a later day's landing finds them, their own day is read on to where that one ended, once and for all."""
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.landing.commit import Landing, LandingOptions, land_day, lost_of
 from game_analytics.landing.late import Finding, owed
+from game_analytics.layout import manifest_key
 from game_analytics.resources.event_log import EventLog
 from game_analytics.resources.lake import Lake
 from game_analytics_tests.landing.samples import (
@@ -54,9 +56,26 @@ def heal(log: EventLog, lake: Lake, day: date = DAY, found_by: date = NEXT_DAY) 
     return land_day(log, lake, day, LandingOptions(ONE_HOUR, up_to_landing_of=found_by), clock=lambda: LATER)
 
 
+def owed_of(lake: Lake, days: Sequence[date]) -> list[Finding]:
+    """What is owed, where all manifests can be read."""
+    warnings: list[str] = []
+    found = owed(lake, days, ONE_HOUR, warnings.append)
+    assert warnings == []
+    return found
+
+
+def test_a_manifest_that_can_t_be_read_is_told_and_the_other_days_are_owed_all_the_same(lake: Lake) -> None:
+    finder = land_both(with_two_late_ones(), lake)
+    lake.put(manifest_key(TWO_DAYS_ON), b'{"version": 99}')
+    warnings: list[str] = []
+    assert owed(lake, DAYS, ONE_HOUR, warnings.append) == [Finding(DAY, NEXT_DAY, 2, finder.etag)]
+    (warning,) = warnings
+    assert lake.uri(manifest_key(TWO_DAYS_ON)) in warning
+
+
 def test_what_a_later_landing_has_found_is_owed(lake: Lake) -> None:
     finder = land_both(with_two_late_ones(), lake)
-    (finding,) = owed(lake, DAYS, ONE_HOUR)
+    (finding,) = owed_of(lake, DAYS)
     assert finding == Finding(DAY, NEXT_DAY, 2, finder.etag)
     assert str(finding) == "2 events of 2025-12-30 in the window of 2025-12-31"
 
@@ -67,7 +86,7 @@ def test_a_day_read_up_to_the_finder_s_end_holds_its_late_events_and_is_owed_no_
     healed = heal(log, lake).manifest
     assert (read_of(healed), healed.window.end) == ((0, 4), utc("2026-01-01 01:00"))
     assert (healed.total()["landed"], healed.total()["other_days"], healed.window_closed) == (3, 1, True)
-    assert owed(lake, DAYS, ONE_HOUR) == []
+    assert owed_of(lake, DAYS) == []
 
 
 def test_a_healed_day_stays_healed_when_it_is_landed_again(lake: Lake) -> None:
@@ -84,7 +103,7 @@ def test_the_finder_reports_the_same_again_and_nothing_is_owed(lake: Lake) -> No
     land_both(log, lake)
     heal(log, lake)
     assert land(log, lake, day=NEXT_DAY, now=LATER).manifest.missed == {"2025-12-30": 2}
-    assert owed(lake, DAYS, ONE_HOUR) == []
+    assert owed_of(lake, DAYS) == []
 
 
 def test_events_that_come_later_still_are_another_finding(lake: Lake) -> None:
@@ -94,9 +113,9 @@ def test_events_that_come_later_still_are_another_finding(lake: Lake) -> None:
     land_both(log, lake)
     heal(log, lake)
     finder = land(log, lake, day=TWO_DAYS_ON, now=LATER)
-    assert owed(lake, DAYS, ONE_HOUR) == [Finding(DAY, TWO_DAYS_ON, 1, finder.etag)]
+    assert owed_of(lake, DAYS) == [Finding(DAY, TWO_DAYS_ON, 1, finder.etag)]
     assert heal(log, lake, found_by=TWO_DAYS_ON).manifest.total()["landed"] == 4
-    assert owed(lake, DAYS, ONE_HOUR) == []
+    assert owed_of(lake, DAYS) == []
 
 
 def test_a_healed_day_does_not_have_the_days_before_it_landed_once_more(lake: Lake) -> None:
@@ -116,7 +135,7 @@ def test_a_healed_day_does_not_have_the_days_before_it_landed_once_more(lake: La
     heal(log, lake, day_before, found_by=DAY)
     heal(log, lake, DAY, found_by=NEXT_DAY)
     assert standing(lake).missed == {"2025-12-29": 1}
-    assert owed(lake, [day_before, DAY, NEXT_DAY], ONE_HOUR) == []
+    assert owed_of(lake, [day_before, DAY, NEXT_DAY]) == []
 
 
 def test_what_lies_behind_a_stamp_of_the_future_is_read_though_time_no_longer_tells(lake: Lake) -> None:
@@ -142,24 +161,24 @@ def test_a_landing_that_did_not_see_its_whole_window_tells_nothing_yet(lake: Lak
     log = with_two_late_ones()
     land(log, lake, day=DAY, now=LATER)
     assert land(log, lake, day=NEXT_DAY, now=utc("2026-01-01 00:30")).manifest.missed == {"2025-12-30": 2}
-    assert owed(lake, DAYS, ONE_HOUR) == []
+    assert owed_of(lake, DAYS) == []
 
 
 def test_a_day_that_was_never_landed_is_landed_first(lake: Lake) -> None:
     land(with_two_late_ones(), lake, day=NEXT_DAY, now=LATER)
-    assert owed(lake, DAYS, ONE_HOUR) == []
+    assert owed_of(lake, DAYS) == []
 
 
 def test_a_day_outside_those_asked_for_is_not_owed(lake: Lake) -> None:
     land_both(with_two_late_ones(), lake)
-    assert owed(lake, [NEXT_DAY, TWO_DAYS_ON], ONE_HOUR) == []
+    assert owed_of(lake, [NEXT_DAY, TWO_DAYS_ON]) == []
 
 
 def test_a_day_of_another_topic_is_not_mixed_with_this_one(lake: Lake) -> None:
     log = with_two_late_ones()
     land(ListedLog(log.partitions, name="old-events"), lake, day=DAY, now=LATER)
     land(log, lake, day=NEXT_DAY, now=LATER)
-    assert owed(lake, DAYS, ONE_HOUR) == []
+    assert owed_of(lake, DAYS) == []
 
 
 def test_events_of_a_day_to_come_are_no_late_ones(lake: Lake) -> None:
@@ -167,7 +186,7 @@ def test_events_of_a_day_to_come_are_no_late_ones(lake: Lake) -> None:
     for day in DAYS:
         land(log, lake, day=day, now=LATER)
     assert standing(lake).missed == {"2026-01-01": 1}
-    assert owed(lake, DAYS, ONE_HOUR) == []
+    assert owed_of(lake, DAYS) == []
 
 
 @pytest.mark.parametrize(
@@ -213,4 +232,4 @@ def test_what_came_within_the_lateness_allowed_was_never_missed(lake: Lake) -> N
     land(log, lake, day=DAY, now=LATER, lateness=timedelta(hours=4, minutes=30))
     land(log, lake, day=NEXT_DAY, now=LATER, lateness=timedelta(hours=4, minutes=30))
     assert account_of(standing(lake)).landed == 3
-    assert owed(lake, DAYS, ONE_HOUR) == []
+    assert owed_of(lake, DAYS) == []

@@ -105,14 +105,15 @@ def test_what_is_good_now_is_landed_and_the_rest_stays(lake: Lake) -> None:
         (noon, "ann lee", "DEATH", None, None, 0, 11),
     ]
     assert rows_of(lake, "quarantine") == [
+        ("bad_ts", kill("bob", ts="2025-12-31T00:00:00Z"), 0, 13, noon),  # good, but nobody else has it
         ("bad_player_id", TOO_LONG, 0, 14, noon),
         ("tombstone", None, 0, 15, noon),
     ]
     account = account_of(landing.manifest)
-    assert (account.landed, account.ignored, account.other_days, account.quarantined) == (2, 10, 2, 2)
+    assert (account.landed, account.ignored, account.other_days, account.quarantined) == (2, 10, 1, 3)
     assert (account.read, account.gaps, account.first, account.end) == (16, 4, 0, 20)
-    assert landing.reasons == {"tombstone": 1, "bad_player_id": 1}
-    assert landing.samples == {"tombstone": None, "bad_player_id": TOO_LONG}
+    assert landing.reasons == {"tombstone": 1, "bad_player_id": 1, "bad_ts": 1}
+    assert landing.samples["bad_player_id"] == TOO_LONG
 
 
 def test_nothing_else_of_the_day_changes(lake: Lake) -> None:
@@ -136,22 +137,47 @@ def test_read_again_twice_gives_the_same_bytes(lake: Lake) -> None:
     assert stored(lake) == listed
 
 
-def test_events_of_another_day_are_missed_there(lake: Lake) -> None:
+def offsets_in_quarantine(lake: Lake) -> list[object]:
+    return [row[3] for row in rows_of(lake, "quarantine")]
+
+
+def test_events_of_another_day_that_nobody_else_has_read_stay_and_are_told(lake: Lake) -> None:
+    """Kafka no longer holds them, so this quarantine is all that is left of them."""
     lay(lake, quarantine_of_stricter_rules(), missed={"2025-12-29": 3})
-    assert reread(lake).manifest.missed == {"2025-12-29": 3, "2025-12-31": 1}
+    landing = reread(lake)
+    assert offsets_in_quarantine(lake) == [13, 14, 15]
+    assert landing.manifest.missed == {"2025-12-29": 3}
+    assert landing.warnings == [
+        (
+            "messages that are good now, but of days whose landings have not read them, stay in this quarantine: "
+            "1 of 2025-12-31"
+        )
+    ]
 
 
-def test_events_of_another_day_that_has_read_their_offsets_are_not_missed_there(lake: Lake) -> None:
+def test_events_of_another_day_that_has_read_their_offsets_are_left_to_that_day(lake: Lake) -> None:
     """That day quarantined them as well, and its own quarantine can be read again."""
     lay(lake, quarantine_of_stricter_rules())
     land(ListedLog({0: [at(13, "2025-12-31 12:00")]}), lake, day=NEXT_DAY, now=NOW)
-    assert reread(lake).manifest.missed == {}
+    landing = reread(lake)
+    assert offsets_in_quarantine(lake) == [14, 15]
+    assert account_of(landing.manifest).other_days == 2
+    assert landing.warnings == []
 
 
 def test_offsets_of_another_topic_tell_nothing_about_this_one(lake: Lake) -> None:
     lay(lake, quarantine_of_stricter_rules())
     land(ListedLog({0: [at(13, "2025-12-31 12:00")]}, name="other"), lake, day=NEXT_DAY, now=NOW)
-    assert reread(lake).manifest.missed == {"2025-12-31": 1}
+    reread(lake)
+    assert offsets_in_quarantine(lake) == [13, 14, 15]
+
+
+def test_a_quarantine_that_is_no_parquet_is_named(lake: Lake) -> None:
+    manifest = lay(lake, quarantine_of_stricter_rules())
+    [key] = manifest.keys("quarantine")
+    lake.put(key, b"no Parquet")
+    with pytest.raises(GameAnalyticsError, match=f"Parquet in {lake.uri(key)} can't be read"):
+        reread(lake)
 
 
 def test_a_day_whose_quarantine_stays_as_it_is_keeps_its_bytes(lake: Lake) -> None:
@@ -204,6 +230,6 @@ def test_an_object_with_fewer_messages_than_the_manifest_says_commits_nothing(la
     (key,) = stored(lake, "quarantine/")
     lake.put(key, to_parquet(quarantine_of_stricter_rules().head(4)))
     before = read_manifest(lake, DAY)
-    with pytest.raises(Unbalanced, match=r"rows of quarantine objects = quarantined: 0 is not 2"):
+    with pytest.raises(Unbalanced, match=r"rows of quarantine objects = quarantined: 1 is not 3"):
         reread(lake)
     assert read_manifest(lake, DAY) == before

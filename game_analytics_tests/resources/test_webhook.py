@@ -1,10 +1,12 @@
 """Alerts on their way to a webhook: what is sent, and what is said when they don't arrive. Nothing ever raises."""
 
+import time
+
 import pytest
 
 from game_analytics.resources.webhook import Webhook
 from game_analytics_tests.resources.answering_s3 import closed_port
-from game_analytics_tests.webhooks import SECRET_PATH, webhook_server
+from game_analytics_tests.webhooks import SECRET_PATH, answering_with, dripping_server, webhook_server
 
 
 def test_a_message_is_one_json_object_in_slack_s_format() -> None:
@@ -49,6 +51,27 @@ def test_one_that_answers_late_is_not_told_twice() -> None:
     with webhook_server(slow_seconds=3.5) as hook:
         assert Webhook(hook.url).post("text", "") == "127.0.0.1 did not take it (ReadTimeout)"
     assert hook.texts == ["text"]
+
+
+def test_one_that_drips_its_answer_is_not_waited_for() -> None:
+    """Each piece comes in time, and there is no end of them."""
+    with dripping_server() as url:
+        began = time.monotonic()
+        assert Webhook(url).post("text", "") == "127.0.0.1 did not take it within 5 s"
+        assert time.monotonic() - began < 7
+
+
+def test_a_missing_certificate_store_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/certificates")
+    assert Webhook(f"https://127.0.0.1:1{SECRET_PATH}").post("text", "") == "127.0.0.1 did not take it (OSError)"
+
+
+def test_an_answer_whose_headers_are_none_does_not_bring_the_address_into_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with answering_with(b"HTTP/1.1 200 OK\r\nno header\r\nContent-Length: 0\r\n\r\n") as url:
+        assert Webhook(url).post("text", "") is None
+    assert "hush" not in caplog.text
 
 
 def test_one_that_is_down_is_named_without_its_address() -> None:

@@ -180,6 +180,58 @@ def test_two_finders_of_one_day_are_one_run_to_the_end_of_the_later_one(lake_res
         assert request.run_config["ops"]["raw_events"]["config"] == {"up_to_landing_of": day_of(2)}
 
 
+def with_a_chain_of_late_kills() -> ListedLog:
+    """One of five days ago that came four days ago, and one of four days ago that came three days ago."""
+    return ListedLog(
+        {
+            0: [
+                Message(0, noon(5), kill()),
+                late_kill(1, delivered=4, happened=5),
+                late_kill(2, delivered=3, happened=4),
+                Message(3, noon(2), kill()),
+            ]
+        }
+    )
+
+
+def test_a_finder_that_is_healed_itself_has_found_nothing_new(lake_resource: LakeResource) -> None:
+    """Read on to where the landing of three days ago ended, the day before has another manifest and finds the same."""
+    with landed(lake_resource, with_a_chain_of_late_kills()) as pipeline:
+        first, second = tick(pipeline).run_requests
+        assert [first.partition_key, second.partition_key] == [day_of(5), day_of(4)]
+        assert run_requested(pipeline) == [day_of(5), day_of(4)]
+        assert run_requested(pipeline) == []
+
+
+def test_a_day_whose_run_is_under_way_is_not_asked_for(lake_resource: LakeResource) -> None:
+    """Whatever is found of it meanwhile: the next tick after its end will tell."""
+    with landed(lake_resource, with_a_chain_of_late_kills()) as pipeline:
+        pipeline.instance.create_run_for_job(
+            pipeline.definitions.resolve_job_def(daily_stats_job.name),
+            status=dg.DagsterRunStatus.STARTED,
+            tags={"dagster/sensor_name": "late_events", "dagster/partition": day_of(4), "dagster/run_key": "other"},
+        )
+        assert [request.partition_key for request in tick(pipeline).run_requests] == [day_of(5)]
+
+
+def test_what_two_finders_have_found_is_counted_as_the_least_that_it_can_be(lake_resource: LakeResource) -> None:
+    """Their windows overlap: the kill that came at half past midnight is in both."""
+    midnight = noon(3) + timedelta(hours=12)
+    late = kill("late", ts=noon(5).isoformat())
+    messages = [
+        Message(0, noon(5), kill()),
+        Message(1, noon(4), kill()),
+        Message(2, noon(3), kill()),
+        Message(3, midnight + timedelta(minutes=30), late),
+        Message(4, noon(2), kill()),
+    ]
+    with landed(lake_resource, ListedLog({0: messages})) as pipeline:
+        dropped = ListedLog({0: messages[2:]}, low={0: 2})
+        (warning,) = tick(pipeline, given_log(dropped)).asset_events
+        assert warning.metadata["events"].value == 1
+        assert f"at least 1 events of {day_of(5)} in the windows of {day_of(3)}, {day_of(2)}" in warning.description
+
+
 def test_a_day_more_than_a_week_ago_is_left_alone(lake_resource: LakeResource) -> None:
     log = ListedLog(
         {0: [Message(0, noon(8), kill()), Message(1, noon(7), kill()), late_kill(2, delivered=6, happened=8)]}
@@ -228,6 +280,9 @@ def test_the_warning_is_told_once(lake_resource: LakeResource) -> None:
         again = tick(pipeline, given_log(without_what_was_first()), cursor=first.cursor)
         assert (again.run_requests, again.asset_events) == ([], [])
         assert "Asked for or told of already" in again.skip_message
+        assert again.skip_message.endswith(
+            f"Can't be landed any more: 1 events of {day_of(4)} in the window of {day_of(3)}."
+        )
 
 
 def test_what_was_told_is_forgotten_when_it_no_longer_stands(lake_resource: LakeResource) -> None:
