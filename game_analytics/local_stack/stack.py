@@ -119,6 +119,8 @@ class Watched:
     server: Server
     once: bool = False
     """It does its work and ends."""
+    after: "Watched | None" = None
+    """It is not started before that one is ready."""
     is_up: bool = field(default=False, init=False)
     is_done: bool = field(default=False, init=False)
     _complaint: str | None = field(default=None, init=False)
@@ -138,7 +140,8 @@ class Watched:
             self.is_done = self.once and how == ENDED_WELL
             if not self.is_done:
                 tell(f"{self.name} ended by itself with {how}. It is started again.")
-        if not self.is_up and not self.is_done and now >= self._start_at:
+        waits = self.after is not None and not self.after.is_ready
+        if not (self.is_up or self.is_done or waits) and now >= self._start_at:
             self._start(now, tell)
 
     def _start(self, now: float, tell: Callable[[str], None]) -> None:
@@ -191,20 +194,20 @@ def _parts(settings: StackSettings) -> list[Watched]:
     def program(name: str, *words: str) -> Program:
         return Program(words, settings.dagster_home, environment, settings.logs / f"{name}.log")
 
-    prepare = program("prepare", *PREPARE)
+    prepare = Watched("`prepare`", program("prepare", *PREPARE), once=True)
     code, webserver, daemon = (program(name, *words) for name, words in SERVICES.items())
     parts = [
         Watched("PostgreSQL", Guarded(postgres, settings.postgres_port, "PostgreSQL", "--postgres-port")),
         Watched("Kafka", Guarded(kafka, settings.kafka_port, "Kafka", "--kafka-port")),
         Watched("The S3 server", Guarded(s3, settings.s3_port, "the S3 server", "--s3-port")),
-        Watched("`prepare`", prepare, once=True),
+        prepare,
         Watched("The code location", Guarded(code, settings.code_port, "the code location", "--code-port")),
         Watched("The webserver", Guarded(webserver, settings.ui_port, "the Dagster UI", "--port")),
         Watched("The daemon", daemon),
     ]
     if settings.with_demo:
         words = producer(f"{LOOPBACK}:{settings.kafka_port}")
-        parts.append(Watched("The producer", program("producer", *words)))
+        parts.append(Watched("The producer", program("producer", *words), after=prepare))
     return parts
 
 

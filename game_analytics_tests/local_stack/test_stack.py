@@ -72,6 +72,21 @@ def test_what_only_has_work_to_do_is_done_when_it_ended_well_and_tried_again_whe
     assert said == ["`prepare` ended by itself with exit code 1. It is started again."]
 
 
+def test_what_needs_another_part_is_not_started_before_that_is_ready() -> None:
+    work, server, said = Puppet(), Puppet(), list[str]()
+    prepare = Watched("`prepare`", work, once=True)
+    producer = Watched("The producer", server, after=prepare)
+    for second in (0.0, 1.0):
+        prepare.look_after(second, said.append)
+        producer.look_after(second, said.append)
+    assert (work.did, server.did) == (["start"], [])
+    work.ends_with = "exit code 0"
+    prepare.look_after(2.0, said.append)
+    producer.look_after(2.0, said.append)
+    assert server.did == ["start"]
+    assert said == []
+
+
 def test_a_taken_port_is_said_in_one_line_with_its_holder_until_it_is_free() -> None:
     server, said = Puppet(), list[str]()
     with socket.create_server(("127.0.0.1", 0)) as holder:
