@@ -24,7 +24,7 @@ from confluent_kafka.admin import AdminClient
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.local_stack.ports import LOOPBACK, free_ports
-from game_analytics.local_stack.processes import Child, locked_log, start_child
+from game_analytics.local_stack.processes import Child, OneChild, locked_log, start_child
 
 KAFKA_VERSION = "4.4.0"
 PASSWORDS = {"admin": "admin-local-only", "reader": "reader-local-only"}
@@ -99,7 +99,7 @@ def find_kafka(cache: Path | None = None, search_path: str | None = None) -> Kaf
     return Kafka(java, jars)
 
 
-class Broker:
+class Broker(OneChild):
     """A broker with its folder and its ports, which it keeps from start to start."""
 
     def __init__(self, kafka: Kafka, folder: Path, port: int | None = None) -> None:
@@ -113,7 +113,6 @@ class Broker:
         """The listener that asks for a user of PASSWORDS: SASL_PLAINTEXT, mechanism PLAIN."""
         self._controller = f"{LOOPBACK}:{controller}"
         self._kafka = kafka
-        self._child: Child | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -150,25 +149,11 @@ class Broker:
             self.stop()
             raise
 
-    def stop(self) -> None:
-        """End it in good order; nothing happens if it does not run."""
-        if self._child is not None:
-            self._child.stop()
-            self._child = None
-
     def kill(self) -> None:
         """End it at once by SIGKILL, with nothing tidied up. Its next start takes 3 seconds longer."""
         if self._child is not None and not self._child.has_ended():
             os.kill(self.pid, signal.SIGKILL)
         self.stop()
-
-    def has_ended(self) -> bool:
-        """Whether it was started and runs no more."""
-        return self._child is not None and self._child.has_ended()
-
-    def how_it_ended(self) -> str:
-        """``exit code 1`` or ``signal SIGKILL``."""
-        return "" if self._child is None else self._child.how_it_ended()
 
     def log_tail(self) -> str:
         """The last lines it wrote, without the stack traces, in which its reasons would drown."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from game_analytics.local_stack.ports import require_free_port
-from game_analytics.local_stack.processes import Child, locked_log, start_child
+from game_analytics.local_stack.processes import OneChild, locked_log, start_child
 from game_analytics.local_stack.seaweedfs import SeaweedFS, seaweedfs
 
 ENDED_WELL = "exit code 0"
@@ -55,14 +55,13 @@ class Guarded:
 
 
 @dataclass
-class Program:
+class Program(OneChild):
     """A command of `game-analytics` in an environment of its own, with a log of its own."""
 
     words: Sequence[str]
     folder: Path
     environment: Mapping[str, str]
     log: Path
-    _child: Child | None = field(default=None, init=False, repr=False)
 
     def start(self) -> None:
         programs = Path(sys.executable).parent
@@ -71,17 +70,9 @@ class Program:
             command = [str(programs / "game-analytics"), *self.words]
             self._child = start_child(command, self.folder, {**self.environment, "PATH": path}, output)
 
-    def stop(self) -> None:
-        if self._child is not None:
-            self._child.stop()
-            self._child = None
-
-    def has_ended(self) -> bool:
-        return self._child is not None and self._child.has_ended()
-
     def how_it_ended(self) -> str:
         """With the last words of its log, if it did not end well."""
-        ended = "" if self._child is None else self._child.how_it_ended()
+        ended = super().how_it_ended()
         words = self.log.read_text(errors="replace").split("\n")
         last = next((line.strip() for line in reversed(words) if line.strip()), "")
         return (

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.local_stack.ports import LOOPBACK
-from game_analytics.local_stack.processes import Child, locked_log, start_child
+from game_analytics.local_stack.processes import Child, OneChild, locked_log, start_child
 
 _DEBIAN = Path("/usr/lib/postgresql")
 _SYSTEM_USER = "postgres"  # PostgreSQL refuses to be root; its package brings this user along
@@ -35,7 +35,7 @@ def find_postgres() -> Path:
 
 
 @dataclass
-class Postgres:
+class Postgres(OneChild):
     """A server with its folder and its port. Its one user owns all; who is on this machine needs the password too."""
 
     programs: Path
@@ -44,7 +44,6 @@ class Postgres:
     user: str
     password: str = field(repr=False)
     database: str
-    _child: Child | None = field(default=None, init=False, repr=False)
 
     @property
     def log(self) -> Path:
@@ -80,20 +79,6 @@ class Postgres:
         except BaseException:
             self.stop()
             raise
-
-    def stop(self) -> None:
-        """End it in good order; nothing happens if it does not run."""
-        if self._child is not None:
-            self._child.stop()
-            self._child = None
-
-    def has_ended(self) -> bool:
-        """Whether it was started and runs no more."""
-        return self._child is not None and self._child.has_ended()
-
-    def how_it_ended(self) -> str:
-        """``exit code 1`` or ``signal SIGKILL``."""
-        return "" if self._child is None else self._child.how_it_ended()
 
     def log_tail(self) -> str:
         """The last lines it wrote."""

@@ -40,6 +40,26 @@ class Child:
         self.tether.wait()
 
 
+class OneChild:
+    """What a server that runs as a child process has in common with others: it runs once at most."""
+
+    _child: Child | None = None
+
+    def stop(self) -> None:
+        """End it in good order, with all that it started; nothing happens if it does not run."""
+        if self._child is not None:
+            self._child.stop()
+            self._child = None
+
+    def has_ended(self) -> bool:
+        """Whether it was started and runs no more."""
+        return self._child is not None and self._child.has_ended()
+
+    def how_it_ended(self) -> str:
+        """``exit code 1`` or ``signal SIGKILL``."""
+        return "" if self._child is None else self._child.how_it_ended()
+
+
 def locked_log(path: Path, program: str, advice: str) -> IO[bytes]:
     """The log of a program that is about to start, emptied. The program inherits the lock with the file, so the folder
     is taken as long as it lives.
