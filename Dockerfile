@@ -13,13 +13,14 @@ RUN groupadd --gid 10001 dagster \
 # What it needs, before what it is: this layer is made anew only when the pins change.
 WORKDIR /opt/game-analytics
 COPY pyproject.toml constraints.txt ./
-RUN python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-        print(*project['dependencies'], *project['optional-dependencies']['production'], sep='\n')" > needs.txt \
+RUN python -c "import tomllib; found = tomllib.load(open('pyproject.toml', 'rb')); project = found['project']; \
+        print(*project['dependencies'], *project['optional-dependencies']['production'], \
+              *found['build-system']['requires'], sep='\n')" > needs.txt \
     && pip install --constraint constraints.txt --requirement needs.txt
 
 COPY README.md LICENSE ./
 COPY game_analytics game_analytics
-RUN pip install --constraint constraints.txt '.[production]'
+RUN pip install --constraint constraints.txt --no-build-isolation --no-deps .
 
 WORKDIR $DAGSTER_HOME
 COPY deploy/dagster.yaml deploy/workspace.yaml ./

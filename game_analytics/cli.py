@@ -72,7 +72,7 @@ def dev(ctx: click.Context, port: int, s3_port: int) -> None:
 @click.option("--port", default=3000, show_default=True, help="Where the Dagster UI listens.")
 @click.option("--s3-port", default=8333, show_default=True, help="Where the S3 server listens.")
 @click.option("--kafka-port", default=9092, show_default=True, help="Where Kafka listens.")
-@click.option("--postgres-port", default=5432, show_default=True, help="Where PostgreSQL listens.")
+@click.option("--postgres-port", default=15432, show_default=True, help="Where PostgreSQL listens.")
 @click.option("--code-port", default=4000, show_default=True, help="Where the code location listens.")
 @click.option("--demo", is_flag=True, help="Publish simulated matches of the last seven days, and more as they happen.")
 def stack(*, port: int, s3_port: int, kafka_port: int, postgres_port: int, code_port: int, demo: bool) -> None:

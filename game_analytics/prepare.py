@@ -42,7 +42,7 @@ def prepare(console: Console, *, partitions: int, wait_seconds: int) -> None:
         _say(console, patience.answer(f"Kafka at {settings.bootstrap_servers}", lambda: _topic(settings, partitions)))
     else:
         _say(console, "No topic is needed: KAFKA_BOOTSTRAP_SERVERS is not set, so events are simulated")
-    if database is not None:  # Dagster's services would tell of a wrong password on two hundred lines
+    if database is not None:
         where = f"{database.host}:{database.port}"
         patience.answer(f"PostgreSQL at {where}", database.ensure_open)
         _say(console, f"Found the database {database.name} at {where}")

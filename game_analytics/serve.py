@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from itertools import count
 from typing import NoReturn
 
 import click
@@ -26,7 +25,8 @@ from dagster_postgres.utils import DagsterPostgresException
 from game_analytics.errors import GameAnalyticsError, printable
 
 _TRY_EVERY_SECONDS = 1.0
-_SAY_EVERY_TRIES = 30
+_SAY_EVERY_SECONDS = 30.0
+_CONNECT_WITHIN_SECONDS = "5"  # to PostgreSQL, unless told otherwise; a firewall that drops all would take minutes
 
 Problem = Callable[[], str | None]
 """Says what a service has to wait for; None if it need not."""
@@ -58,8 +58,12 @@ def history_problem() -> str | None:
 
 
 def code_location_problem() -> str | None:
-    """Why the code location can't be asked now."""
-    for origin in WorkspaceFileTarget(["workspace.yaml"]).create_origins():
+    """Why the code location can't be asked now. Raises `GameAnalyticsError` if nobody can know where it is."""
+    try:
+        origins = WorkspaceFileTarget(["workspace.yaml"]).create_origins()
+    except dg.DagsterError as error:
+        raise GameAnalyticsError(f"workspace.yaml or its settings are wrong: {_fault_in(str(error))}") from error
+    for origin in origins:
         if isinstance(origin, GrpcServerCodeLocationOrigin):
             try:
                 DagsterGrpcClient(host=origin.host, port=origin.port, socket=origin.socket).ping("")
@@ -86,6 +90,7 @@ SERVICES = {
 def serve(name: str) -> NoReturn:
     """Wait, and become the service. Where it listens and all else it takes from the environment, by Dagster's names."""
     service = SERVICES[name]
+    os.environ.setdefault("PGCONNECT_TIMEOUT", _CONNECT_WITHIN_SECONDS)
     for problem in service.needs:
         wait_until_none(problem, lambda line: click.echo(f"{name}: {line}"))
     program, *arguments = service.command
@@ -97,16 +102,18 @@ def serve(name: str) -> NoReturn:
         raise GameAnalyticsError(f"{program} can't be started: {error.strerror}. Is it on the PATH?") from error
 
 
-def wait_until_none(problem: Problem, say: Callable[[str], None], pause: Callable[[float], None] = time.sleep) -> None:
+def wait_until_none(
+    problem: Problem,
+    say: Callable[[str], None],
+    pause: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
     """Ask again and again, and say each new answer once, and one that stays every half minute."""
-    said = None
-    for tries in count():
-        found = problem()
-        if found is None:
-            break
-        if found != said or tries % _SAY_EVERY_TRIES == 0:
+    said, said_at = None, 0.0
+    while (found := problem()) is not None:
+        if found != said or clock() - said_at >= _SAY_EVERY_SECONDS:
             say(f"waiting for {found}. Trying again")
-            said = found
+            said, said_at = found, clock()
         pause(_TRY_EVERY_SECONDS)
     if said is not None:
         say("goes on")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.serve import history_problem, settings_problem, wait_until_none
+from game_analytics.serve import code_location_problem, history_problem, settings_problem, wait_until_none
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 
@@ -17,7 +17,8 @@ DEPLOY = Path(__file__).parents[1] / "deploy"
 def told(answers: Sequence[str | None]) -> tuple[list[str], int]:
     """What is said while these are the answers, and how often it is waited."""
     coming, said, pauses = iter(answers), list[str](), list[float]()
-    wait_until_none(lambda: next(coming), said.append, pauses.append)
+    # Time passes while it waits and at no other time.
+    wait_until_none(lambda: next(coming), said.append, pauses.append, lambda: 1_000 + sum(pauses))
     return said, len(pauses)
 
 
@@ -56,6 +57,18 @@ def test_a_variable_that_is_missing_is_named_in_one_line(tmp_path: Path, monkeyp
     monkeypatch.setenv("GAME_ANALYTICS_BUCKET", "lake")
     with pytest.raises(GameAnalyticsError, match=r"wrong: Post processing at path root:.*POSTGRES_\w+") as error:
         history_problem()
+    assert "\n" not in str(error.value)
+
+
+def test_a_code_location_that_nobody_names_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "workspace.yaml").write_text((DEPLOY / "workspace.yaml").read_text())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CODE_LOCATION_HOST", raising=False)
+    monkeypatch.delenv("CODE_LOCATION_PORT", raising=False)
+    with pytest.raises(
+        GameAnalyticsError, match=r"^workspace\.yaml or its settings are wrong: .*CODE_LOCATION_"
+    ) as error:
+        code_location_problem()
     assert "\n" not in str(error.value)
 
 

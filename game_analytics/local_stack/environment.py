@@ -40,7 +40,7 @@ _NO_PROXY = ("NO_PROXY", "no_proxy")
 
 def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
     """A copy of the environment in which nothing leads to another lake or log, nor through a proxy to this machine."""
-    ours = ("AWS_", "DAGSTER_", "GAME_ANALYTICS_", "KAFKA_")
+    ours = ("AWS_", "DAGSTER_", "GAME_ANALYTICS_", "KAFKA_", "PG")  # the last are those of PostgreSQL's clients
     return {name: value for name, value in environment.items() if not name.startswith(ours)} | dict.fromkeys(
         _NO_PROXY, _LOOPBACK
     )
@@ -56,7 +56,7 @@ def write_shell_file(path: Path, variables: Mapping[str, str]) -> None:
     """A file for ``source`` (sh, bash, zsh) that does the same to a shell, and finds our programs first."""
     programs = Path(sys.executable).parent
     lines = [
-        "# Written anew by each `game-analytics dev`. Source it to work on the stack from this shell.",
+        "# Written anew by each start of the stack. Source it to work on the stack from this shell.",
         f"unset {' '.join(_UNSET)}",
         *(f"export {name}={shlex.quote(value)}" for name, value in variables.items()),
         *(f'export {name}="${{{name}:+${name},}}{_LOOPBACK}"' for name in _NO_PROXY),

@@ -62,13 +62,18 @@ class Program(OneChild):
     folder: Path
     environment: Mapping[str, str]
     log: Path
+    """Emptied at the first start, and gone on with when it is started again: the reason for that stands there."""
+    _has_run: bool = field(default=False, init=False)
 
     def start(self) -> None:
         programs = Path(sys.executable).parent
         path = os.pathsep.join([str(programs), self.environment.get("PATH", os.defpath)])
-        with closing(locked_log(self.log, f"`game-analytics {' '.join(self.words)}`", "End it first.")) as output:
+        with closing(
+            locked_log(self.log, f"`game-analytics {' '.join(self.words)}`", "End it first.", keep=self._has_run)
+        ) as output:
             command = [str(programs / "game-analytics"), *self.words]
             self._child = start_child(command, self.folder, {**self.environment, "PATH": path}, output)
+            self._has_run = True
 
     def how_it_ended(self) -> str:
         """With the last words of its log, if it did not end well."""

@@ -60,9 +60,9 @@ class OneChild:
         return "" if self._child is None else self._child.how_it_ended()
 
 
-def locked_log(path: Path, program: str, advice: str) -> IO[bytes]:
-    """The log of a program that is about to start, emptied. The program inherits the lock with the file, so the folder
-    is taken as long as it lives.
+def locked_log(path: Path, program: str, advice: str, *, keep: bool = False) -> IO[bytes]:
+    """The log of a program that is about to start, emptied unless it is to ``keep`` what it has. The program inherits
+    the lock with the file, so the folder is taken as long as it lives.
 
     Raises `GameAnalyticsError` naming the program and the folder if one runs there, with advice on what to do.
     """
@@ -72,7 +72,8 @@ def locked_log(path: Path, program: str, advice: str) -> IO[bytes]:
     except OSError as locked:
         log.close()
         raise GameAnalyticsError(f"{program} still runs on the files in {path.parent}. {advice}") from locked
-    log.truncate(0)
+    if not keep:
+        log.truncate(0)
     return log
 
 

@@ -48,7 +48,8 @@ class StackSettings:
     ui_port: int = 3000
     s3_port: int = 8333
     kafka_port: int = 9092
-    postgres_port: int = 5432
+    postgres_port: int = 15432
+    """Not 5432, where the system's own server listens where its package has started one."""
     code_port: int = 4000
     with_demo: bool = False
     """Publish simulated matches: those of the last seven days, and then more as they happen."""
@@ -148,9 +149,10 @@ class Watched:
         try:
             self.server.start()
         except GameAnalyticsError as error:
-            complaint = str(error).splitlines()[0]
+            complaint, *more = str(error).splitlines()
             if complaint != self._complaint:
-                tell(f"{self.name} can't start, and is tried again: {complaint}")
+                # Of a log that is quoted the last line says it.
+                tell(f"{self.name} can't start, and is tried again: {' … '.join([complaint, *more[-1:]])}")
             self._complaint, self._start_at = complaint, now + _START_AGAIN_AFTER_SECONDS
         else:
             self.is_up = True
@@ -201,7 +203,9 @@ def _parts(settings: StackSettings) -> list[Watched]:
         Watched("Kafka", Guarded(kafka, settings.kafka_port, "Kafka", "--kafka-port")),
         Watched("The S3 server", Guarded(s3, settings.s3_port, "the S3 server", "--s3-port")),
         prepare,
-        Watched("The code location", Guarded(code, settings.code_port, "the code location", "--code-port")),
+        Watched(
+            "The code location", Guarded(code, settings.code_port, "the code location", "--code-port"), after=prepare
+        ),
         Watched("The webserver", Guarded(webserver, settings.ui_port, "the Dagster UI", "--port")),
         Watched("The daemon", daemon),
     ]

@@ -63,7 +63,8 @@ def test_every_image_from_elsewhere_is_an_exact_version_of_what_the_tests_use() 
 def test_all_that_is_the_project_s_own_runs_from_one_image_named_by_its_version() -> None:
     own = [services()[name] for name in PROJECT]
     assert {found["image"] for found in own} == {f"game-analytics:{version('game-analytics')}"}
-    assert {found["build"] for found in own} == {"."}
+    # Several builds of one tag at once get in each other's way.
+    assert {name: services()[name]["build"] for name in PROJECT if "build" in services()[name]} == {"code": "."}
 
 
 @pytest.mark.parametrize("name", DAGSTER)
@@ -197,7 +198,7 @@ def test_every_server_is_asked_for_its_health() -> None:
 
 def test_all_come_back_after_a_crash_or_a_restart_of_the_machine_but_the_one_that_ends_by_itself() -> None:
     restart = {name: found["restart"] for name, found in services().items()}
-    assert restart == {**dict.fromkeys(LONG_RUNNING, "unless-stopped"), "prepare": "no"}
+    assert restart == {**dict.fromkeys(LONG_RUNNING, "unless-stopped"), "prepare": "on-failure"}
 
 
 def test_every_container_has_a_limit_of_memory_and_of_logs() -> None:

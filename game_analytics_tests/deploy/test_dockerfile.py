@@ -48,6 +48,12 @@ def test_no_secret_is_built_in_and_none_can_be_given_while_it_is_built() -> None
         assert not re.search("PASS|SECRET|TOKEN|KEY|CREDENTIAL", words, re.IGNORECASE)
 
 
+def test_the_project_is_built_with_what_is_pinned_as_well() -> None:
+    """By itself pip builds in an environment of its own, which knows no constraints."""
+    [build] = [words for words in words_of("RUN") if words.endswith(" .")]
+    assert "--no-build-isolation --no-deps" in build
+
+
 def test_a_change_of_the_code_reinstalls_nothing_else() -> None:
     packages, code = place_of("RUN", "python -c"), place_of("COPY", "game_analytics")
     assert packages < code
@@ -59,8 +65,10 @@ def test_the_layer_of_packages_holds_all_that_the_project_needs_in_production() 
     [layer] = [words for words in words_of("RUN") if words.startswith("python -c")]
     listing = layer.partition(" > needs.txt")[0].replace("python", sys.executable, 1)
     told = subprocess.run(["/bin/sh", "-c", listing], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert told.stdout.splitlines() == project["dependencies"] + project["optional-dependencies"]["production"]
+    found = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project, builds = found["project"], found["build-system"]["requires"]
+    needed = project["dependencies"] + project["optional-dependencies"]["production"]
+    assert told.stdout.splitlines() == needed + builds
     assert any(line.startswith("dagster-postgres") for line in told.stdout.splitlines())
     assert any(words.endswith("'.[production]'") for words in words_of("RUN"))
 

@@ -105,15 +105,15 @@ def test_a_taken_port_is_said_in_one_line_with_its_holder_until_it_is_free() -> 
     assert said[1] == "The webserver has started."
 
 
-def test_of_a_refusal_the_first_line_is_said_and_another_one_anew() -> None:
-    server, said = Puppet(refuses="No memory.\nIts log says:\n…"), list[str]()
+def test_of_a_refusal_the_first_line_and_the_last_are_said_once_and_another_one_anew() -> None:
+    server, said = Puppet(refuses="No memory. Its log says:\nstarting\nno room"), list[str]()
     part = Watched("Kafka", server)
     for second in range(0, 10, 2):
         part.look_after(second, said.append)
     server.refuses = "No disk."
     part.look_after(10.0, said.append)
     assert said == [
-        "Kafka can't start, and is tried again: No memory.",
+        "Kafka can't start, and is tried again: No memory. Its log says: … no room",
         "Kafka can't start, and is tried again: No disk.",
     ]
 

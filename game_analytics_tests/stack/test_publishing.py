@@ -147,7 +147,8 @@ def test_the_history_is_in_postgresql(stack: RunningStack, published: Mapping[da
         )
         materializations = dict(cursor.fetchall())
     assert set(published.values()) <= succeeded
-    assert [materializations.get(str(day)) for day in published] == [3, 3]  # the events, the stats and the board
+    # The events, the stats and the board; a test that runs at 01:15 has the schedule's as well.
+    assert min(materializations.get(str(day), 0) for day in published) >= 3
 
 
 def test_what_the_runs_wrote_is_in_s3(stack: RunningStack, published: Mapping[date, str]) -> None:
