@@ -175,7 +175,6 @@ def is_written(lake: Lake, key: str) -> bool:
 @contextmanager
 def small_disk(folder: Path) -> Iterator[Path]:
     """One of 64 MB, which only root may make."""
-
     made = subprocess.run(  # noqa: S603
         ["/usr/bin/mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder],
         capture_output=True,
