@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from io import StringIO
 
 import pytest
-from confluent_kafka import TIMESTAMP_CREATE_TIME, Consumer, KafkaError, TopicPartition
+from confluent_kafka import TIMESTAMP_CREATE_TIME, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from rich.console import Console
 
@@ -13,6 +13,7 @@ from game_analytics.errors import GameAnalyticsError
 from game_analytics.landing.window import window_of
 from game_analytics.local_stack.kafka_broker import Broker
 from game_analytics.produce import produce_day
+from game_analytics.resources.kafka_errors import NOT_READY, UNKNOWN_TOPIC, error_of
 from game_analytics.resources.kafka_settings import KafkaSettings
 from game_analytics.resources.memory import MemoryEventLog
 from game_analytics.simulation.schedule import Simulation
@@ -45,12 +46,18 @@ class Topic:
         return str(told.value)
 
     def ends(self) -> dict[int, int]:
-        """The offset behind the last message of each partition; none while there is no topic."""
+        """The offset behind the last message of each partition; none while there is no topic, or none with leaders yet,
+        as when it was made a moment ago."""
         self._admin = self._admin or AdminClient({"bootstrap.servers": self.broker.bootstrap_servers, "log_level": 0})
         topics = self._admin.list_topics(timeout=10).topics
         partitions = topics[self.name].partitions if self.name in topics else {}
         places = {TopicPartition(self.name, partition): OffsetSpec.latest() for partition in sorted(partitions)}
-        return {place.partition: found.result().offset for place, found in self._admin.list_offsets(places).items()}
+        try:
+            return {place.partition: found.result().offset for place, found in self._admin.list_offsets(places).items()}
+        except KafkaException as failure:
+            if error_of(failure).code() not in NOT_READY | UNKNOWN_TOPIC:
+                raise
+            return {}
 
     def messages(self) -> dict[int, list[tuple[int, bytes | None, bytes | None]]]:
         """Timestamp, key and value of all messages, by partition and offset."""
