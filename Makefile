@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo dev stack test test-real pictures bench-kafka check format pins clean
+.PHONY: help setup demo dev stack test test-real pictures bench bench-kafka check format pins clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -37,6 +37,9 @@ test-real: .venv/ready  ## the tests against real servers and a browser; those s
 
 pictures: .venv/ready  ## take the screenshots of the README and docs/ again, with a real browser
 	@PICTURES=docs/images REQUIRE_STACK=1 $(BIN)/pytest game_analytics_tests/stack/test_browser.py
+
+bench: .venv/ready  ## the project beside its rivals and its own parts; an hour or more, and Java, for all of it
+	@$(BIN)/python -m benchmarks $(GROUPS)
 
 bench-kafka: .venv/ready  ## what landing from a real Kafka takes, beside a bare loop and the sketch's way; ten minutes
 	@$(BIN)/python -m benchmarks.kafka

@@ -1,0 +1,112 @@
+"""What all rows stand on: the servers, buckets of their own, the rivals' environment, and how to say what goes on."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import count
+from pathlib import Path
+
+from game_analytics.errors import GameAnalyticsError
+from game_analytics.local_stack.endpoint import S3Endpoint, make_bucket
+from game_analytics.local_stack.environment import stack_variables, with_stack, without_settings
+from game_analytics.local_stack.kafka_broker import Broker, find_kafka
+from game_analytics.local_stack.ports import free_ports
+from game_analytics.local_stack.seaweedfs import WHEEL, find_weed, seaweedfs
+from game_analytics.resources.lake import Lake, LakeSettings
+
+PROJECT = Path(__file__).parents[1]
+RIVALS = Path(__file__).parent / "rivals"
+_THEIR_ENVIRONMENT = PROJECT / ".local" / "rivals"
+
+DAY = "2025-12-30"
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Servers that run, and a folder that goes when all is measured."""
+
+    folder: Path
+    s3: S3Endpoint
+    runs: int
+    scale: float
+    """1 for what is asked; a smaller share of it for a look."""
+    tell: Callable[[str], None]
+    _stack: ExitStack = field(repr=False)
+    _numbers: Iterator[int] = field(default_factory=count, repr=False)
+
+    def scaled(self, amount: int, at_least: int = 1) -> int:
+        """So many of what is asked."""
+        return max(at_least, round(amount * self.scale))
+
+    def new_bucket(self) -> str:
+        """An empty one."""
+        name = f"bench-{next(self._numbers)}"
+        make_bucket(self.s3, name)
+        return name
+
+    def new_folder(self, name: str) -> Path:
+        """An empty one, below the one that goes at the end."""
+        folder = self.folder / f"{name}-{next(self._numbers)}"
+        folder.mkdir()
+        return folder
+
+    def lake(self, bucket: str) -> Lake:
+        """The bucket as the project sees it."""
+        return Lake(
+            LakeSettings(
+                bucket=bucket,
+                endpoint_url=self.s3.url,
+                region_name=self.s3.region,
+                access_key_id=self.s3.access_key_id,
+                secret_access_key=self.s3.secret_access_key,
+            )
+        )
+
+    def environment(self, bucket: str, home: Path, **more: str) -> dict[str, str]:
+        """The variables of a user whose commands work on this bucket, with Dagster's history in ``home``."""
+        (home / "dagster.yaml").touch()
+        variables = stack_variables(self.s3, bucket, home, "http://127.0.0.1:3000")
+        return with_stack(without_settings(os.environ), variables) | {"HOME": str(self.folder), **more}
+
+    @cached_property
+    def broker(self) -> Broker:
+        """Kafka, started when it is first asked for."""
+        self.tell("starting Kafka")
+        return self._stack.enter_context(Broker(find_kafka(), self.folder / "kafka"))
+
+    @cached_property
+    def rivals_python(self) -> Path:
+        """The Python of the rivals' environment, which is made when it is first asked for and kept in `.local`."""
+        constraints, ready = RIVALS / "constraints.txt", _THEIR_ENVIRONMENT / "ready"
+        python = _THEIR_ENVIRONMENT / "bin" / "python"
+        if not ready.exists() or ready.stat().st_mtime < constraints.stat().st_mtime:
+            self.tell("installing Airflow, Spark, pandas, Daft (once)")
+            self._uv("venv", "--clear", "--python", sys.executable, _THEIR_ENVIRONMENT)
+            wanted = RIVALS / "requirements.in"
+            self._uv("pip", "install", "--python", python, "--constraint", constraints, "--requirement", wanted)
+            ready.touch()
+        return python
+
+    def _uv(self, *words: str | Path) -> None:
+        subprocess.run([program("uv"), "--quiet", *words], check=True)  # noqa: S603 - a program of ours
+
+
+def program(name: str) -> Path:
+    """One that is installed beside our Python."""
+    return Path(sys.executable).with_name(name)
+
+
+@contextmanager
+def prepared_ground(folder: Path, runs: int, scale: float, tell: Callable[[str], None]) -> Iterator[Ground]:
+    """SeaweedFS runs, and what else is asked for, until the block ends."""
+    weed = find_weed()
+    if weed is None:
+        raise GameAnalyticsError(f"The benchmark needs an S3 server, and {WHEEL} does not exist for this system.")
+    [port] = free_ports(1)
+    with ExitStack() as stack:
+        server = stack.enter_context(seaweedfs(folder / "s3", port, weed))
+        yield Ground(folder, server.endpoint, runs, scale, tell, stack)
