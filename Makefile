@@ -39,7 +39,7 @@ pictures: .venv/ready  ## take the screenshots of the README and docs/ again, wi
 	@PICTURES=docs/images REQUIRE_STACK=1 $(BIN)/pytest game_analytics_tests/stack/test_browser.py
 
 bench: .venv/ready  ## the project beside its rivals and its own parts; an hour or more, and Java, for all of it
-	@$(BIN)/python -m benchmarks $(GROUPS)
+	@$(BIN)/python -m benchmarks $(FIGURES)
 
 bench-kafka: .venv/ready  ## what landing from a real Kafka takes, beside a bare loop and the sketch's way; ten minutes
 	@$(BIN)/python -m benchmarks.kafka

@@ -44,10 +44,12 @@ def main(groups: tuple[str, ...], runs: int, scale: float) -> None:
     chosen = groups or tuple(GROUPS)
     rows: list[Row] = []
     try:
-        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-            with prepared_ground(Path(folder), runs, scale, lambda line: _tell(console, line)) as ground:
-                for name in chosen:
-                    rows += GROUPS[name](ground)
+        with (
+            tempfile.TemporaryDirectory(prefix="bench-") as folder,
+            prepared_ground(Path(folder), runs, scale, lambda line: _tell(console, line)) as ground,
+        ):
+            for name in chosen:
+                rows += GROUPS[name](ground)
     except GameAnalyticsError as error:
         raise click.ClickException(str(error)) from error
     console.print()
