@@ -9,7 +9,7 @@ from pathlib import Path
 
 import dagster as dg
 from dagster_aws.s3 import S3Resource
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from game_analytics.resources.event_log import EventLog
 from game_analytics.resources.kafka import KafkaEventLog
@@ -17,7 +17,6 @@ from game_analytics.resources.kafka_properties import read_properties
 from game_analytics.resources.kafka_settings import KafkaSettings
 from game_analytics.resources.lake import Lake, LakeSettings
 from game_analytics.resources.memory import MemoryEventLog
-from game_analytics.resources.webhook import Webhook
 from game_analytics.simulation.schedule import Simulation
 
 MAX_LATENESS_MINUTES = 5 * 24 * 60
@@ -103,19 +102,23 @@ class LakeResource(dg.ConfigurableResource):
 
     bucket: str = Field(description="The bucket that holds all of the lake.")
     s3: S3Resource = Field(description="How S3 is reached; by default as the AWS SDK is configured.")
+    _opened: Lake | None = PrivateAttr(default=None)
 
     def __repr_args__(self) -> Iterable[tuple[str, object]]:
         """The bucket alone is shown: credentials may have been given to the other."""
         yield "bucket", self.bucket
 
     def open(self) -> Lake:
-        """The lake, once S3 has shown that it answers, that the bucket exists and that it may be read.
+        """The lake, once S3 has shown that it answers, that the bucket exists and that it may be read. Asked again, the
+        same: Dagster makes a resource for each run and each tick, so each of them asks for credentials anew, and once.
 
         Raises `GameAnalyticsError` (or `Unavailable`) saying which of these does not hold and what to do.
         """
-        lake = Lake(self.settings())
-        lake.ensure_reachable()
-        return lake
+        if self._opened is None:
+            lake = Lake(self.settings())
+            lake.ensure_reachable()
+            self._opened = lake
+        return self._opened
 
     def settings(self) -> LakeSettings:
         """All that a client needs."""
@@ -145,6 +148,9 @@ class AlertsResource(dg.ConfigurableResource):
         """Tell people, with a link to the run. What can't be delivered is a warning in ``log`` and no more."""
         if self.webhook is None:
             return
+        # Not at the top: it brings `requests`, which would be a twentieth of what every command has to import.
+        from game_analytics.resources.webhook import Webhook  # noqa: PLC0415
+
         link = "" if run_id is None else f"\n{self.ui_url.rstrip('/')}/runs/{run_id}"
         problem = Webhook(self.webhook.strip()).post(text, link)  # files of secrets end with a new line
         if problem is not None:
