@@ -11,23 +11,25 @@ import click
 import msgspec
 from rich.console import Console
 
+from benchmarks import growth
 from benchmarks.ground import Ground, prepared_ground
 from benchmarks.machine import machine
 from benchmarks.rows import Row, table_of
 from game_analytics.errors import GameAnalyticsError
 
-_HERE = Path(__file__).parent
+_RESULTS = Path(__file__).parent / "results.json"
 
-GROUPS: dict[str, Callable[[Ground], Sequence[Row]]] = {}
+GROUPS: dict[str, Callable[[Ground], Sequence[Row]]] = {
+    "growth": growth.measure,
+}
 """What can be measured by itself, in the order of the table."""
 
 
-class Results(msgspec.Struct):
-    """What `results.json` holds."""
+class Measured(msgspec.Struct):
+    """A group as it was measured in one call."""
 
     machine: str
     runs: int
-    scale: float
     rows: list[Row]
 
 
@@ -36,32 +38,37 @@ class Results(msgspec.Struct):
 @click.option("--scale", default=1.0, show_default=True, help="A share of the amounts that are asked, for a look.")
 @click.argument("groups", nargs=-1, type=click.Choice(list(GROUPS)))
 def main(groups: tuple[str, ...], runs: int, scale: float) -> None:
-    """Measure GROUPS, or all, and print how each figure compares with what is asked. All of it at full scale also
-    writes results.json and growth.svg."""
+    """Measure GROUPS, or all, and print how each figure compares with what is asked. At full scale results.json and
+    growth.svg are written; what was not measured stays there as it was."""
     console = Console(highlight=False)
     head = machine()
     console.print(head, soft_wrap=True)
-    chosen = groups or tuple(GROUPS)
     rows: list[Row] = []
     try:
         with (
             tempfile.TemporaryDirectory(prefix="bench-") as folder,
             prepared_ground(Path(folder), runs, scale, lambda line: _tell(console, line)) as ground,
         ):
-            for name in chosen:
-                rows += GROUPS[name](ground)
+            for name in groups or GROUPS:
+                measured = Measured(head, runs, list(GROUPS[name](ground)))
+                rows += measured.rows
+                if scale == 1:
+                    _keep(name, measured)
     except GameAnalyticsError as error:
         raise click.ClickException(str(error)) from error
     console.print()
     console.print(head, soft_wrap=True)
-    console.print(
-        f"Medians of {runs} run{'s' if runs > 1 else ''} each"
-        + ("" if scale == 1 else f", at {scale:g} of the amounts asked")
-    )
+    of_what = "" if scale == 1 else f", at {scale:g} of the amounts asked"
+    console.print(f"Medians of {runs} run{'s' if runs > 1 else ''} each{of_what}")
     console.print(table_of(rows))
-    if not groups and scale == 1:
-        results = Results(head, runs, scale, rows)
-        (_HERE / "results.json").write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=2) + b"\n")
+
+
+def _keep(name: str, measured: Measured) -> None:
+    """At once, so that an hour's figures are not lost with a later group's failure."""
+    kept = msgspec.json.decode(_RESULTS.read_bytes(), type=dict[str, Measured]) if _RESULTS.exists() else {}
+    kept[name] = measured
+    in_order = {name: kept[name] for name in GROUPS if name in kept}
+    _RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(in_order), indent=2) + b"\n")
 
 
 def _tell(console: Console, line: str) -> None:

@@ -26,13 +26,18 @@ class Taken:
 
     seconds: float
     """Wall clock, from its start to its end."""
-    peak_bytes: int
-    """Of all its processes together at one moment; what they share is counted once (Linux's PSS)."""
+    memory: Sequence[tuple[float, int]]
+    """Bytes of all its processes together, what they share counted once (Linux's PSS), at moments in seconds since
+    1970, some twenty a second."""
 
     @property
     def peak_mib(self) -> float:
-        """The same in MiB."""
-        return self.peak_bytes / 2**20
+        """At the highest of these moments."""
+        return self.peak_mib_within(float("-inf"), float("inf"))
+
+    def peak_mib_within(self, start: float, end: float) -> float:
+        """At the highest of those between two moments."""
+        return max((size for at, size in self.memory if start <= at <= end), default=0) / 2**20
 
 
 def watch(command: Sequence[str | Path], folder: Path, environment: Mapping[str, str], log: Path) -> Taken:
@@ -47,7 +52,7 @@ def watch(command: Sequence[str | Path], folder: Path, environment: Mapping[str,
             stdout=output,
             stderr=subprocess.STDOUT,
         ) as process:
-            peak = _Peak(process.pid)
+            memory = _Memory(process.pid)
             try:
                 process.wait(_ENDS_WITHIN_SECONDS)
             except BaseException:
@@ -55,18 +60,18 @@ def watch(command: Sequence[str | Path], folder: Path, environment: Mapping[str,
                 raise
             finally:
                 seconds = time.perf_counter() - started
-                peak.stop()
+                memory.stop()
     if process.returncode != 0:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
         raise CommandFailed(f"{' '.join(map(str, command))} ended with {process.returncode}:\n{tail}")
-    return Taken(seconds, peak.bytes)
+    return Taken(seconds, memory.samples)
 
 
-class _Peak:
+class _Memory:
     """Looks again and again how much memory a process and its descendants take."""
 
     def __init__(self, pid: int) -> None:
-        self.bytes = 0
+        self.samples: list[tuple[float, int]] = []
         self._root = psutil.Process(pid)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
@@ -80,7 +85,7 @@ class _Peak:
         while not self._stopped.wait(_LOOK_EVERY_SECONDS):
             with suppress(psutil.NoSuchProcess):
                 processes = [self._root, *self._root.children(recursive=True)]
-                self.bytes = max(self.bytes, sum(map(_bytes_of, processes)))
+                self.samples.append((time.time(), sum(map(_bytes_of, processes))))
 
 
 def _bytes_of(process: psutil.Process) -> int:
