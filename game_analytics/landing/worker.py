@@ -1,5 +1,5 @@
-"""Run as a program by `workers.py`: land slices until the other end of the pipe is closed, also if its owner was
-killed."""
+"""A worker of `workers.py`, in a thread of its process or as a program of its own: it lands slices until the other end
+of the pipe is closed, also if its owner was killed."""
 
 import gc
 import signal
@@ -46,12 +46,19 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # No message refers to itself, so Python's search for objects that do is in vain, and takes a twentieth of the time.
     gc.disable()
-    with Connection(int(sys.argv[1])) as connection, suppress(OwnerIsGone):
+    serve(Connection(int(sys.argv[1])))
+
+
+def serve(connection: Connection) -> None:
+    """Receive an event log and a lake, then slices, and answer with the messages read and a report of each slice."""
+    with connection, suppress(OwnerIsGone):
         owner = Owner(connection)
         try:
             log, lake = owner.hear()
-        except GameAnalyticsError as error:
-            owner.tell(error)
+        except OwnerIsGone:
+            raise
+        except Exception as error:
+            owner.tell(_as_told("an event log and a lake were sent to it", error))
             return
         while True:
             owner.tell(_landed(log, lake, owner.hear(), owner))
@@ -60,13 +67,18 @@ def main() -> None:
 def _landed(log: EventLog, lake: Lake, piece: Slice, owner: Owner) -> SliceReport | Exception:
     try:
         return land_slice(log, lake, piece, owner.tell)
-    except GameAnalyticsError as error:
-        return error
     except OwnerIsGone:
         raise
     except Exception as error:
-        # A fault of ours. Not every exception survives the way to another process, but its text does.
-        return RuntimeError(f"{piece}: {error!r}\n{traceback.format_exc()}")
+        return _as_told(str(piece), error)
+
+
+def _as_told(what: str, error: Exception) -> Exception:
+    """The error as it is sent to the owner."""
+    if isinstance(error, GameAnalyticsError):
+        return error
+    # A fault of ours. Not every exception survives the way to another process, but its text does.
+    return RuntimeError(f"{what}: {error!r}\n{traceback.format_exc()}")
 
 
 if __name__ == "__main__":

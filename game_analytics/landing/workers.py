@@ -1,16 +1,18 @@
-"""Slices landed in this process or in several, each of which gets one slice at a time and reports it.
+"""Slices landed by one worker or by several, each of which gets one slice at a time and reports it.
 
-The processes are Python programs of their own (`worker.py`), neither forked, since this process has threads, nor made
-by `multiprocessing`, which would run the calling program's main module again in each of them.
+The first of several is a thread of this process, which has paid for its imports already; the others are processes.
+These are Python programs of their own (`worker.py`), neither forked, since this process has threads, nor made by
+`multiprocessing`, which would run the calling program's main module again in each of them.
 """
 
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from multiprocessing import Pipe
@@ -18,6 +20,7 @@ from multiprocessing.connection import Connection, wait
 
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.landing.slices import Slice, SliceReport, land_slice
+from game_analytics.landing.worker import serve
 from game_analytics.resources.event_log import EventLog
 from game_analytics.resources.lake import Lake
 
@@ -32,10 +35,10 @@ class WorkerDied(GameAnalyticsError):
 def land_slices(
     log: EventLog, lake: Lake, pieces: Sequence[Slice], workers: int, tell: Callable[[int], None]
 ) -> Iterator[SliceReport]:
-    """Land each slice, in this process if one worker is asked for, and give its report, in no particular order.
+    """Land each slice by so many workers, and give its report, in no particular order.
 
     ``tell`` is given the number of messages that were read since, at least once a second, 0 if there were none.
-    Raises what landing a slice raises, and `WorkerDied`; the other processes are then ended.
+    Raises what landing a slice raises, and `WorkerDied`; the other workers are then ended.
     """
     if workers == 1:
         for piece in pieces:
@@ -44,7 +47,7 @@ def land_slices(
     shares = _Shares(pieces, workers)
     with ExitStack() as running:
         busy: dict[Connection, _Worker] = {}
-        for number in range(workers):
+        for number in reversed(range(workers)):  # those that take half a second to start come first
             worker = running.enter_context(_worker(log, lake, number))
             first = shares.next_for(number)
             if first is not None:
@@ -89,11 +92,11 @@ class _Shares:
 
 @dataclass
 class _Worker:
-    """A process, and the slice that it has."""
+    """Our end of the pipe to a worker, and the slice that it has."""
 
     number: int
-    process: subprocess.Popen[bytes]
     connection: Connection
+    how_it_ended: Callable[[], str]
     piece: Slice | None = None
 
     def begin(self, piece: Slice) -> None:
@@ -111,7 +114,7 @@ class _Worker:
             message = self.connection.recv()
         except (EOFError, OSError):
             raise WorkerDied(
-                f"The process that landed {self.piece} ended by {self._how_it_ended()}. Nothing was committed. Run "
+                f"The process that landed {self.piece} ended by {self.how_it_ended()}. Nothing was committed. Run "
                 "again."
             ) from None
         if isinstance(message, Exception):
@@ -119,39 +122,58 @@ class _Worker:
         assert isinstance(message, int | SliceReport)  # noqa: S101 - what worker.py sends
         return message
 
-    def _how_it_ended(self) -> str:
-        try:
-            code = self.process.wait(_ENDS_WITHIN_SECONDS)
-        except subprocess.TimeoutExpired:
-            return "closing its pipe, and hangs"
-        if code == -signal.SIGKILL:
-            return "signal SIGKILL, as where memory is short (set GAME_ANALYTICS_WORKERS to fewer then)"
-        by_signal = next((number.name for number in signal.Signals if number == -code), str(-code))
-        return f"signal {by_signal}" if code < 0 else f"exit code {code}, see its standard error"
-
 
 @contextmanager
 def _worker(log: EventLog, lake: Lake, number: int) -> Iterator[_Worker]:
-    """A process that waits for slices of this log, and is ended with the block."""
+    """A worker that waits for slices of this log, and is ended with the block."""
     ours, theirs = Pipe()
-    with ours:
-        with theirs:
-            process = subprocess.Popen(  # noqa: S603 - our own program, no shell
-                [sys.executable, "-m", "game_analytics.landing.worker", str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                # There are as many processes as cores already.
-                env={"POLARS_MAX_THREADS": "1", **os.environ},
-            )
-        worker = _Worker(number, process, ours)
+    started: AbstractContextManager[Callable[[], str]] = _process(theirs) if number else _thread(theirs)
+    with started as how_it_ended, ours:  # ours is closed first, which tells it to end
+        worker = _Worker(number, ours, how_it_ended)
+        # Not by the command line, which everyone on the machine can read: credentials are among it. And to the thread
+        # like to a process: clients of its own, since this thread goes on using ours.
+        worker.send((log, lake))
+        yield worker
+
+
+@contextmanager
+def _thread(theirs: Connection) -> Iterator[Callable[[], str]]:
+    # A daemon: one that is deep in waiting for S3 or Kafka must not keep a failed run from ending.
+    thread = threading.Thread(target=serve, args=[theirs], daemon=True)
+    thread.start()
+    try:
+        yield lambda: "an error in its thread, see its standard error"
+    finally:
+        thread.join(_ENDS_WITHIN_SECONDS)
+
+
+@contextmanager
+def _process(theirs: Connection) -> Iterator[Callable[[], str]]:
+    with theirs:
+        process = subprocess.Popen(  # noqa: S603 - our own program, no shell
+            [sys.executable, "-m", "game_analytics.landing.worker", str(theirs.fileno())],
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+            # There are as many workers as cores already.
+            env={"POLARS_MAX_THREADS": "1", **os.environ},
+        )
+    try:
+        yield lambda: _how_it_ended(process)
+    finally:
+        process.terminate()
         try:
-            # Not by the command line, which everyone on the machine can read: credentials are among it.
-            worker.send((log, lake))
-            yield worker
-        finally:
-            process.terminate()
-            try:
-                process.wait(_ENDS_WITHIN_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.wait(_ENDS_WITHIN_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _how_it_ended(process: subprocess.Popen[bytes]) -> str:
+    try:
+        code = process.wait(_ENDS_WITHIN_SECONDS)
+    except subprocess.TimeoutExpired:
+        return "closing its pipe, and hangs"
+    if code == -signal.SIGKILL:
+        return "signal SIGKILL, as where memory is short (set GAME_ANALYTICS_WORKERS to fewer then)"
+    by_signal = next((number.name for number in signal.Signals if number == -code), str(-code))
+    return f"signal {by_signal}" if code < 0 else f"exit code {code}, see its standard error"
