@@ -145,6 +145,8 @@ class _Airflow:
         """The sketch: one command for each of its DAGs, one after the other."""
         bucket = ground.new_bucket()
         # What an earlier run left there, a day's events among it, is not this run's burden.
+        for leftover in self._home.glob(f"{self._database.name}*"):
+            leftover.unlink()
         shutil.copy(self._as_migrated, self._database)
         environment = self._environment(ground, bucket) | {"SKETCH_EVENTS": str(day.file)}
         runs = [
