@@ -11,7 +11,7 @@ import click
 import msgspec
 from rich.console import Console
 
-from benchmarks import growth
+from benchmarks import command, day, growth
 from benchmarks.ground import Ground, prepared_ground
 from benchmarks.machine import machine
 from benchmarks.rows import Row, table_of
@@ -20,7 +20,9 @@ from game_analytics.errors import GameAnalyticsError
 _RESULTS = Path(__file__).parent / "results.json"
 
 GROUPS: dict[str, Callable[[Ground], Sequence[Row]]] = {
+    "day": day.measure,
     "growth": growth.measure,
+    "command": command.measure,
 }
 """What can be measured by itself, in the order of the table."""
 

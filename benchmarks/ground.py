@@ -37,6 +37,7 @@ class Ground:
     tell: Callable[[str], None]
     _stack: ExitStack = field(repr=False)
     _numbers: Iterator[int] = field(default_factory=count, repr=False)
+    _topics: set[str] = field(default_factory=set, repr=False)
 
     def scaled(self, amount: int, at_least: int = 1) -> int:
         """So many of what is asked."""
@@ -66,6 +67,10 @@ class Ground:
             )
         )
 
+    def from_kafka(self, topic: str) -> dict[str, str]:
+        """The variables of a user whose events are in this topic."""
+        return {"KAFKA_BOOTSTRAP_SERVERS": self.broker.bootstrap_servers, "KAFKA_TOPIC": topic}
+
     def environment(self, bucket: str, home: Path, **more: str) -> dict[str, str]:
         """The variables of a user whose commands work on this bucket, with Dagster's history in ``home``."""
         (home / "dagster.yaml").touch()
@@ -77,6 +82,17 @@ class Ground:
         """Kafka, started when it is first asked for."""
         self.tell("starting Kafka")
         return self._stack.enter_context(Broker(find_kafka(), self.folder / "kafka"))
+
+    def topic_of_a_day(self, events: int) -> str:
+        """A topic that holds a simulated `DAY` with so many events, published as anybody would, once."""
+        topic = f"day-of-{events}"
+        if topic not in self._topics:
+            self.tell(f"publishing a day of {events:,} events")
+            where = ("--bootstrap-servers", self.broker.bootstrap_servers, "--topic", topic, "--create-topic")
+            command = (program("game-analytics"), "produce", *where, "--day", DAY, "--events", str(events))
+            subprocess.run(command, stdout=subprocess.DEVNULL, check=True)  # noqa: S603 - a program of ours
+            self._topics.add(topic)
+        return topic
 
     @cached_property
     def rivals_python(self) -> Path:
@@ -98,6 +114,11 @@ class Ground:
 def program(name: str) -> Path:
     """One that is installed beside our Python."""
     return Path(sys.executable).with_name(name)
+
+
+def materialize(module: str) -> list[str | Path]:
+    """The command by which a user has all assets of `DAY` made."""
+    return [program("dagster"), "asset", "materialize", "-m", module, "--select", "*", "--partition", DAY]
 
 
 @contextmanager

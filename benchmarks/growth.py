@@ -4,7 +4,6 @@ The day's messages are simulated, and lie in a Kafka topic before anything is me
 with the processes that it starts, neither the broker's nor the S3 server's.
 """
 
-import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,9 @@ from statistics import median
 import dagster as dg
 import msgspec
 
-from benchmarks.ground import DAY, PROJECT, RIVALS, Ground, program
+from benchmarks.ground import RIVALS, Ground, materialize
 from benchmarks.rows import Row, at_most, at_most_times
 from benchmarks.watched import watch
-from game_analytics.local_stack.environment import without_settings
 
 _MILLION = 1_000_000
 _SMALL, _LARGE, _HUGE = 1, 10, 50
@@ -40,7 +38,7 @@ class Day:
 def measure(ground: Ground) -> list[Row]:
     """Rows of memory; draws `growth.svg` at full scale."""
     sizes = {millions: ground.scaled(millions * _MILLION, at_least=1_000) for millions in (_SMALL, _LARGE, _HUGE)}
-    topics = {millions: publish_day(ground, f"growth-{events}", events) for millions, events in sizes.items()}
+    topics = {millions: ground.topic_of_a_day(events) for millions, events in sizes.items()}
     days: dict[int, list[Day]] = {millions: [] for millions in sizes}
     for _ in range(ground.runs):
         for millions, topic in topics.items():
@@ -63,30 +61,10 @@ def measure(ground: Ground) -> list[Row]:
     return [*whole, at_most_times(landing, "MiB", huge, {f"{_SMALL} M": small}, _SAME)]
 
 
-def publish_day(ground: Ground, topic: str, events: int) -> str:
-    """Publish simulated messages to a new topic as anybody would; its name."""
-    ground.tell(f"publishing {events:,} messages")
-    words = [
-        *("--bootstrap-servers", ground.broker.bootstrap_servers, "--topic", topic, "--create-topic"),
-        *("--day", DAY, "--events", str(events)),
-    ]
-    # By a program of its own, so that this one stays small beside those that are watched.
-    subprocess.run(  # noqa: S603 - our own program
-        [program("game-analytics"), "produce", *words],
-        env=without_settings(os.environ),
-        stdout=subprocess.DEVNULL,
-        check=True,
-    )
-    return topic
-
-
 def _whole_day(ground: Ground, topic: str) -> Day:
     home = ground.new_folder("growth")
-    environment = ground.environment(
-        ground.new_bucket(), home, KAFKA_BOOTSTRAP_SERVERS=ground.broker.bootstrap_servers, KAFKA_TOPIC=topic
-    )
-    words = ["asset", "materialize", "-m", "game_analytics.definitions", "--select", "*", "--partition", DAY]
-    taken = watch([program("dagster"), *words], PROJECT, environment, home / "log")
+    environment = ground.environment(ground.new_bucket(), home, **ground.from_kafka(topic))
+    taken = watch(materialize("game_analytics.definitions"), home, environment, home / "log")
     with dg.DagsterInstance.from_config(str(home)) as instance:
         [run] = instance.get_runs()
         [landing] = instance.get_run_step_stats(run.run_id, ["raw_events"])

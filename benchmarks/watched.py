@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 
 _LOOK_EVERY_SECONDS = 0.05
+# A look at a large process takes tens of milliseconds of a core, and holds up what it does with its memory.
+_PAUSE_PER_LOOK = 20
 _ENDS_WITHIN_SECONDS = 3600
 _TAIL_LINES = 40
 
@@ -82,10 +84,13 @@ class _Memory:
         self._thread.join()
 
     def _look(self) -> None:
-        while not self._stopped.wait(_LOOK_EVERY_SECONDS):
+        pause = _LOOK_EVERY_SECONDS
+        while not self._stopped.wait(pause):
+            started = time.perf_counter()
             with suppress(psutil.NoSuchProcess):
                 processes = [self._root, *self._root.children(recursive=True)]
                 self.samples.append((time.time(), sum(map(_bytes_of, processes))))
+            pause = max(_LOOK_EVERY_SECONDS, _PAUSE_PER_LOOK * (time.perf_counter() - started))
 
 
 def _bytes_of(process: psutil.Process) -> int:
