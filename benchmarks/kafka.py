@@ -4,8 +4,6 @@ Starts a broker and an S3 server in a temporary folder, publishes a small and a 
 programs of their own, all ways in turn and then again. Every figure that is told is the median of its runs.
 """
 
-import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -24,6 +22,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.machine import cores, machine
 from benchmarks.measuring import Job, Usage, run_job, run_program
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.local_stack.endpoint import S3Endpoint, make_bucket
@@ -97,8 +96,8 @@ class Figures:
 def main(events: int, runs: int) -> None:
     """Measure landing from a real Kafka, and print how it compares with what is asked of it."""
     console = Console(highlight=False)
-    machine = _machine()
-    console.print(machine, soft_wrap=True)
+    head = f"{machine()}, librdkafka {confluent_kafka.libversion()[0]}, Kafka {KAFKA_VERSION}"
+    console.print(head, soft_wrap=True)
     figures = Figures(events, _LARGE * events)
     try:
         _measure(console, figures, runs)
@@ -109,7 +108,7 @@ def main(events: int, runs: int) -> None:
         run_program("benchmarks.decoding", [str(events), str(runs)]), type=dict[str, list[float]]
     )
     console.print()
-    console.print(machine, soft_wrap=True)
+    console.print(head, soft_wrap=True)
     console.print(f"Medians of {runs} run{'s' if runs > 1 else ''} each\n")
     for table in (_figures_table(figures), _comparison(figures), _decoding_table(decoding)):
         console.print(table)
@@ -173,18 +172,6 @@ def _job(broker: Broker, s3: S3Endpoint, topic: str, ends: list[int], bucket: st
     )
 
 
-def _machine() -> str:
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return (
-        f"{_cores()} cores (load before: {os.getloadavg()[0]:.1f}), {memory:.0f} GiB; "
-        f"Python {platform.python_version()}, librdkafka {confluent_kafka.libversion()[0]}, Kafka {KAFKA_VERSION}"
-    )
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))
-
-
 def _line(way: Way, size: int, usage: Usage) -> str:
     return (
         f"{size:>9,} events  {way.name:<26}{usage.cpu_per_million:6.2f} CPU s per million, "
@@ -219,7 +206,7 @@ def _comparison(figures: Figures) -> Table:
     at_least("CPU c / b", 4, _SKETCH, _LANDING)
     at_least("CPU c / b2", 4, _SKETCH, _LANDING_BY_TWO)
     add(
-        f"wall b / b2, {_cores()} cores for all",
+        f"wall b / b2, {cores()} cores for all",
         "≥ 1.5",
         lambda it: it >= 1.5,
         lambda size: figures.wall(_LANDING, size) / figures.wall(_LANDING_BY_TWO, size),
