@@ -35,8 +35,13 @@ class Taken:
         return self.peak_bytes / 2**20
 
 
-def watch(command: Sequence[str | Path], folder: Path, environment: Mapping[str, str], log: Path) -> Taken:
-    """Run the command to its end; what it prints goes to the log. Raises `CommandFailed` unless it ends with 0."""
+def watch(
+    command: Sequence[str | Path], folder: Path, environment: Mapping[str, str], log: Path, *, memory: bool = True
+) -> Taken:
+    """Run the command to its end; what it prints goes to the log. Raises `CommandFailed` unless it ends with 0.
+
+    To look at its ``memory`` takes time from it, more with more memory and more threads; without, the peak is 0.
+    """
     with log.open("w") as output:
         started = time.perf_counter()
         with subprocess.Popen(  # noqa: S603 - commands of ours
@@ -47,7 +52,7 @@ def watch(command: Sequence[str | Path], folder: Path, environment: Mapping[str,
             stdout=output,
             stderr=subprocess.STDOUT,
         ) as process:
-            peak = _Peak(process.pid)
+            peak = _Peak(process.pid) if memory else None
             try:
                 process.wait(_ENDS_WITHIN_SECONDS)
             except BaseException:
@@ -55,11 +60,12 @@ def watch(command: Sequence[str | Path], folder: Path, environment: Mapping[str,
                 raise
             finally:
                 seconds = time.perf_counter() - started
-                peak.stop()
+                if peak is not None:
+                    peak.stop()
     if process.returncode != 0:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
         raise CommandFailed(f"{' '.join(map(str, command))} ended with {process.returncode}:\n{tail}")
-    return Taken(seconds, peak.bytes)
+    return Taken(seconds, 0 if peak is None else peak.bytes)
 
 
 class _Peak:
