@@ -11,7 +11,7 @@ import click
 import msgspec
 from rich.console import Console
 
-from benchmarks import command, day, growth
+from benchmarks import backfill, command, day, growth, tick
 from benchmarks.ground import Ground, prepared_ground
 from benchmarks.machine import machine
 from benchmarks.rows import Row, table_of
@@ -22,6 +22,8 @@ _RESULTS = Path(__file__).parent / "results.json"
 GROUPS: dict[str, Callable[[Ground], Sequence[Row]]] = {
     "day": day.measure,
     "growth": growth.measure,
+    "backfill": backfill.measure,
+    "tick": tick.measure,
     "command": command.measure,
 }
 """What can be measured by itself, in the order of the table."""

@@ -42,8 +42,13 @@ class Taken:
         return max((size for at, size in self.memory if start <= at <= end), default=0) / 2**20
 
 
-def watch(command: Sequence[str | Path], folder: Path, environment: Mapping[str, str], log: Path) -> Taken:
-    """Run the command to its end; what it prints goes to the log. Raises `CommandFailed` unless it ends with 0."""
+def watch(
+    command: Sequence[str | Path], folder: Path, environment: Mapping[str, str], log: Path, *, memory: bool = True
+) -> Taken:
+    """Run the command to its end; what it prints goes to the log. Raises `CommandFailed` unless it ends with 0.
+
+    To look at its ``memory`` takes time from it, more with more memory and more threads; without, there are no samples.
+    """
     with log.open("w") as output:
         started = time.perf_counter()
         with subprocess.Popen(  # noqa: S603 - commands of ours
@@ -54,7 +59,7 @@ def watch(command: Sequence[str | Path], folder: Path, environment: Mapping[str,
             stdout=output,
             stderr=subprocess.STDOUT,
         ) as process:
-            memory = _Memory(process.pid)
+            looks = _Memory(process.pid) if memory else None
             try:
                 process.wait(_ENDS_WITHIN_SECONDS)
             except BaseException:
@@ -62,11 +67,12 @@ def watch(command: Sequence[str | Path], folder: Path, environment: Mapping[str,
                 raise
             finally:
                 seconds = time.perf_counter() - started
-                memory.stop()
+                if looks is not None:
+                    looks.stop()
     if process.returncode != 0:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
         raise CommandFailed(f"{' '.join(map(str, command))} ended with {process.returncode}:\n{tail}")
-    return Taken(seconds, memory.samples)
+    return Taken(seconds, [] if looks is None else looks.samples)
 
 
 class _Memory:

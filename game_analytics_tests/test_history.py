@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from game_analytics.history import RECORDED_BEFORE, latest_materializations, recorded
+from game_analytics.history import RECORDED_BEFORE, latest_materializations, latest_recorded, recorded
 
 BOARD = dg.AssetKey("top10_leaderboard")
 STATS = dg.AssetKey("daily_player_stats")
@@ -83,3 +83,41 @@ def test_the_second_record_of_a_range_is_older_than_what_came_in_between(instanc
     note(instance, BOARD, "2025-12-29", etag="by the range", **{RECORDED_BEFORE: True})
     note(instance, BOARD, "2025-12-30", etag="by the range", **{RECORDED_BEFORE: True})
     assert etags(instance, BOARD) == {"2025-12-29": "by the range", "2025-12-30": "by the other run"}
+
+
+def sources(instance: dg.DagsterInstance) -> dict[str, object]:
+    return {day: latest.value for day, latest in latest_recorded(instance, BOARD, DAYS, "etag").items()}
+
+
+def test_what_is_remembered_gives_way_to_what_is_recorded_later(instance: dg.DagsterInstance) -> None:
+    assert sources(instance) == {}
+    note(instance, BOARD, "2025-12-29", etag="only")
+    note(instance, BOARD, "2025-12-30", etag="first")
+    assert sources(instance) == sources(instance) == {"2025-12-29": "only", "2025-12-30": "first"}
+    note(instance, BOARD, "2025-12-30", other="second")
+    assert sources(instance) == {"2025-12-29": "only", "2025-12-30": None}
+    note(instance, BOARD, "2025-12-30", etag="third")
+    note(instance, BOARD, "2025-12-30", etag="of a range", **{RECORDED_BEFORE: True})
+    assert sources(instance) == {"2025-12-29": "only", "2025-12-30": "third"}
+    third = latest_materializations(instance, BOARD, DAYS)["2025-12-30"].storage_id
+    assert latest_recorded(instance, BOARD, DAYS, "etag")["2025-12-30"].storage_id == third
+    instance.wipe_assets([BOARD])
+    assert sources(instance) == {}
+
+
+def test_what_is_remembered_of_one_instance_is_nothing_to_another(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    note(instance, BOARD, "2025-12-30", etag="here")
+    assert sources(instance) == {"2025-12-30": "here"}
+    (tmp_path / "other").mkdir()
+    with dg.DagsterInstance.local_temp(str(tmp_path / "other")) as other:
+        assert sources(other) == {}
+        note(other, BOARD, "2025-12-30", etag="there")
+        assert sources(other) == {"2025-12-30": "there"}
+    assert sources(instance) == {"2025-12-30": "here"}
+
+
+def test_what_is_remembered_is_not_read_again(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+    note(instance, BOARD, "2025-12-30", etag="read once")
+    assert sources(instance) == {"2025-12-30": "read once"}
+    monkeypatch.setattr(type(instance), "fetch_materializations", None)
+    assert sources(instance) == {"2025-12-30": "read once"}

@@ -9,7 +9,7 @@ from pydantic import Field
 from game_analytics.assets.days import DayReport, materialize_days, readable_failures
 from game_analytics.assets.report import account_lines, account_table, column_schema, quarantine_table, table
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.history import latest_materializations, recorded
+from game_analytics.history import latest_recorded
 from game_analytics.landing.commit import Landing, LandingOptions, land_day, lost_of, read_manifest
 from game_analytics.landing.reread import reread_day
 from game_analytics.landing.workers import cores
@@ -192,8 +192,8 @@ def utc_now() -> datetime:
 def events_before(instance: dg.DagsterInstance, day: date) -> list[int]:
     """How many events were landed of each of the days before that the instance remembers."""
     days = [(day - timedelta(days=back)).isoformat() for back in range(1, LOOKS_BACK + 1)]
-    landed = latest_materializations(instance, dg.AssetKey("raw_events"), days).values()
-    return [count for record in landed if isinstance(count := recorded(record, "dagster/row_count"), int)]
+    landed = latest_recorded(instance, dg.AssetKey("raw_events"), days, "dagster/row_count").values()
+    return [each.value for each in landed if isinstance(each.value, int)]
 
 
 def ensure_may_be_written(log: EventLog, lake: Lake, settings: PipelineSettings) -> None:

@@ -12,7 +12,7 @@ from itertools import islice
 import dagster as dg
 
 from game_analytics.assets.top10_leaderboard import SOURCE_ETAG, top10_leaderboard
-from game_analytics.history import latest_materializations, recorded, spent_run_keys, unfinished_runs
+from game_analytics.history import latest_recorded, spent_run_keys, unfinished_runs
 from game_analytics.jobs import leaderboard_job
 from game_analytics.layout import FIRST_DAY, STATS_PREFIX, day_of_stats_key
 from game_analytics.partitions import daily
@@ -56,11 +56,11 @@ def new_stats_file(context: dg.SensorEvaluationContext, lake: LakeResource) -> d
     files = _stats_files(context, lake.open().listing(STATS_PREFIX))
     # Before the boards: a run that ends in between is then either under way or has made its board.
     under_way = _under_way(context.instance)
-    boards = latest_materializations(context.instance, top10_leaderboard.key, files)
+    boards = latest_recorded(context.instance, top10_leaderboard.key, files, SOURCE_ETAG)
     owed = [
-        Owed(day, file, None if (board := boards.get(day)) is None else board.storage_id)
+        Owed(day, file, None if board is None else board.storage_id)
         for day, file in sorted(files.items())
-        if recorded(boards.get(day), SOURCE_ETAG) != file.etag
+        if (board := boards.get(day)) is None or board.value != file.etag
     ]
     pending = _not_asked_for(context.instance, owed, under_way)
     requests = [each.request() for each in islice(pending, MAX_REQUESTS)]

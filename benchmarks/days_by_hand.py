@@ -1,0 +1,36 @@
+"""The three works of each day, one day after the other, without Dagster: nothing is recorded, shown or checked.
+
+``python -m benchmarks.days_by_hand FIRST COUNT``, in the environment of a user. The day before the first is done as
+well and not timed: whatever is done once and for all is done then. Answers the seconds of each day as JSON.
+"""
+
+import sys
+import time
+from datetime import UTC, date, datetime, timedelta
+
+import msgspec
+
+from game_analytics.assets.daily_player_stats import publish_stats
+from game_analytics.assets.top10_leaderboard import publish_board
+from game_analytics.definitions import DUCKDB, event_log_from_environment, lake_from_environment
+from game_analytics.landing.commit import LandingOptions, land_day
+
+
+def main() -> None:
+    """Do them, all with the same connections."""
+    first, count = date.fromisoformat(sys.argv[1]), int(sys.argv[2])
+    log, lake = event_log_from_environment().open(), lake_from_environment().open()
+    options = LandingOptions(lateness=timedelta(hours=1))
+    seconds: list[float] = []
+    with DUCKDB.get_connection() as connection:
+        for day in (first + timedelta(days=number) for number in range(-1, count)):
+            started = time.perf_counter()
+            land_day(log, lake, day, options, clock=lambda: datetime.now(UTC))
+            publish_stats(lake, day)
+            publish_board(lake, connection, day, min_engagements=0)
+            seconds.append(time.perf_counter() - started)
+    sys.stdout.buffer.write(msgspec.json.encode(seconds[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""Many days in one topic, published in one go: what `game-analytics produce --follow` would have left there."""
+
+from datetime import date, timedelta
+
+from rich.console import Console
+
+from game_analytics.errors import GameAnalyticsError
+from game_analytics.landing.window import window_of
+from game_analytics.produce import LATENESS
+from game_analytics.publishing import AT_ONCE, Publisher, as_messages, open_topic
+from game_analytics.resources.kafka_settings import KafkaSettings
+from game_analytics.simulation.messages import timeline
+from game_analytics.simulation.schedule import Simulation, hour_at
+
+_SETTLES_WITHIN_SECONDS = 300
+
+
+def publish_days(target: KafkaSettings, first: date, last: date, simulation: Simulation) -> int:
+    """Make the topic, and publish all that a landing of each of these days reads. How many messages that are."""
+    console = Console(quiet=True)
+    open_topic(console, target, simulation, partitions=None, create=True)
+    publisher = Publisher(target, console.print)
+    begins = hour_at(window_of(first, LATENESS).start)
+    sent = 0
+    for hour in range(begins, hour_at(window_of(last, LATENESS).end)):
+        for rows in timeline(simulation, hour).iter_slices(AT_ONCE):
+            publisher.queue(as_messages(rows, hour))
+            sent += rows.height
+    if publisher.settle(_SETTLES_WITHIN_SECONDS):
+        raise GameAnalyticsError(f"Kafka at {target.bootstrap_servers} did not take all messages of {target.topic}.")
+    return sent
+
+
+def days_before(last: date, count: int) -> list[date]:
+    """So many days, the last one among them."""
+    return [last - timedelta(days=back) for back in reversed(range(count))]
