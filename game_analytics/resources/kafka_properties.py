@@ -36,9 +36,10 @@ CONSUMER_DEFAULTS = {
     "fetch.queue.backoff.ms": "20",
     # At the end of a partition a broker answers after 20 ms that there is no more, and the next slice can begin.
     "fetch.wait.max.ms": "20",
-    # The queue is bounded by bytes alone, 16 MiB a process.
+    # The queue is bounded by bytes alone, 4 MiB of values a process. Small messages take several times that in memory:
+    # with 16 MiB a process took 40 MiB more and read no faster.
     "queued.min.messages": "1000000",
-    "queued.max.messages.kbytes": "16384",
+    "queued.max.messages.kbytes": "4096",
 }
 """What a consumer gets besides. A file may change it."""
 
