@@ -119,13 +119,16 @@ def raw_events(
     with readable_failures():
         prepare = _from_quarantine if config.reread_quarantine else _from_log
         land, opened = prepare(context, config, event_log, lake, settings)
+    volumes = landed_volumes(context.instance, [date.fromisoformat(key) for key in context.partition_keys])
 
     def landed(day: date) -> DayReport:
         landing = land(day)
         context.log.info(f"{day}: what became of the messages\n{account_lines(landing)}")
         for warning in (*landing.warnings, *landing.truncated):
             context.log.warning(f"{day}: {warning}")
-        return report(landing, opened, events_before(context.instance, day), settings)
+        volumes[day] = landing.manifest.total()["landed"]
+        earlier = [volumes[before] for before in days_before(day) if before in volumes]
+        return report(landing, opened, earlier, settings)
 
     return materialize_days(context, landed)
 
@@ -189,11 +192,17 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def events_before(instance: dg.DagsterInstance, day: date) -> list[int]:
-    """How many events were landed of each of the days before that the instance remembers."""
-    days = [(day - timedelta(days=back)).isoformat() for back in range(1, LOOKS_BACK + 1)]
-    landed = latest_recorded(instance, dg.AssetKey("raw_events"), days, "dagster/row_count").values()
-    return [each.value for each in landed if isinstance(each.value, int)]
+def landed_volumes(instance: dg.DagsterInstance, days: Sequence[date]) -> dict[date, int]:
+    """How many events were landed of each of these days and of those that they are compared with, as far as the
+    instance remembers. Asked once a run: to ask for each day takes longer than to count its events."""
+    wanted = {each.isoformat() for day in days for each in (day, *days_before(day))}
+    landed = latest_recorded(instance, dg.AssetKey("raw_events"), wanted, "dagster/row_count")
+    return {date.fromisoformat(key): each.value for key, each in landed.items() if isinstance(each.value, int)}
+
+
+def days_before(day: date) -> list[date]:
+    """Those that the day's volume is compared with, the latest first."""
+    return [day - timedelta(days=back) for back in range(1, LOOKS_BACK + 1)]
 
 
 def ensure_may_be_written(log: EventLog, lake: Lake, settings: PipelineSettings) -> None:
