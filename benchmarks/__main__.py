@@ -11,7 +11,7 @@ import click
 import msgspec
 from rich.console import Console
 
-from benchmarks import backfill, tick
+from benchmarks import arrival, backfill, tick
 from benchmarks.ground import Ground, prepared_ground
 from benchmarks.machine import machine
 from benchmarks.rows import Row, table_of
@@ -22,6 +22,7 @@ _HERE = Path(__file__).parent
 GROUPS: dict[str, Callable[[Ground], Sequence[Row]]] = {
     "backfill": backfill.measure,
     "tick": tick.measure,
+    "arrival": arrival.measure,
 }
 """What can be measured by itself, in the order of the table."""
 
