@@ -11,7 +11,7 @@ import click
 import msgspec
 from rich.console import Console
 
-from benchmarks import backfill, command, day, growth, tick
+from benchmarks import arrival, backfill, command, day, growth, tick
 from benchmarks.ground import Ground, prepared_ground
 from benchmarks.machine import machine
 from benchmarks.rows import Row, table_of
@@ -24,6 +24,7 @@ GROUPS: dict[str, Callable[[Ground], Sequence[Row]]] = {
     "growth": growth.measure,
     "backfill": backfill.measure,
     "tick": tick.measure,
+    "arrival": arrival.measure,
     "command": command.measure,
 }
 """What can be measured by itself, in the order of the table."""

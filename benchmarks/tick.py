@@ -68,7 +68,7 @@ def _record_boards(ground: Ground, bucket: str, home: Path, days: Sequence[date]
     same.
     """
     lake = ground.lake(bucket)
-    etags = {day: lake.put(stats_key(day), _stats_file(number)) for number, day in enumerate(days)}
+    etags = {day: lake.put(stats_key(day), stats_file(number)) for number, day in enumerate(days)}
     definitions = pipeline(MemoryEventLogResource(), _lake_resource(ground, bucket), PipelineSettings())
     key, pattern_day = top10_leaderboard.key, days[0].isoformat()
     with dg.DagsterInstance.from_config(str(home)) as instance:
@@ -106,7 +106,8 @@ def _lake_resource(ground: Ground, bucket: str) -> LakeResource:
     )
 
 
-def _stats_file(number: int) -> bytes:
+def stats_file(number: int) -> bytes:
+    """A small one, another for each number."""
     players = [f"p{player:05}" for player in range(_PLAYERS)]
     kills = [number + player for player in range(_PLAYERS)]
     frame = pl.DataFrame({"player_id": players, "kills": kills, "deaths": [1] * _PLAYERS})
