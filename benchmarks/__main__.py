@@ -11,6 +11,7 @@ import click
 import msgspec
 from rich.console import Console
 
+from benchmarks import stats
 from benchmarks.ground import Ground, prepared_ground
 from benchmarks.machine import machine
 from benchmarks.rows import Row, table_of
@@ -18,7 +19,9 @@ from game_analytics.errors import GameAnalyticsError
 
 _HERE = Path(__file__).parent
 
-GROUPS: dict[str, Callable[[Ground], Sequence[Row]]] = {}
+GROUPS: dict[str, Callable[[Ground], Sequence[Row]]] = {
+    "stats": stats.measure,
+}
 """What can be measured by itself, in the order of the table."""
 
 
