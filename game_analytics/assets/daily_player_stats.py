@@ -17,11 +17,15 @@ from game_analytics.resources.configured import LakeResource
 from game_analytics.resources.lake import InputChanged, Lake, to_parquet
 from game_analytics.rules.events import RAW_EVENTS
 from game_analytics.rules.manifest import Manifest
-from game_analytics.rules.player_stats import DESCRIPTIONS, STATS, ensure_all_counted, player_stats
+from game_analytics.rules.player_stats import DESCRIPTIONS, STATS, columns_read, ensure_all_counted, player_stats
 
 MADE_FROM = "game_analytics.manifest_etag"
 """In the file's Parquet metadata: the ETag of the manifest that it was made from. A file without it is somebody
 else's."""
+
+
+_HELD_IN_MEMORY = 1_000_000
+"""Raw events that are read from S3 once; of more, the columns that are needed are read each time that they are."""
 
 
 @dg.asset(
@@ -112,7 +116,10 @@ def count(lake: Lake, manifest: Manifest, manifest_etag: str) -> Counted:
     """The stats of the objects that the manifest lists. If one is gone, the day was landed anew meanwhile, or lost."""
     events = lake.scan_parquet(manifest.keys("raw"), RAW_EVENTS)
     try:
-        read, stats = lake.collect(events.select(pl.len()), player_stats(events))
+        if manifest.rows("raw") <= _HELD_IN_MEMORY:
+            events = lake.collect(events.select(columns_read())).lazy()
+        read = lake.collect(events.select(pl.len()))
+        stats = player_stats(events, lake.collect)
     except FileNotFoundError as error:
         if lake.etag(manifest_key(manifest.day)) != manifest_etag:
             raise InputChanged from error

@@ -287,11 +287,11 @@ class Lake:
             uris, schema=schema, glob=False, storage_options=self._polars_options, credential_provider=None
         )
 
-    def collect(self, *queries: pl.LazyFrame) -> list[pl.DataFrame]:
-        """The results of queries over `scan_parquet`. Raises FileNotFoundError if an object is missing, `Unavailable`
+    def collect(self, query: pl.LazyFrame) -> pl.DataFrame:
+        """The result of a query over `scan_parquet`. Raises FileNotFoundError if an object is missing, `Unavailable`
         if S3 does not deliver, and `GameAnalyticsError` if it refuses or an object can't be read."""
         try:
-            return pl.collect_all(queries, engine="streaming")
+            return query.collect(engine="streaming")
         except FileNotFoundError:
             raise
         except (OSError, pl.exceptions.PolarsError) as error:

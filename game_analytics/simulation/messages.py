@@ -72,20 +72,27 @@ def player_id() -> pl.Expr:
     return pl.concat_str(pl.lit("p"), pl.col("player").cast(pl.String).str.zfill(5))
 
 
+def game_id(hour: int) -> pl.Expr:
+    """The match as a message names it: ``20251230-13-042``."""
+    return pl.concat_str(pl.lit(f"{start_of(hour):%Y%m%d-%H}-"), pl.col("match").cast(pl.String).str.zfill(3))
+
+
+def event_id(hour: int) -> pl.Expr:
+    """The elimination as the messages of both its players name it: ``20251230-13-042-17``."""
+    return pl.concat_str(game_id(hour), pl.lit("-"), pl.col("number").cast(pl.String))
+
+
 def value(hour: int) -> pl.Expr:
     """The bytes of a message; null for a tombstone."""
-    game_id = pl.concat_str(pl.lit(f"{start_of(hour):%Y%m%d-%H}-"), pl.col("match").cast(pl.String).str.zfill(3))
     event = pl.concat_str(
         pl.lit('{"event_type":"'),
         pl.col("event_type").cast(pl.String),
         pl.lit('","player_id":"'),
         player_id(),
         pl.lit('","game_id":"'),
-        game_id,
+        game_id(hour),
         pl.lit('","event_id":"'),
-        game_id,
-        pl.lit("-"),
-        pl.col("number").cast(pl.String),
+        event_id(hour),
         pl.lit('","ts":"'),
         happened_at(hour).dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ"),
         pl.lit('"}'),

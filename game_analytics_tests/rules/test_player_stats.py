@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import product
 from random import Random
 
 import polars as pl
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from game_analytics.rules import player_stats as rule
 from game_analytics.rules.events import RAW_EVENTS
 from game_analytics.rules.player_stats import STATS, Miscounted, ensure_all_counted, player_stats
 
@@ -31,7 +33,7 @@ def raw_events(events: Sequence[Event]) -> pl.LazyFrame:
 
 def rows_of(events: Sequence[Event]) -> list[tuple[str, int, int]]:
     """Player, kills and deaths of each row; each event that counts is a kill or a death."""
-    stats = player_stats(raw_events(events)).collect()
+    stats = player_stats(raw_events(events))
     assert stats["events"].to_list() == (stats["kills"] + stats["deaths"]).to_list()
     return stats.select("player_id", "kills", "deaths").rows()
 
@@ -58,7 +60,7 @@ def test_a_repeated_delivery_is_known_by_its_id_whatever_else_it_says() -> None:
     first = (NOON, "anna", "KILL", "g1", "e1", 0, 7)
     other_time_game_and_place = (NOON.replace(hour=18), "anna", "KILL", None, "e1", 2, 9)
     events = pl.LazyFrame([first, other_time_game_and_place], schema=RAW_EVENTS, orient="row")
-    assert player_stats(events).collect().rows() == [("anna", 1, 0, 1)]
+    assert player_stats(events).rows() == [("anna", 1, 0, 1)]
 
 
 def test_a_kill_and_a_death_that_share_an_id_are_two_events() -> None:
@@ -108,13 +110,13 @@ def test_players_stand_in_the_order_of_their_utf_8_bytes() -> None:
 
 
 def test_a_day_without_events_has_no_rows_and_the_same_columns() -> None:
-    empty = player_stats(raw_events([])).collect()
+    empty = player_stats(raw_events([]))
     expected = {"player_id": pl.String, "kills": pl.Int64, "deaths": pl.Int64, "events": pl.Int64}
     assert_frame_equal(empty, pl.DataFrame(schema=expected))
 
 
 def test_the_columns_are_those_of_a_stats_file_and_the_events_that_count() -> None:
-    some = player_stats(raw_events([("KILL", "anna", "e1")])).collect()
+    some = player_stats(raw_events([("KILL", "anna", "e1")]))
     assert dict(some.schema) == {"player_id": pl.String, "kills": pl.Int64, "deaths": pl.Int64, "events": pl.Int64}
     assert dict(some.select(STATS.names()).schema) == {"player_id": pl.String, "kills": pl.Int64, "deaths": pl.Int64}
 
@@ -153,8 +155,19 @@ def test_any_events_are_counted_as_by_hand(events: list[Event]) -> None:
 @given(EVENTS, st.randoms(use_true_random=False))
 def test_the_order_of_events_does_not_matter_nor_does_the_engine(events: list[Event], random: Random) -> None:
     shuffled = random.sample(events, len(events))
-    in_order = player_stats(raw_events(events)).collect()
-    assert_frame_equal(player_stats(raw_events(shuffled)).collect(engine="streaming"), in_order)
+    in_order = player_stats(raw_events(events))
+    assert_frame_equal(player_stats(raw_events(shuffled), lambda query: query.collect(engine="in-memory")), in_order)
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 59, 10**9])
+@pytest.mark.parametrize("fingerprint", [pl.col("event_id").str.len_bytes(), pl.lit(1)])
+def test_neither_shares_of_the_players_nor_equal_fingerprints_change_a_count(
+    monkeypatch: pytest.MonkeyPatch, at_once: int, fingerprint: pl.Expr
+) -> None:
+    events = list(product(["KILL", "DEATH"], PLAYERS, ["e1", "e22", "e33", "", None])) * 2
+    monkeypatch.setattr(rule, "_COUNTED_AT_ONCE", at_once)
+    monkeypatch.setattr(rule, "_FINGERPRINT", pl.when(pl.col("event_id").is_not_null()).then(fingerprint))
+    assert rows_of(events) == counted_by_hand(events)
 
 
 def test_a_day_of_300_000_deliveries_comes_to_what_arithmetic_says() -> None:
@@ -169,7 +182,7 @@ def test_a_day_of_300_000_deliveries_comes_to_what_arithmetic_says() -> None:
         kafka_partition=pl.lit(0, pl.Int32),
         kafka_offset=delivery,
     )
-    stats = player_stats(events).collect(engine="streaming")
+    stats = player_stats(events)
     assert stats["player_id"].to_list() == sorted(f"p{number}" for number in range(1_000))
     assert stats.drop("player_id").unique().rows() == [(40, 60, 100)]
 
