@@ -11,7 +11,7 @@ import click
 import msgspec
 from rich.console import Console
 
-from benchmarks import arrival, backfill, command, day, growth, stats, tick
+from benchmarks import arrival, backfill, board, command, day, growth, stats, tick
 from benchmarks.ground import Ground, prepared_ground
 from benchmarks.machine import machine
 from benchmarks.rows import Row, table_of
@@ -22,6 +22,7 @@ _RESULTS = Path(__file__).parent / "results.json"
 GROUPS: dict[str, Callable[[Ground], Sequence[Row]]] = {
     "day": day.measure,
     "stats": stats.measure,
+    "board": board.measure,
     "growth": growth.measure,
     "backfill": backfill.measure,
     "tick": tick.measure,
