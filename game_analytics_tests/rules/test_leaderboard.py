@@ -156,6 +156,12 @@ def test_the_largest_counts_there_are_have_a_finite_ratio(stats_files: StatsFile
 # How many
 
 
+def test_who_has_fewer_kills_than_his_ratio_is_rounded_to_is_ranked(stats_files: StatsFiles) -> None:
+    kills = 2**53 + 3  # as a float 2^53 + 4
+    names = [f"player-{number}" for number in range(10)]
+    assert names_of(stats_files, [(name, kills, 0) for name in names]) == names
+
+
 def test_of_a_day_without_players_the_board_is_empty_and_has_its_columns(stats_files: StatsFiles) -> None:
     empty, full = (top_players(stats_files.lay(frame_of(players)), 0) for players in ([], a_small_day()))
     assert_frame_equal(empty, full.clear())
