@@ -13,7 +13,6 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
-import duckdb_extension_httpfs
 import msgspec
 import polars as pl
 from confluent_kafka import Producer
@@ -130,7 +129,7 @@ class _Airflow:
         self._database = home / "airflow.db"
         self._as_migrated = home / "migrated.db"
         self._program = ground.rivals_python.with_name("airflow")
-        _lay_httpfs(ground.folder)
+        _lay_httpfs(ground.rivals_python, ground.folder)
         ground.tell("preparing Airflow's database")
         subprocess.run(  # noqa: S603 - a program of ours
             [self._program, "db", "migrate"],
@@ -174,9 +173,10 @@ class _Airflow:
         )
 
 
-def _lay_httpfs(home: Path) -> None:
-    """DuckDB's extension where `INSTALL httpfs` finds it, as if it had been installed before."""
-    packaged = Path(duckdb_extension_httpfs.__file__).parent / "extensions"
+def _lay_httpfs(python: Path, home: Path) -> None:
+    """DuckDB's extension where `INSTALL httpfs` finds it, as if it had been installed before: out of the package that
+    the rivals' environment has."""
+    [packaged] = python.parents[1].glob("lib/python*/site-packages/duckdb_extension_httpfs/extensions")
     [platform] = duckdb.sql("PRAGMA platform").fetchone() or [""]
     for version in packaged.iterdir():
         there = home / ".duckdb" / "extensions" / version.name / platform

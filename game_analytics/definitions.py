@@ -36,7 +36,7 @@ WHERE = {
 
 WEBHOOK = "GAME_ANALYTICS_ALERT_WEBHOOK"
 
-# Nothing is downloaded at run time: what DuckDB needs is installed beside it.
+# It reads files of this machine, and needs no extension for that: none is downloaded at run time.
 DUCKDB = DuckDBResource(
     database=":memory:",
     connection_config={"autoinstall_known_extensions": False, "autoload_known_extensions": False},

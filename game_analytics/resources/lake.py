@@ -1,6 +1,7 @@
 """The lake: objects in one S3 bucket, the one way to replace them, and Parquet in and out of them.
 
-One boto3 session serves boto3, Polars and DuckDB, and is asked for credentials at each run, since they expire.
+One boto3 session serves boto3 and Polars, and DuckDB by what it downloads; it is asked for credentials at each run,
+since they expire.
 """
 
 import io
@@ -19,8 +20,6 @@ import boto3
 import botocore.exceptions
 import botocore.loaders
 import botocore.session
-import duckdb
-import duckdb_extension_httpfs
 import polars as pl
 from botocore.config import Config
 
@@ -336,27 +335,6 @@ class Lake:
                 return pl.read_parquet_metadata(io.BytesIO(stored.body))
         return {}
 
-    def attach(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Let a DuckDB connection read ``s3://`` of this lake, with the extension that is installed beside it."""
-        connection.load_extension(str(_httpfs_extension()))
-        connection.execute(f"SET http_timeout = {_SILENT_SECONDS}")
-        credentials = self._credentials
-        values = {
-            "key_id": credentials["aws_access_key_id"],
-            "secret": credentials["aws_secret_access_key"],
-            "token": credentials.get("aws_session_token", ""),
-            "region": self._client.meta.region_name,
-            "endpoint": urlsplit(self.endpoint).netloc,
-            "use_ssl": urlsplit(self.endpoint).scheme == "https",
-            "scope": f"s3://{self.bucket}/",
-        }
-        connection.execute(
-            "CREATE OR REPLACE TEMPORARY SECRET lake (TYPE s3, PROVIDER config, KEY_ID $key_id, SECRET $secret, "
-            "SESSION_TOKEN $token, REGION $region, ENDPOINT $endpoint, USE_SSL $use_ssl, URL_STYLE 'path', "
-            "SCOPE $scope)",
-            values,
-        )
-
     @property
     def _credentials(self) -> dict[str, str]:
         credentials = self._session.get_credentials()
@@ -415,12 +393,6 @@ def _new_session(settings: LakeSettings) -> boto3.Session:
 def _api_descriptions() -> botocore.loaders.Loader:
     """What botocore knows of AWS's APIs: a quarter of a second to read, and the same for every session."""
     return botocore.loaders.create_loader()
-
-
-def _httpfs_extension() -> Path:
-    """The extension file that the package `duckdb-extension-httpfs` carries for this DuckDB version."""
-    folder = Path(duckdb_extension_httpfs.__file__).parent / "extensions" / f"v{duckdb.__version__}"
-    return folder / "httpfs.duckdb_extension"
 
 
 def _bare(etag: str) -> str:

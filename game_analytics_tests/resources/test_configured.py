@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
-import duckdb
 import polars as pl
 import pytest
 from dagster_aws.s3 import S3Resource
@@ -52,20 +51,18 @@ def ask_by_polars(lake: Lake) -> None:
     lake.scan_parquet(["key"], SCHEMA).collect()
 
 
-def ask_by_duckdb(lake: Lake) -> None:
-    with duckdb.connect() as connection:
-        lake.attach(connection)
-        connection.execute("SELECT * FROM read_parquet($uri)", {"uri": lake.uri("key")})
+def ask_by_a_download(lake: Lake) -> None:
+    lake.download("key", Path("nowhere"))
 
 
 @pytest.mark.timeout(30)
-@pytest.mark.parametrize("ask", [ask_by_boto3, ask_by_polars, ask_by_duckdb])
-def test_one_set_of_credentials_serves_boto3_polars_and_duckdb(
+@pytest.mark.parametrize("ask", [ask_by_boto3, ask_by_polars, ask_by_a_download])
+def test_one_set_of_credentials_serves_boto3_polars_and_what_duckdb_reads(
     server: AnsweringS3, ask: Callable[[Lake], None]
 ) -> None:
     lake = resource_at(server.url).open()
     opened = len(server.asked)
-    with pytest.raises(Exception, match=r"refuses access|privileges|Forbidden"):
+    with pytest.raises(Exception, match=r"refuses access|privileges"):
         ask(lake)
     asked = server.asked[opened:]
     assert asked != []

@@ -9,14 +9,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import duckdb
 import polars as pl
 import pytest
 
 from game_analytics.local_stack.endpoint import S3Endpoint
-from game_analytics.resources.configured import LakeResource
 from game_analytics.resources.lake import Contested, InputChanged, Lake, LakeSettings, Stored, to_parquet
-from game_analytics_tests.conftest import lake_at
 
 KEY = "events/2025_12_30_events.parquet"
 NUMBERS = pl.DataFrame({"number": [1, 2]}, schema={"number": pl.Int64})
@@ -236,37 +233,7 @@ def test_a_small_object_is_read_whole(lake: Lake) -> None:
     assert lake.read_parquet("absent") is None
 
 
-# -- DuckDB -----------------------------------------------------------------------------------------------------------
-# The S3 server runs in this process, so DuckDB has to let go of the GIL while it waits: `execute` does.
-
-READ = "SELECT number FROM read_parquet($uri) ORDER BY number"
-
-
-@pytest.mark.timeout(30)
-@pytest.mark.parametrize(
-    "key",
-    [
-        KEY,
-        "with space.parquet",
-        "a+b=c&d.parquet",
-        "ünï/日本.parquet",
-        "it's.parquet",
-        'quo"te.parquet',
-        "100%25.parquet",
-        "#~:,;@$!.parquet",
-    ],
-)
-def test_duckdb_reads_from_the_lake_whatever_the_key_is(lake: Lake, key: str) -> None:
-    lake.put(key, to_parquet(NUMBERS))
-    with duckdb.connect() as connection:
-        lake.attach(connection)
-        assert connection.execute(READ, {"uri": lake.uri(key)}).fetchall() == [(1,), (2,)]
-
-
-def test_duckdb_waits_for_an_answer_as_long_as_the_others_do(lake: Lake) -> None:
-    with duckdb.connect() as connection:
-        lake.attach(connection)
-        assert connection.execute("SELECT current_setting('http_timeout')").fetchall() == [(12,)]
+# -- files ------------------------------------------------------------------------------------------------------------
 
 
 def test_an_object_is_downloaded_whole_with_its_etag(lake: Lake, tmp_path: Path) -> None:
@@ -279,47 +246,6 @@ def test_an_object_is_downloaded_whole_with_its_etag(lake: Lake, tmp_path: Path)
 def test_an_object_that_is_not_there_is_not_downloaded(lake: Lake, tmp_path: Path) -> None:
     assert lake.download("absent", tmp_path / "file") is None
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.timeout(30)
-def test_a_connection_can_be_attached_to_one_lake_after_another(
-    s3: S3Endpoint, lake: Lake, lake_resource: LakeResource
-) -> None:
-    other = lake_at(s3, f"other-{lake.bucket}")
-    lake_resource.s3.get_client().create_bucket(Bucket=other.bucket)
-    other_lake = other.open()
-    lake.put(KEY, to_parquet(NUMBERS))
-    other_lake.put(KEY, to_parquet(NUMBERS * 10))
-    with duckdb.connect() as connection:
-        for each, expected in ((lake, [(1,), (2,)]), (other_lake, [(10,), (20,)]), (lake, [(1,), (2,)])):
-            each.attach(connection)
-            assert connection.execute(READ, {"uri": each.uri(KEY)}).fetchall() == expected
-
-
-@pytest.mark.timeout(30)
-@pytest.mark.parametrize(
-    "secret",
-    [
-        "it's",
-        'say "so"',
-        "back\\slash and $dollar and ; -- comment",
-        "x'); DROP TABLE precious; --",
-        "x', SCOPE 's3://elsewhere'); CREATE TABLE injected (n INT); --",
-    ],
-)
-def test_credentials_are_values_and_never_sql(lake: Lake, lake_resource: LakeResource, secret: str) -> None:
-    lake.put(KEY, to_parquet(NUMBERS))
-    s3 = lake_resource.s3.model_copy(update={"aws_secret_access_key": secret, "aws_session_token": secret})
-    odd = LakeResource(bucket=lake_resource.bucket, s3=s3).open()
-    with duckdb.connect() as connection:
-        connection.execute("CREATE TABLE precious (n INT)")
-        odd.attach(connection)
-        assert connection.execute("SELECT table_name FROM duckdb_tables()").fetchall() == [("precious",)]
-        assert connection.execute(READ, {"uri": odd.uri(KEY)}).fetchall() == [(1,), (2,)]
-        shown = connection.execute("SELECT name, scope, secret_string FROM duckdb_secrets()").fetchall()
-    [(name, scope, redacted)] = shown
-    assert (name, scope) == ("lake", [f"s3://{lake.bucket}/"])
-    assert secret not in redacted
 
 
 # -- where it is ------------------------------------------------------------------------------------------------------
