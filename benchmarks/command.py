@@ -30,7 +30,7 @@ def measure(ground: Ground) -> Sequence[Row]:
 def _materialize(ground: Ground, module: str, topic: str) -> Taken:
     bucket, folder = ground.new_bucket(), ground.new_folder("command")
     environment = ground.environment(bucket, folder, **ground.from_kafka(topic))
-    taken = watch(materialize(module), PROJECT, environment, folder / "log")
+    taken = watch(materialize(module), PROJECT, environment, folder / "log", memory=False)
     if module == _OURS and ground.lake(bucket).etag(board_key(date.fromisoformat(DAY))) is None:
         raise GameAnalyticsError(f"{bucket} has no board.")
     return taken
