@@ -240,7 +240,7 @@ def trials_of(works: Mapping[str, Work]) -> list[Trial]:
             Trial(work, Faults(from_on(rng.randrange(1, requests), [fate]))) for fate in (*OUT_OF_ORDER, *BROKEN)
         ]
         now_and_then += [
-            Trial(work, Faults(scattered(rng.random(), [*OUT_OF_ORDER, *BROKEN, *SLOW], 0.35))) for _ in range(6)
+            Trial(work, Faults(scattered(rng.random(), [*OUT_OF_ORDER, *BROKEN, *SLOW], 0.35))) for _ in range(14)
         ]
         denied += [Trial(work, Faults(from_on(first, DENIED)), is_denied=True) for first in (1, requests - 2)]
     return [*silent, *by_processes, refused_processes, *for_good, *now_and_then, *denied, *at_the_door]
