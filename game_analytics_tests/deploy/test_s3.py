@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from botocore.exceptions import ClientError
@@ -18,6 +19,9 @@ from game_analytics.local_stack.seaweedfs import find_weed
 from game_analytics_tests.deploy.files import example_secrets, services
 from game_analytics_tests.local_stack.conftest import NO_SEAWEEDFS
 from game_analytics_tests.preparing import lake_settings, prepared
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 SERVERS = ["s3", "master", "volume", "filer"]
 
@@ -71,6 +75,18 @@ def wait_until_healthy(endpoint: S3Endpoint, log: Path) -> None:
             return
 
 
+def content_once_its_volumes_have_joined(client: "S3Client") -> bytes:
+    """It is healthy a moment before; until then it answers with an error that clients try again."""
+    end = time.monotonic() + 30
+    while True:
+        try:
+            return client.get_object(Bucket="lake", Key="key")["Body"].read()
+        except ClientError as error:
+            assert error.response["Error"]["Code"] == "InternalError"
+            assert time.monotonic() < end
+            time.sleep(0.1)
+
+
 def test_it_takes_the_credentials_of_its_environment_and_no_others_and_keeps_what_it_was_given(
     weed: Path, tmp_path: Path, ports: dict[str, int]
 ) -> None:
@@ -83,4 +99,4 @@ def test_it_takes_the_credentials_of_its_environment_and_no_others_and_keeps_wha
             prepared(lake_settings(S3Endpoint(endpoint.url, endpoint.access_key_id, "guessed"), "lake"))
     with s3_of_compose(weed, tmp_path, ports) as endpoint, closing(s3_client(endpoint)) as client:
         assert prepared(lake_settings(endpoint, "lake"))[0] == f"Found the bucket lake at {endpoint.url}"
-        assert client.get_object(Bucket="lake", Key="key")["Body"].read() == b"kept"
+        assert content_once_its_volumes_have_joined(client) == b"kept"
