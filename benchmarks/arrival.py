@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 import dagster as dg
 
 from benchmarks.ground import DAY, PROJECT, Ground, program
+from benchmarks.own_lake import lake_at
 from benchmarks.rows import Row, at_most_more
 from benchmarks.tick import stats_file
 from benchmarks.with_idle_run import idle_job
@@ -33,7 +34,7 @@ from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics.local_stack.ports import free_ports
 from game_analytics.local_stack.processes import start_child
 from game_analytics.local_stack.running import answers
-from game_analytics.resources.lake import Lake, LakeSettings
+from game_analytics.resources.lake import Lake
 from game_analytics.sensors.new_stats_file import new_stats_file
 
 T = TypeVar("T")
@@ -141,9 +142,7 @@ def _dev(ground: Ground) -> Iterator[_Dev]:
             _eventually(lambda: answers(ui_port) or child.has_ended())
             joined = _variables(folder / ".local" / "env")
             s3 = S3Endpoint(joined["AWS_ENDPOINT_URL"], joined["AWS_ACCESS_KEY_ID"], joined["AWS_SECRET_ACCESS_KEY"])
-            lake = Lake(
-                LakeSettings(joined["GAME_ANALYTICS_BUCKET"], s3.url, s3.region, s3.access_key_id, s3.secret_access_key)
-            )
+            lake = lake_at(s3, joined["GAME_ANALYTICS_BUCKET"])
             with dg.DagsterInstance.from_config(joined["DAGSTER_HOME"]) as instance:
                 yield _Dev(lake, instance, ui_port)
         finally:

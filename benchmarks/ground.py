@@ -10,13 +10,14 @@ from functools import cached_property
 from itertools import count
 from pathlib import Path
 
+from benchmarks.own_lake import lake_at
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.local_stack.endpoint import S3Endpoint, make_bucket
 from game_analytics.local_stack.environment import stack_variables, with_stack, without_settings
 from game_analytics.local_stack.kafka_broker import Broker, find_kafka
 from game_analytics.local_stack.ports import free_ports
 from game_analytics.local_stack.seaweedfs import WHEEL, find_weed, seaweedfs
-from game_analytics.resources.lake import Lake, LakeSettings
+from game_analytics.resources.lake import Lake
 
 PROJECT = Path(__file__).parents[1]
 RIVALS = Path(__file__).parent / "rivals"
@@ -57,15 +58,7 @@ class Ground:
 
     def lake(self, bucket: str) -> Lake:
         """The bucket as the project sees it."""
-        return Lake(
-            LakeSettings(
-                bucket=bucket,
-                endpoint_url=self.s3.url,
-                region_name=self.s3.region,
-                access_key_id=self.s3.access_key_id,
-                secret_access_key=self.s3.secret_access_key,
-            )
-        )
+        return lake_at(self.s3, bucket)
 
     def from_kafka(self, topic: str) -> dict[str, str]:
         """The variables of a user whose events are in this topic."""

@@ -7,10 +7,11 @@ import sys
 from datetime import UTC, date, datetime, timedelta
 
 from benchmarks.measuring import Job, measure
+from benchmarks.own_lake import lake_at
 from game_analytics.landing.commit import LandingOptions, land_day
+from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics.resources.kafka import KafkaEventLog
 from game_analytics.resources.kafka_settings import KafkaSettings
-from game_analytics.resources.lake import Lake, LakeSettings
 
 DAY = date(2025, 12, 30)
 
@@ -22,15 +23,8 @@ def main() -> None:
 
 
 def _land(job: Job, workers: int) -> int:
-    lake = Lake(
-        LakeSettings(
-            bucket=job.bucket,
-            endpoint_url=job.s3_url,
-            region_name=job.s3_region,
-            access_key_id=job.s3_access_key_id,
-            secret_access_key=job.s3_secret_access_key,
-        )
-    )
+    s3 = S3Endpoint(job.s3_url, job.s3_access_key_id, job.s3_secret_access_key, job.s3_region)
+    lake = lake_at(s3, job.bucket)
     log = KafkaEventLog(KafkaSettings(job.bootstrap_servers, job.topic))
     options = LandingOptions(timedelta(hours=1), workers=workers)
     landing = land_day(log, lake, DAY, options, clock=lambda: datetime.now(UTC))

@@ -46,8 +46,8 @@ def latest_recorded(
         _remembered(storage.get_run_storage_id(), asset_key, name) if isinstance(storage, SqlRunStorage) else {}
     )
     ids = _latest_ids(instance, asset_key, days)
-    unknown = [day for day, latest in ids.items() if day not in remembered or remembered[day][0] != latest]
-    for day, record in latest_materializations(instance, asset_key, unknown).items():
+    unknown = {day: latest for day, latest in ids.items() if day not in remembered or remembered[day][0] != latest}
+    for day, record in _materializations(instance, asset_key, unknown).items():
         remembered[day] = ids[day], Recorded(record.storage_id, recorded(record, name))
     return {day: remembered[day][1] for day in ids if day in remembered}
 
@@ -66,7 +66,13 @@ def latest_materializations(
 
     By way of the event log storage, which alone tells the latest record of many partitions in one query.
     """
-    ids = _latest_ids(instance, asset_key, days)
+    return _materializations(instance, asset_key, _latest_ids(instance, asset_key, days))
+
+
+def _materializations(
+    instance: dg.DagsterInstance, asset_key: dg.AssetKey, ids: Mapping[str, int]
+) -> Mapping[str, dg.EventLogRecord]:
+    """Those records by partition; where one is a second record, the first one of the same work."""
     if not ids:
         return {}
     wanted = dg.AssetRecordsFilter(asset_key=asset_key, storage_ids=list(ids.values()))

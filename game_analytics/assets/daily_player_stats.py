@@ -23,7 +23,6 @@ MADE_FROM = "game_analytics.manifest_etag"
 """In the file's Parquet metadata: the ETag of the manifest that it was made from. A file without it is somebody
 else's."""
 
-
 _HELD_IN_MEMORY = 1_000_000
 """Raw events that are read from S3 once; of more, the columns that are needed are read each time that they are."""
 
