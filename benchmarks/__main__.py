@@ -3,6 +3,7 @@
 All figures of one call come from one run of the machine, rivals among them. Each is the median of its runs.
 """
 
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -47,6 +48,7 @@ class Measured(msgspec.Struct):
 def main(groups: tuple[str, ...], runs: int, scale: float) -> None:
     """Measure GROUPS, or all, and print how each figure compares with what is asked. At full scale results.json and
     growth.svg are written; what was not measured stays there as it was."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else every command would compile our modules anew
     console = Console(highlight=False)
     head = machine()
     console.print(head, soft_wrap=True)
