@@ -72,7 +72,7 @@ def latest_materializations(
 def _materializations(
     instance: dg.DagsterInstance, asset_key: dg.AssetKey, ids: Mapping[str, int]
 ) -> Mapping[str, dg.EventLogRecord]:
-    """Those records by partition; where one is a second record, the first one of the same work."""
+    """The records of these ids, each by its partition; in place of a second record the first one of the same work."""
     if not ids:
         return {}
     wanted = dg.AssetRecordsFilter(asset_key=asset_key, storage_ids=list(ids.values()))

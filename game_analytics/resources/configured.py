@@ -170,13 +170,13 @@ class PipelineSettings(dg.ConfigurableResource):
         default=0, ge=0, description="Kills plus deaths that a player needs to be ranked, unless a run says otherwise."
     )
     workers: int = Field(
-        default=0, ge=0, description="Processes that land a large day; 0 is as many as there are processor cores."
+        default=0, ge=0, description="Workers that land a large day; 0 is as many as there are processor cores."
     )
     slice_messages: int = Field(
         default=250_000,
         ge=1_000,
         le=2_000_000,
-        description="Messages that such a process lands at a time, at most.",
+        description="Messages that such a worker lands at a time, at most.",
     )
     volume_percent: int = Field(
         default=50,
