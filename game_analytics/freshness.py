@@ -12,7 +12,7 @@ from game_analytics.assets.daily_player_stats import MADE_FROM
 from game_analytics.assets.days import readable_failures
 from game_analytics.assets.top10_leaderboard import STATS_ETAG
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.landing.commit import read_manifest
+from game_analytics.landing.standing import read_standing
 from game_analytics.layout import board_key, manifest_key, stats_key
 from game_analytics.resources.configured import LakeResource
 from game_analytics.resources.lake import Lake
@@ -58,14 +58,15 @@ def ensure_fresh(lake: Lake, day: date) -> None:
     manifest_etag = lake.parquet_metadata(stats_key(day)).get(MADE_FROM)
     if manifest_etag is None:
         return
-    found = read_manifest(lake, day)
-    if found is None or found[1] != manifest_etag:
+    found = read_standing(lake, day)
+    if found is None or found.etag != manifest_etag:
         raise GameAnalyticsError(
             f"{stats} is not made from the landing that stands now, {lake.uri(manifest_key(day))}. Materialize "
             f"daily_player_stats for {day}."
         )
-    if not found[0].window_closed:
+    if not found.manifest.window_closed:
+        closes = f"{found.manifest.window.end:%Y-%m-%d %H:%M} UTC"
         raise GameAnalyticsError(
-            f"{board} is made from a landing before its window closed ({found[0].window.end:%Y-%m-%d %H:%M} UTC). "
+            f"{board} is made from a landing before its window closed ({closes}). "
             f"Materialize raw_events and daily_player_stats for {day} again."
         )

@@ -8,10 +8,14 @@ from game_analytics.rules.manifest import ObjectKind
 FIRST_DAY = date(2024, 1, 1)
 """The first day that is a partition."""
 
+MANIFESTS_PREFIX = "raw/manifests/"
 STATS_PREFIX = "events/"
+BOARDS_PREFIX = "leaderboard/"
 
+_MANIFEST_KEY = re.compile(r"raw/manifests/([0-9]{4})_([0-9]{2})_([0-9]{2})\.json")
 _SLICE_KEY = re.compile(r".*/([0-9]+)-([0-9]+)-([0-9]+)-[0-9a-f]{12}\.parquet")
 _STATS_KEY = re.compile(r"events/([0-9]{4})_([0-9]{2})_([0-9]{2})_events\.parquet")
+_BOARD_KEY = re.compile(r"leaderboard/([0-9]{4})_([0-9]{2})_([0-9]{2})_top10\.parquet")
 
 
 def day_token(day: date) -> str:
@@ -39,8 +43,23 @@ def slice_of_key(key: str) -> tuple[int, int, int] | None:
 
 
 def manifest_key(day: date) -> str:
-    """The receipt that commits a day's landing."""
+    """The receipt that commits a day's landing: ``raw/manifests/2025_12_30.json``, so that one listing has them all."""
+    return f"{MANIFESTS_PREFIX}{day_token(day)}.json"
+
+
+def old_manifest_key(day: date) -> str:
+    """Where the receipt stood before: read where the other key holds nothing."""
     return f"{day_prefix('raw', day)}manifest.json"
+
+
+def replaced_manifest_key(day: date, sha256_hex: str) -> str:
+    """A receipt that another one has replaced. What it lists stays for a week from then on."""
+    return f"{day_prefix('raw', day)}replaced/{sha256_hex[:12]}.json"
+
+
+def kept_manifest_key(day: date, sha256_hex: str) -> str:
+    """A receipt that a landing with `allow_truncated` has replaced. What it lists stays for good."""
+    return f"{day_prefix('raw', day)}kept/{sha256_hex[:12]}.json"
 
 
 def stats_key(day: date) -> str:
@@ -50,12 +69,25 @@ def stats_key(day: date) -> str:
 
 def board_key(day: date) -> str:
     """The published top ten of the day: ``leaderboard/2025_12_30_top10.parquet``."""
-    return f"leaderboard/{day_token(day)}_top10.parquet"
+    return f"{BOARDS_PREFIX}{day_token(day)}_top10.parquet"
 
 
 def day_of_stats_key(key: str) -> date | None:
     """The day of a stats file's key, or None if the key is not one (another name, or no day of the calendar)."""
-    match = _STATS_KEY.fullmatch(key)
+    return _day_of(_STATS_KEY.fullmatch(key))
+
+
+def day_of_manifest_key(key: str) -> date | None:
+    """The day of a manifest's key, or None if the key is not one."""
+    return _day_of(_MANIFEST_KEY.fullmatch(key))
+
+
+def day_of_board_key(key: str) -> date | None:
+    """The day of a board's key, or None if the key is not one."""
+    return _day_of(_BOARD_KEY.fullmatch(key))
+
+
+def _day_of(match: re.Match[str] | None) -> date | None:
     if match is None:
         return None
     year, month, day = map(int, match.groups())

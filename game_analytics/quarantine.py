@@ -8,13 +8,12 @@ from rich.console import Console
 
 from game_analytics.definitions import lake_from_environment
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.landing.commit import read_manifest
 from game_analytics.landing.reread import quarantined
+from game_analytics.landing.standing import Standing, read_standing
 from game_analytics.landing.window import moment
 from game_analytics.layout import manifest_key
 from game_analytics.resources.lake import InputChanged, Lake
 from game_analytics.rules.events import REASONS
-from game_analytics.rules.manifest import Manifest
 from game_analytics.terminal import reasons_table, visible
 
 _SHOWN_BYTES = 200
@@ -26,17 +25,16 @@ def show_quarantine(console: Console, day: date, samples: int) -> None:
     Raises `GameAnalyticsError` if the day was never landed.
     """
     lake = lake_from_environment().open()
-    found = read_manifest(lake, day)
+    found = read_standing(lake, day)
     if found is None:
         raise GameAnalyticsError(
             f"{lake.uri(manifest_key(day))} does not exist: {day} was not landed yet. Materialize raw_events for it."
         )
-    manifest, etag = found
     try:
-        reasons, first = _by_reason(lake, manifest, etag, samples)
+        reasons, first = _by_reason(lake, found, samples)
     except InputChanged as error:
         raise GameAnalyticsError(f"{day} was landed anew while its quarantine was read. Run again.") from error
-    read = manifest.total()["read"]
+    read = found.manifest.total()["read"]
     if not reasons:
         console.print(f"Nothing of {day} is quarantined: all {read:,} messages could be read.")
         return
@@ -57,15 +55,13 @@ def show_quarantine(console: Console, day: date, samples: int) -> None:
     )
 
 
-def _by_reason(
-    lake: Lake, manifest: Manifest, manifest_etag: str, samples: int
-) -> tuple[Counter[str], dict[str, pl.DataFrame]]:
+def _by_reason(lake: Lake, standing: Standing, samples: int) -> tuple[Counter[str], dict[str, pl.DataFrame]]:
     """How many there are of each reason, and the first of them by partition and offset. One object at a time is in
     memory."""
     counts = Counter[str]()
     first: dict[str, pl.DataFrame] = {}
-    for key in manifest.keys("quarantine"):
-        for (reason,), rows in quarantined(lake, manifest, manifest_etag, key).group_by("reason"):
+    for key in standing.manifest.keys("quarantine"):
+        for (reason,), rows in quarantined(lake, standing, key).group_by("reason"):
             counts[str(reason)] += rows.height
             seen = [first[str(reason)]] if str(reason) in first else []
             place = ("kafka_partition", "kafka_offset")

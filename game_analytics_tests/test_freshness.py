@@ -82,14 +82,14 @@ def test_a_board_that_somebody_else_wrote_is_told_also_where_there_are_no_stats(
 
 
 def test_stats_behind_their_landing_are_told(published: Pipeline) -> None:
-    manifest = published.lake.get("raw/2025_12_30/manifest.json")
+    manifest = published.lake.get("raw/manifests/2025_12_30.json")
     assert manifest is not None
-    published.put("raw/2025_12_30/manifest.json", manifest.body + b"\n")
+    published.put("raw/manifests/2025_12_30.json", manifest.body + b"\n")
     assert "is not made from the landing that stands now" in verdict(published)
 
 
 def test_a_landing_that_is_gone_is_told(published: Pipeline) -> None:
-    published.lake.delete(["raw/2025_12_30/manifest.json"])
+    published.lake.delete(["raw/manifests/2025_12_30.json"])
     assert "is not made from the landing that stands now" in verdict(published)
 
 

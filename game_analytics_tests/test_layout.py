@@ -24,13 +24,13 @@ def test_the_keys_of_a_day_are_those_of_the_contract() -> None:
     assert day_token(DAY) == "2025_12_30"
     assert day_prefix("raw", DAY) == "raw/2025_12_30/"
     assert day_prefix("quarantine", DAY) == "quarantine/2025_12_30/"
-    assert manifest_key(DAY) == "raw/2025_12_30/manifest.json"
+    assert manifest_key(DAY) == "raw/manifests/2025_12_30.json"
     assert stats_key(DAY) == "events/2025_12_30_events.parquet"
     assert board_key(DAY) == "leaderboard/2025_12_30_top10.parquet"
 
 
 def test_months_and_days_have_two_digits() -> None:
-    assert manifest_key(EARLY) == "raw/2024_01_02/manifest.json"
+    assert manifest_key(EARLY) == "raw/manifests/2024_01_02.json"
     assert stats_key(EARLY) == "events/2024_01_02_events.parquet"
     assert board_key(EARLY) == "leaderboard/2024_01_02_top10.parquet"
 
@@ -110,7 +110,7 @@ def test_a_stats_key_tells_its_day(key: str, day: date) -> None:
         "old/events/2025_12_30_events.parquet",
         "s3://game-analytics/events/2025_12_30_events.parquet",
         "leaderboard/2025_12_30_top10.parquet",
-        "raw/2025_12_30/manifest.json",
+        "raw/manifests/2025_12_30.json",
     ],
 )
 def test_any_other_key_is_no_stats_file_of_any_day(key: str) -> None:

@@ -114,7 +114,7 @@ def test_a_day_that_was_not_landed_says_so(s3: S3Endpoint, lake_resource: LakeRe
     done = quarantine(s3, lake_resource, "2025-12-30")
     assert done.returncode == 1
     assert done.stderr.strip() == (
-        f"Error: s3://{lake_resource.bucket}/raw/2025_12_30/manifest.json does not exist: 2025-12-30 was not landed "
+        f"Error: s3://{lake_resource.bucket}/raw/manifests/2025_12_30.json does not exist: 2025-12-30 was not landed "
         "yet. Materialize raw_events for it."
     )
 

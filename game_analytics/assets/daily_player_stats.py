@@ -10,13 +10,12 @@ from game_analytics.assets.days import DayReport, materialize_days, readable_fai
 from game_analytics.assets.raw_events import raw_events
 from game_analytics.assets.report import column_schema
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.landing.commit import read_manifest
+from game_analytics.landing.standing import Standing, read_standing, still_stands
 from game_analytics.layout import manifest_key, stats_key
 from game_analytics.partitions import daily
 from game_analytics.resources.configured import LakeResource
 from game_analytics.resources.lake import InputChanged, Lake, to_parquet
 from game_analytics.rules.events import RAW_EVENTS
-from game_analytics.rules.manifest import Manifest
 from game_analytics.rules.player_stats import DESCRIPTIONS, STATS, columns_read, ensure_all_counted, player_stats
 
 MADE_FROM = "game_analytics.manifest_etag"
@@ -72,15 +71,16 @@ def publish_stats(lake: Lake, day: date) -> DayReport:
     """Count the day's landed events and replace its stats file."""
     key = stats_key(day)
 
-    def build() -> tuple[bytes, tuple[Manifest, str, Counted]]:
-        manifest, manifest_etag = landed_day(lake, day)
-        counted = count(lake, manifest, manifest_etag)
-        ensure_all_counted(manifest.total()["landed"], counted.kills + counted.deaths, counted.duplicates)
+    def build() -> tuple[bytes, tuple[Standing, Counted]]:
+        landing = landed_day(lake, day)
+        counted = count(lake, landing)
+        ensure_all_counted(landing.manifest.total()["landed"], counted.kills + counted.deaths, counted.duplicates)
         if counted.stats.is_empty():
             ensure_own_or_absent(lake, key)
-        return to_parquet(counted.stats, {MADE_FROM: manifest_etag}), (manifest, manifest_etag, counted)
+        return to_parquet(counted.stats, {MADE_FROM: landing.etag}), (landing, counted)
 
-    (manifest, manifest_etag, counted), etag = lake.replace(key, build)
+    (landing, counted), etag = lake.replace(key, build)
+    manifest = landing.manifest
     return DayReport(
         metadata={
             "dagster/row_count": counted.stats.height,
@@ -90,7 +90,7 @@ def publish_stats(lake: Lake, day: date) -> DayReport:
             "deaths": counted.deaths,
             "duplicates": counted.duplicates,
             "window_closed": manifest.window_closed,
-            "source_etag": manifest_etag,
+            "source_etag": landing.etag,
             "etag": etag,
         },
         findings={
@@ -101,9 +101,9 @@ def publish_stats(lake: Lake, day: date) -> DayReport:
     )
 
 
-def landed_day(lake: Lake, day: date) -> tuple[Manifest, str]:
-    """The day's manifest and its ETag. Raises `GameAnalyticsError` if the day was never landed."""
-    found = read_manifest(lake, day)
+def landed_day(lake: Lake, day: date) -> Standing:
+    """The landing of the day that stands. Raises `GameAnalyticsError` if the day was never landed."""
+    found = read_standing(lake, day)
     if found is None:
         raise GameAnalyticsError(
             f"{lake.uri(manifest_key(day))} does not exist: {day} was not landed yet. Materialize raw_events for it."
@@ -111,8 +111,9 @@ def landed_day(lake: Lake, day: date) -> tuple[Manifest, str]:
     return found
 
 
-def count(lake: Lake, manifest: Manifest, manifest_etag: str) -> Counted:
+def count(lake: Lake, landing: Standing) -> Counted:
     """The stats of the objects that the manifest lists. If one is gone, the day was landed anew meanwhile, or lost."""
+    manifest = landing.manifest
     events = lake.scan_parquet(manifest.keys("raw"), RAW_EVENTS)
     try:
         if manifest.rows("raw") <= _HELD_IN_MEMORY:
@@ -120,10 +121,10 @@ def count(lake: Lake, manifest: Manifest, manifest_etag: str) -> Counted:
         read = lake.collect(events.select(pl.len()))
         stats = player_stats(events, lake.collect)
     except FileNotFoundError as error:
-        if lake.etag(manifest_key(manifest.day)) != manifest_etag:
+        if not still_stands(lake, landing):
             raise InputChanged from error
         raise GameAnalyticsError(
-            f"An object that {lake.uri(manifest_key(manifest.day))} lists is gone. Land the day again."
+            f"An object that {lake.uri(landing.key)} lists is gone. Land the day again."
         ) from error
     kills, deaths, each_once = stats.select(pl.sum("kills", "deaths", "events")).row(0)
     return Counted(stats.select(STATS.names()), kills, deaths, duplicates=read.item() - each_once)

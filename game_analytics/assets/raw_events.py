@@ -10,8 +10,9 @@ from game_analytics.assets.days import DayReport, materialize_days, readable_fai
 from game_analytics.assets.report import account_lines, account_table, column_schema, quarantine_table, table
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.history import latest_recorded
-from game_analytics.landing.commit import Landing, LandingOptions, land_day, lost_of, read_manifest
+from game_analytics.landing.commit import Landing, LandingOptions, land_day, lost_of
 from game_analytics.landing.reread import reread_day
+from game_analytics.landing.standing import read_standing
 from game_analytics.landing.workers import cores
 from game_analytics.layout import day_prefix
 from game_analytics.partitions import daily
@@ -176,7 +177,7 @@ def _from_quarantine(
     def reread(day: date) -> Landing:
         if (
             log is not None
-            and read_manifest(opened, day)
+            and read_standing(opened, day)
             and not lost_of(log, opened, day, settings.lateness, utc_now())
         ):
             raise GameAnalyticsError(

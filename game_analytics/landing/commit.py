@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.landing.progress import Progress
 from game_analytics.landing.slices import MAX_SLICE, Slice, SliceReport, cut
+from game_analytics.landing.standing import read_standing
 from game_analytics.landing.tally import Tally
 from game_analytics.landing.window import Lookups, Plan, plan
 from game_analytics.landing.workers import land_slices
@@ -14,7 +15,7 @@ from game_analytics.layout import day_prefix, manifest_key
 from game_analytics.resources.event_log import EventLog
 from game_analytics.resources.lake import Lake
 from game_analytics.rules.events import REASONS
-from game_analytics.rules.manifest import VERSION, Manifest, ensure_balanced
+from game_analytics.rules.manifest import VERSION, LogIdentity, Manifest, ensure_balanced
 
 LEFTOVERS_STAY = timedelta(hours=24)
 """How long an object that no manifest lists is left alone: a landing that is under way may be about to list it."""
@@ -49,13 +50,6 @@ class Landing:
     samples: dict[str, bytes | None]
 
 
-def read_manifest(lake: Lake, day: date) -> tuple[Manifest, str] | None:
-    """The day's standing manifest and its ETag; None if the day was never landed."""
-    key = manifest_key(day)
-    stored = lake.get(key)
-    return None if stored is None else (Manifest.from_json(stored.body, lake.uri(key)), stored.etag)
-
-
 def land_day(
     log: EventLog,
     lake: Lake,
@@ -79,7 +73,7 @@ def land_day(
         tally = Tally(lookups)
         for report in _landed(log, lake, list(cut(day, to_read.ranges, options.slice_size)), options, tell):
             tally.add(report)
-        manifest = _manifest(day, log.topic, to_read, tally)
+        manifest = _manifest(day, log.identity, to_read, tally)
         ensure_balanced(manifest)
         return manifest.to_json(), (manifest, to_read, tally)
 
@@ -110,8 +104,8 @@ def _landed(
 
 def _of_topic(lake: Lake, day: date, topic: str) -> Manifest | None:
     """The day's manifest if its offsets are those of this topic."""
-    found = read_manifest(lake, day)
-    return found[0] if found is not None and found[0].topic == topic else None
+    found = read_standing(lake, day)
+    return found.manifest if found is not None and found.manifest.topic == topic else None
 
 
 def _later(lake: Lake, day: date, later: date, topic: str) -> Manifest:
@@ -136,11 +130,13 @@ def lost_of(log: EventLog, lake: Lake, day: date, lateness: timedelta, now: date
     return plan(Lookups(log, lateness, now), day, standing, previous, allow_truncated=True).truncated
 
 
-def _manifest(day: date, topic: str, to_read: Plan, tally: Tally) -> Manifest:
+def _manifest(day: date, log: LogIdentity, to_read: Plan, tally: Tally) -> Manifest:
     return Manifest(
         version=VERSION,
         day=day,
-        topic=topic,
+        topic=log.topic,
+        topic_id=log.topic_id,
+        cluster_id=log.cluster_id,
         window=to_read.window,
         window_closed=to_read.window_closed,
         partitions=[tally.account(span) for span in to_read.ranges],
@@ -157,11 +153,11 @@ def clear_leftovers(lake: Lake, day: date, now: datetime) -> list[str]:
             found.key
             for prefix in (day_prefix("raw", day), day_prefix("quarantine", day))
             for found in lake.listing(prefix)
-            if now - found.last_modified > LEFTOVERS_STAY and found.key != manifest_key(day)
+            if now - found.last_modified > LEFTOVERS_STAY
         ]
-        standing = read_manifest(lake, day) if old else None
+        standing = read_standing(lake, day) if old else None
         if standing is not None:
-            listed = {landed.key for landed in standing[0].objects}
+            listed = {standing.key, *(landed.key for landed in standing.manifest.objects)}
             lake.delete(key for key in old if key not in listed)
     except GameAnalyticsError as error:
         return [f"old objects that the manifest does not list could not be removed: {error}"]

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
-from game_analytics.landing.commit import read_manifest
+from game_analytics.landing.standing import Standing, read_standing
 from game_analytics.landing.window import window_of
 from game_analytics.resources.lake import Lake
-from game_analytics.rules.manifest import Manifest
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,7 @@ class Finding:
     day: date
     found_by: date
     events: int
-    manifest_etag: str
+    manifest_sha256: str
     """Of the landing that found them: another landing of that day is another finding."""
 
     def __str__(self) -> str:
@@ -38,20 +37,20 @@ def owed(lake: Lake, days: Sequence[date], lateness: timedelta, warn: Callable[[
     """
     landed = {day: found for day in days if (found := _readable_manifest(lake, day, warn)) is not None}
     return [
-        Finding(day, finder, events, etag)
-        for day, (manifest, _) in landed.items()
-        for finder, (found, etag) in landed.items()
+        Finding(day, finder, events, found.sha256)
+        for day, own in landed.items()
+        for finder, found in landed.items()
         if finder > day
-        and found.window_closed
-        and (events := found.missed.get(day.isoformat(), 0))
-        and manifest.window.end < window_of(finder, lateness).end
-        and manifest.topic == found.topic
+        and found.manifest.window_closed
+        and (events := found.manifest.missed.get(day.isoformat(), 0))
+        and own.manifest.window.end < window_of(finder, lateness).end
+        and own.manifest.topic == found.manifest.topic
     ]
 
 
-def _readable_manifest(lake: Lake, day: date, warn: Callable[[str], None]) -> tuple[Manifest, str] | None:
+def _readable_manifest(lake: Lake, day: date, warn: Callable[[str], None]) -> Standing | None:
     try:
-        return read_manifest(lake, day)
+        return read_standing(lake, day)
     except Unavailable:
         raise
     except GameAnalyticsError as error:

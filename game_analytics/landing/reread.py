@@ -10,8 +10,9 @@ import msgspec
 import polars as pl
 
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.landing.commit import Landing, clear_leftovers, read_manifest
+from game_analytics.landing.commit import Landing, clear_leftovers
 from game_analytics.landing.slices import STRAYS, Slice, store
+from game_analytics.landing.standing import Standing, read_standing, still_stands
 from game_analytics.layout import FIRST_DAY, manifest_key, slice_of_key
 from game_analytics.resources.lake import InputChanged, Lake
 from game_analytics.rules.events import REASONS, Classified, classify
@@ -41,14 +42,14 @@ def reread_day(lake: Lake, day: date, *, clock: Callable[[], datetime]) -> Landi
     """
 
     def build() -> tuple[bytes, tuple[Manifest, _Reread]]:
-        manifest, etag = _landed(lake, day)
-        reread, lookups = _Reread(), _OtherDays(lake, manifest.topic)
-        for landed in manifest.objects:
+        standing = _landed(lake, day)
+        reread, lookups = _Reread(), _OtherDays(lake, standing.manifest.topic)
+        for landed in standing.manifest.objects:
             if landed.kind == "raw":
                 reread.objects.append(landed)
             else:
-                _read_again(lake, manifest, etag, landed, lookups, reread)
-        again = _manifest(manifest, reread)
+                _read_again(lake, standing, landed, lookups, reread)
+        again = _manifest(standing.manifest, reread)
         ensure_balanced(again)
         return again.to_json(), (again, reread)
 
@@ -63,22 +64,21 @@ def reread_day(lake: Lake, day: date, *, clock: Callable[[], datetime]) -> Landi
     )
 
 
-def quarantined(lake: Lake, manifest: Manifest, manifest_etag: str, key: str) -> pl.DataFrame:
+def quarantined(lake: Lake, standing: Standing, key: str) -> pl.DataFrame:
     """The messages of one quarantine object that the manifest lists.
 
     Raises `InputChanged` if it is gone because the day was landed anew meanwhile, else `GameAnalyticsError`.
     """
     rows = lake.read_parquet(key)
     if rows is None:
-        standing = manifest_key(manifest.day)
-        if lake.etag(standing) != manifest_etag:
+        if not still_stands(lake, standing):
             raise InputChanged
-        raise GameAnalyticsError(f"{lake.uri(key)}, which {lake.uri(standing)} lists, is gone. Land the day again.")
+        raise GameAnalyticsError(f"{lake.uri(key)}, which {lake.uri(standing.key)} lists, is gone. Land the day again.")
     return rows
 
 
-def _landed(lake: Lake, day: date) -> tuple[Manifest, str]:
-    found = read_manifest(lake, day)
+def _landed(lake: Lake, day: date) -> Standing:
+    found = read_standing(lake, day)
     if found is None:
         raise GameAnalyticsError(
             f"{lake.uri(manifest_key(day))} does not exist: {day} was never landed, so nothing of it is quarantined. "
@@ -97,21 +97,19 @@ class _OtherDays:
     def have_read(self, day: date, partition: int, offsets: pl.Series) -> pl.Series:
         """Of each offset whether the day's landing has read it."""
         if day not in self._found:
-            found = read_manifest(self._lake, day) if day >= FIRST_DAY else None
-            self._found[day] = found[0] if found is not None and found[0].topic == self._topic else None
+            found = read_standing(self._lake, day) if day >= FIRST_DAY else None
+            self._found[day] = None if found is None or found.manifest.topic != self._topic else found.manifest
         manifest = self._found[day]
         account = None if manifest is None else manifest.account(partition)
         first, end = (0, 0) if account is None else (account.first, account.end)
         return (offsets >= first) & (offsets < end)
 
 
-def _read_again(
-    lake: Lake, manifest: Manifest, etag: str, landed: LandedObject, other_days: _OtherDays, reread: _Reread
-) -> None:
+def _read_again(lake: Lake, standing: Standing, landed: LandedObject, other_days: _OtherDays, reread: _Reread) -> None:
     """Classify the messages of one quarantine object, and store what is now something else than it was."""
-    piece = _slice_of(manifest.day, landed.key)
-    before = quarantined(lake, manifest, etag, landed.key)
-    now = classify(before.drop("reason", "kafka_partition"), piece.partition, manifest.day)
+    piece = _slice_of(standing.manifest.day, landed.key)
+    before = quarantined(lake, standing, landed.key)
+    now = classify(before.drop("reason", "kafka_partition"), piece.partition, piece.day)
     strays = _strays(now, piece.partition, other_days)
     unread = before.filter(pl.col("kafka_offset").is_in(strays["kafka_offset"].implode()))
     stays = pl.concat([now.quarantined, unread]).sort("kafka_offset")

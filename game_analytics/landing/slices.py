@@ -120,7 +120,7 @@ def store(lake: Lake, kind: ObjectKind, piece: Slice, rows: pl.DataFrame) -> Lan
     sha256_hex = hashlib.sha256(body).hexdigest()
     key = slice_key(kind, piece.day, piece.partition, piece.first, piece.end, sha256_hex)
     lake.put(key, body)
-    return LandedObject(key, kind, rows.height)
+    return LandedObject(key, kind, rows.height, len(body))
 
 
 class _Store:

@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
+from game_analytics.rules.manifest import LogIdentity
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 MESSAGES = pl.Schema(
@@ -50,6 +52,11 @@ class EventLog(ABC):
     @abstractmethod
     def topic(self) -> str:
         """The log's name. Two logs with other contents have other names."""
+
+    @property
+    def identity(self) -> LogIdentity:
+        """What tells this log from another one; asked for anew by each landing."""
+        return LogIdentity(self.topic)
 
     @abstractmethod
     def extents(self) -> Mapping[int, Extent]:

@@ -8,7 +8,9 @@ import msgspec
 
 from game_analytics.errors import GameAnalyticsError, printable
 
-VERSION = 1
+VERSION = 2
+_READABLE = (1, 2)
+"""Version 1 has neither ids of the log nor sizes of objects."""
 
 ObjectKind = Literal["raw", "quarantine"]
 
@@ -47,9 +49,31 @@ class LandedObject(msgspec.Struct, frozen=True):
     key: str
     kind: ObjectKind
     rows: int
+    bytes: int | None = None
+    """Its size; None where a manifest of version 1 lists it."""
 
 
-class Manifest(msgspec.Struct, frozen=True):
+class LogIdentity(msgspec.Struct, frozen=True):
+    """Which log was read. Offsets mean the same messages only in one and the same log."""
+
+    topic: str
+    topic_id: str | None = None
+    """Kafka's own: a topic that is deleted and created again under its name gets another one. None where the log has
+    none, as the simulated one, or where it is not known."""
+    cluster_id: str | None = None
+
+    def is_same_as(self, other: "LogIdentity") -> bool:
+        """Whether nothing that is known of both differs."""
+        ids = ((self.topic_id, other.topic_id), (self.cluster_id, other.cluster_id))
+        return self.topic == other.topic and all(a == b for a, b in ids if a is not None and b is not None)
+
+    def __str__(self) -> str:
+        ids = {"topic id": self.topic_id, "cluster": self.cluster_id}
+        known = ", ".join(f"{name} {value}" for name, value in ids.items() if value is not None)
+        return f"{self.topic} ({known})" if known else self.topic
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """The receipt of one day's landing, key: the day. It commits the day: readers read what it lists, nothing else.
 
     The same messages, settings and package versions give the same bytes: it holds no run id and no clock.
@@ -58,6 +82,8 @@ class Manifest(msgspec.Struct, frozen=True):
     version: int
     day: date
     topic: str
+    topic_id: str | None = None
+    cluster_id: str | None = None
     window: Window
     window_closed: bool
     partitions: list[Account]
@@ -73,13 +99,18 @@ class Manifest(msgspec.Struct, frozen=True):
         """Raises `GameAnalyticsError` if the content is no manifest of a known version."""
         try:
             version = msgspec.json.decode(content, type=_Versioned).version
-            if version == VERSION:
+            if version in _READABLE:
                 return msgspec.json.decode(content, type=cls)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise GameAnalyticsError(
                 f"{key} is no manifest ({printable(str(error))}). Remove it, then land the day again."
             ) from error
         raise GameAnalyticsError(f"{key} has version {version}, this package knows {VERSION}. Upgrade the package.")
+
+    @property
+    def log(self) -> LogIdentity:
+        """Which log its offsets are of."""
+        return LogIdentity(self.topic, self.topic_id, self.cluster_id)
 
     def account(self, partition: int) -> Account | None:
         return next((account for account in self.partitions if account.partition == partition), None)

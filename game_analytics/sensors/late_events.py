@@ -39,7 +39,7 @@ class Late:
         """Spent by the first run that carries it: what was found is asked for once. It names the last finder alone, up
         to whose end the day is read; a finder before that may be landed again meanwhile, and has found nothing new."""
         last = self.findings[-1]
-        return f"late {self.day} {last.found_by} {last.manifest_etag}"
+        return f"late {self.day} {last.found_by} {last.manifest_sha256}"
 
     @property
     def events(self) -> int:

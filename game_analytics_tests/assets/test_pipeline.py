@@ -86,7 +86,7 @@ def test_the_same_messages_give_the_same_bytes(small: Pipeline) -> None:
     assert small.run(ALL, DAY).success
     assert small.content() == first
     assert set(first) >= {
-        "raw/2025_12_30/manifest.json",
+        "raw/manifests/2025_12_30.json",
         "events/2025_12_30_events.parquet",
         "leaderboard/2025_12_30_top10.parquet",
     }
@@ -125,5 +125,5 @@ def test_stats_before_the_landing_say_what_to_do(small: Pipeline) -> None:
         op_selection=["daily_player_stats"],
         raise_on_error=False,
     )
-    assert "2025_12_30/manifest.json does not exist" in failure_of(result)
+    assert "manifests/2025_12_30.json does not exist" in failure_of(result)
     assert "Materialize raw_events" in failure_of(result)

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import dagster as dg
 
 from game_analytics.errors import Unavailable
-from game_analytics.landing.commit import read_manifest
+from game_analytics.landing.standing import read_standing
 from game_analytics.resources.configured import EventLogResource, LakeResource
 from game_analytics.resources.event_log import EventLog
 from game_analytics_tests.harness import Pipeline, failure_of, given_log, pipeline_on
@@ -111,6 +111,6 @@ def test_a_day_is_read_on_to_where_a_later_landing_ended(lake_resource: LakeReso
         config = {"raw_events": {"up_to_landing_of": "2025-12-31"}}
         assert pipeline.run("daily_stats_job", DAY, config=config).success
         assert pipeline.recorded("daily_player_stats", DAY, "kills") == 2
-        found = read_manifest(pipeline.lake, date(2025, 12, 30))
+        found = read_standing(pipeline.lake, date(2025, 12, 30))
         assert found is not None
-        assert found[0].window.end == datetime(2026, 1, 1, 1, tzinfo=UTC)
+        assert found.manifest.window.end == datetime(2026, 1, 1, 1, tzinfo=UTC)

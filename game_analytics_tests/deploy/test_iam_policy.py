@@ -45,7 +45,7 @@ OUTPUT = ["run", "compute_logs", "step"]
 ABORT = Right("s3:AbortMultipartUpload", LOGS)
 NEEDED_FOR: dict[Right, tuple[Deed, str]] = {
     Right("s3:ListBucket"): (watch, "(AccessDenied, ListObjectsV2)"),
-    Right("s3:GetObject", "raw/*"): (materialize, "/raw/2025_12_30/manifest.json (403, HeadObject)"),
+    Right("s3:GetObject", "raw/*"): (materialize, "/raw/manifests/2025_12_30.json (403, HeadObject)"),
     Right("s3:GetObject", "quarantine/*"): (show, ".parquet (AccessDenied, GetObject)"),
     Right("s3:GetObject", "events/*"): (materialize, "/events/2025_12_30_events.parquet (403, HeadObject)"),
     Right("s3:GetObject", "leaderboard/*"): (materialize, "/leaderboard/2025_12_30_top10.parquet (403, HeadObject)"),
@@ -173,7 +173,7 @@ def test_the_code_location_can_do_nothing_with_another_bucket(done: Done, s3: S3
         assert refusal(user, "list_objects_v2") is None
         user.bucket = other
         assert refusal(user, "list_objects_v2") == "AccessDenied"
-        assert refusal(user, "put_object", Key="raw/2025_12_30/manifest.json") == "AccessDenied"
+        assert refusal(user, "put_object", Key="raw/manifests/2025_12_30.json") == "AccessDenied"
 
 
 def refusal(user: User, operation: str, **parameters: str) -> str | None:
@@ -223,7 +223,7 @@ def test_without_its_only_right_the_webserver_shows_nothing(kept: str, s3: S3End
 @pytest.mark.parametrize(
     ("operation", "key"),
     [
-        ("get_object", "raw/2025_12_30/manifest.json"),
+        ("get_object", "raw/manifests/2025_12_30.json"),
         ("get_object", "leaderboard/2025_12_30_top10.parquet"),
         ("put_object", "events/2025_12_30_events.parquet"),
         ("put_object", "dagster/compute-logs/storage/run/compute_logs/step.out"),

@@ -172,7 +172,7 @@ def test_players_with_any_name_go_all_the_way_and_nothing_else_happens(
         "leaderboard/2025_12_30_top10.parquet",
         "quarantine/2025_12_30/….parquet",
         "raw/2025_12_30/….parquet",
-        "raw/2025_12_30/manifest.json",
+        "raw/manifests/2025_12_30.json",
     ]
     assert {"account", "board"} < set(tables)
     assert len(tables) >= 3

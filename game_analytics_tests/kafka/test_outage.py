@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 
 from game_analytics.errors import Unavailable
-from game_analytics.landing.commit import LandingOptions, land_day, read_manifest
+from game_analytics.landing.commit import LandingOptions, land_day
+from game_analytics.landing.standing import read_standing
 from game_analytics.local_stack.kafka_broker import Broker
 from game_analytics.resources.configured import LakeResource
 from game_analytics.resources.kafka import KafkaEventLog
@@ -119,7 +120,7 @@ def test_a_broker_that_does_not_come_back_fails_the_landing_when_patience_is_out
         assert part in text
     offset = int(text.partition("from offset ")[2].split()[0])
     assert 5_000 <= offset < MESSAGES
-    assert read_manifest(lake, DAY) is None
+    assert read_standing(lake, DAY) is None
     assert stored(lake) == {}
 
 

@@ -4,7 +4,8 @@ of it stands in the lake."""
 import json
 from datetime import UTC, date, datetime, timedelta
 
-from game_analytics.landing.commit import Landing, LandingOptions, land_day, read_manifest
+from game_analytics.landing.commit import Landing, LandingOptions, land_day
+from game_analytics.landing.standing import read_standing
 from game_analytics.landing.window import Lookups, Plan, plan
 from game_analytics.layout import manifest_key
 from game_analytics.resources.event_log import EventLog
@@ -81,9 +82,9 @@ def read_of(manifest: Manifest, partition: int = 0) -> tuple[int, int]:
 
 
 def standing(lake: Lake, day: date = DAY) -> Manifest:
-    found = read_manifest(lake, day)
+    found = read_standing(lake, day)
     assert found is not None
-    return found[0]
+    return found.manifest
 
 
 def stored(lake: Lake, prefix: str = "") -> dict[str, str]:

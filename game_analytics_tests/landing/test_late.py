@@ -193,7 +193,7 @@ def test_events_of_a_day_to_come_are_no_late_ones(lake: Lake) -> None:
     ("found_by", "says"),
     [
         (DAY, "`up_to_landing_of` is 2025-12-30, which is no day after 2025-12-30. Name a later one."),
-        (TWO_DAYS_ON, "raw/2026_01_01/manifest.json is no landing of the topic game-events. Land that day first"),
+        (TWO_DAYS_ON, "raw/manifests/2026_01_01.json is no landing of the topic game-events. Land that day first"),
     ],
 )
 def test_a_finder_that_is_none_is_refused(lake: Lake, found_by: date, says: str) -> None:
@@ -224,7 +224,7 @@ def test_a_day_landed_from_another_topic_is_lost_to_this_one(lake: Lake) -> None
     log = with_two_late_ones()
     land_both(log, lake)
     (lost,) = lost_of(ListedLog(log.partitions, name="new-events"), lake, DAY, ONE_HOUR, LATER)
-    assert lost.endswith("raw/2025_12_30/manifest.json is no landing of the topic new-events")
+    assert lost.endswith("raw/manifests/2025_12_30.json is no landing of the topic new-events")
 
 
 def test_what_came_within_the_lateness_allowed_was_never_missed(lake: Lake) -> None:

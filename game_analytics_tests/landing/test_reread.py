@@ -6,8 +6,9 @@ import polars as pl
 import pytest
 
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.landing.commit import Landing, read_manifest
+from game_analytics.landing.commit import Landing
 from game_analytics.landing.reread import reread_day
+from game_analytics.landing.standing import read_standing
 from game_analytics.layout import manifest_key, slice_key
 from game_analytics.resources.lake import Lake, to_parquet
 from game_analytics.rules.manifest import Account, LandedObject, Manifest, Unbalanced, Window
@@ -229,7 +230,7 @@ def test_an_object_with_fewer_messages_than_the_manifest_says_commits_nothing(la
     lay(lake, quarantine_of_stricter_rules())
     (key,) = stored(lake, "quarantine/")
     lake.put(key, to_parquet(quarantine_of_stricter_rules().head(4)))
-    before = read_manifest(lake, DAY)
+    before = read_standing(lake, DAY)
     with pytest.raises(Unbalanced, match=r"rows of quarantine objects = quarantined: 1 is not 3"):
         reread(lake)
-    assert read_manifest(lake, DAY) == before
+    assert read_standing(lake, DAY) == before

@@ -13,15 +13,17 @@ from hypothesis import strategies as st
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.rules.manifest import Account, LandedObject, Manifest, Unbalanced, Window, ensure_balanced
 
-KEY = "raw/2025_12_30/manifest.json"
+KEY = "raw/manifests/2025_12_30.json"
 
 
 def a_manifest() -> Manifest:
     """Two partitions, one with gaps, one idle; three objects; some events came too late."""
     return Manifest(
-        version=1,
+        version=2,
         day=date(2025, 12, 30),
         topic="game-events",
+        topic_id="GdMAs0cvSpKW0pFXf9MzCg",
+        cluster_id="5L6g3nShT-eMCtK--X86sw",
         window=Window(start=datetime(2025, 12, 29, 23, 55, tzinfo=UTC), end=datetime(2025, 12, 31, 1, 0, tzinfo=UTC)),
         window_closed=True,
         partitions=[
@@ -51,9 +53,9 @@ def a_manifest() -> Manifest:
             ),
         ],
         objects=[
-            LandedObject("raw/2025_12_30/0-1000-1050-aaaaaaaaaaaa.parquet", "raw", 50),
-            LandedObject("raw/2025_12_30/0-1050-1100-bbbbbbbbbbbb.parquet", "raw", 30),
-            LandedObject("quarantine/2025_12_30/0-1000-1050-cccccccccccc.parquet", "quarantine", 2),
+            LandedObject("raw/2025_12_30/0-1000-1050-aaaaaaaaaaaa.parquet", "raw", 50, 1_900),
+            LandedObject("raw/2025_12_30/0-1050-1100-bbbbbbbbbbbb.parquet", "raw", 30, 1_300),
+            LandedObject("quarantine/2025_12_30/0-1000-1050-cccccccccccc.parquet", "quarantine", 2, 800),
         ],
         missed={"2025-12-28": 12, "2025-12-29": 1},
     )
@@ -62,9 +64,11 @@ def a_manifest() -> Manifest:
 def as_document() -> dict[str, Any]:
     """The same as the contract shows it, written by hand."""
     return {
-        "version": 1,
+        "version": 2,
         "day": "2025-12-30",
         "topic": "game-events",
+        "topic_id": "GdMAs0cvSpKW0pFXf9MzCg",
+        "cluster_id": "5L6g3nShT-eMCtK--X86sw",
         "window": {"start": "2025-12-29T23:55:00Z", "end": "2025-12-31T01:00:00Z"},
         "window_closed": True,
         "partitions": [
@@ -94,9 +98,14 @@ def as_document() -> dict[str, Any]:
             },
         ],
         "objects": [
-            {"key": "raw/2025_12_30/0-1000-1050-aaaaaaaaaaaa.parquet", "kind": "raw", "rows": 50},
-            {"key": "raw/2025_12_30/0-1050-1100-bbbbbbbbbbbb.parquet", "kind": "raw", "rows": 30},
-            {"key": "quarantine/2025_12_30/0-1000-1050-cccccccccccc.parquet", "kind": "quarantine", "rows": 2},
+            {"key": "raw/2025_12_30/0-1000-1050-aaaaaaaaaaaa.parquet", "kind": "raw", "rows": 50, "bytes": 1900},
+            {"key": "raw/2025_12_30/0-1050-1100-bbbbbbbbbbbb.parquet", "kind": "raw", "rows": 30, "bytes": 1300},
+            {
+                "key": "quarantine/2025_12_30/0-1000-1050-cccccccccccc.parquet",
+                "kind": "quarantine",
+                "rows": 2,
+                "bytes": 800,
+            },
         ],
         "missed": {"2025-12-28": 12, "2025-12-29": 1},
     }
