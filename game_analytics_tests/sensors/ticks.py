@@ -1,5 +1,7 @@
 """One tick of the sensor, and what may have come before it: files, boards, and runs in every state."""
 
+import hashlib
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +12,7 @@ from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobO
 from game_analytics.jobs import leaderboard_job
 from game_analytics.resources.lake import Listed
 from game_analytics.sensors.new_stats_file import new_stats_file
-from game_analytics_tests.harness import Pipeline, foreign_stats
+from game_analytics_tests.harness import Pipeline, foreign_stats, parquet
 
 DAY = "2025-12-30"
 
@@ -59,7 +61,7 @@ def _context(pipeline: Pipeline, cursor: str | None) -> dg.SensorEvaluationConte
         pipeline.instance,
         cursor=cursor,
         repository_def=pipeline.definitions.get_repository_def(),
-        resources={"lake": pipeline.lake_resource},
+        resources=pipeline.resources,
     )
 
 
@@ -90,15 +92,48 @@ def _tags(request: dg.RunRequest) -> dict[str, str]:
     return {**request.tags, "dagster/run_key": str(request.run_key), "dagster/tick": "7"}
 
 
-def note_board(pipeline: Pipeline, day: str, made_from: str, *, recorded_before: bool = False) -> None:
-    """Record a board made from this ETag, without any work done; the second time if it was recorded before."""
-    metadata: dict[str, str | bool] = {
-        "source_etag": made_from,
-        **({"recorded_before": True} if recorded_before else {}),
+def make_board(
+    pipeline: Pipeline,
+    day: str,
+    of: bytes | pl.DataFrame,
+    *,
+    recorded: bool = True,
+    rule: tuple[str, str] = ("1", "0"),
+) -> str:
+    """A board that says it was made of this stats file, without any work done, and the record of it. Its ETag."""
+    source = of if isinstance(of, bytes) else parquet(of)
+    sha256 = hashlib.sha256(source).hexdigest()
+    version, engagements = rule
+    metadata = {
+        "game_analytics.stats_sha256": sha256,
+        "game_analytics.rule_version": version,
+        "game_analytics.min_engagements": engagements,
     }
-    pipeline.instance.report_runless_asset_event(
-        dg.AssetMaterialization("top10_leaderboard", partition=day, metadata=metadata)
-    )
+    buffer = io.BytesIO()
+    pl.DataFrame({"rank": [1], "player_id": [sha256]}).write_parquet(buffer, metadata=metadata)
+    etag = pipeline.lake.put(board_file(day), buffer.getvalue())
+    if recorded:
+        note(
+            pipeline,
+            day,
+            lake=pipeline.lake.place,
+            etag=etag,
+            sha256=hashlib.sha256(buffer.getvalue()).hexdigest(),
+            source_etag=hashlib.md5(source, usedforsecurity=False).hexdigest(),  # as S3 names what comes in one piece
+            source_sha256=sha256,
+            rule_version=version,
+            min_engagements=engagements,
+        )
+    return etag
+
+
+def note(pipeline: Pipeline, day: str | None, asset: str = "top10_leaderboard", **metadata: str | bool) -> None:
+    """Record a materialization, without any work done."""
+    pipeline.instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=day, metadata=metadata))
+
+
+def board_file(day: str) -> str:
+    return f"leaderboard/{day.replace('-', '_')}_top10.parquet"
 
 
 def stats_file(day: str) -> str:
