@@ -35,14 +35,14 @@ class Tick:
         return request
 
 
-def tick(pipeline: Pipeline, cursor: str | None = None) -> Tick:
+def tick(pipeline: Pipeline, cursor: str | None = None, sensor: dg.SensorDefinition = new_stats_file) -> Tick:
     """What the sensor says now, called as a function and evaluated as the daemon does, which must agree. Neither may
     leave another cursor than it found."""
     with _context(pipeline, cursor) as context:
-        called = new_stats_file(context)
+        called = sensor(context)
         assert context.cursor == cursor
     with _context(pipeline, cursor) as context:
-        evaluated = new_stats_file.evaluate_tick(context)
+        evaluated = sensor.evaluate_tick(context)
     assert evaluated.cursor == cursor
     requests = list(evaluated.run_requests or [])
     if isinstance(called, dg.SkipReason):
@@ -73,12 +73,12 @@ def run(pipeline: Pipeline, request: dg.RunRequest) -> dg.ExecuteInProcessResult
 def noted(pipeline: Pipeline, request: dg.RunRequest, status: dg.DagsterRunStatus) -> dg.DagsterRun:
     """The run that was asked for as the instance knows it in this state, without any work done."""
     return pipeline.instance.add_run(
-        dg.DagsterRun(leaderboard_job.name, status=status, tags=_tags(request), remote_job_origin=_ORIGIN)
+        dg.DagsterRun(leaderboard_job.name, status=status, tags=_tags(request), remote_job_origin=ORIGIN)
     )
 
 
 # Where the daemon found the job: without it a run can't be queued.
-_ORIGIN = RemoteJobOrigin(
+ORIGIN = RemoteJobOrigin(
     RemoteRepositoryOrigin(
         RegisteredCodeLocationOrigin("game_analytics"),
         "__repository__",
