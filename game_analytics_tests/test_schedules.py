@@ -332,7 +332,7 @@ def test_a_run_of_another_lake_is_no_reason_to_wait(ground: Ground) -> None:
     """Staging and production on one instance tick in the same second."""
     put_counted(ground.lake, *december(23, 28))
     tags = {"dagster/partition": "2025-12-29", "game_analytics/lake": "s3://staging at https://s3.example.org"}
-    ground.instance.add_run(dg.DagsterRun("daily_stats_job", status=dg.DagsterRunStatus.QUEUED, tags=tags))
+    ground.instance.add_run(dg.DagsterRun("daily_stats_job", status=dg.DagsterRunStatus.STARTED, tags=tags))
     assert asked_for(ground, at("2025-12-30T01:15")) == ["2025-12-29"]
 
 
