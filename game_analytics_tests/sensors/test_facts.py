@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,10 @@ import pytest
 
 from game_analytics.definitions import pipeline as definitions_on
 from game_analytics.local_stack.endpoint import S3Endpoint
-from game_analytics.resources.configured import PipelineSettings
+from game_analytics.resources.configured import LakeResource, PipelineSettings
+from game_analytics.resources.lake import Lake, Listed
 from game_analytics_tests.conftest import lake_at
-from game_analytics_tests.harness import ALL, Pipeline, small_simulation
+from game_analytics_tests.harness import ALL, Pipeline, pipeline_on, small_simulation
 from game_analytics_tests.sensors.test_names import log_of_a_tick
 from game_analytics_tests.sensors.ticks import (
     ANN_FIRST,
@@ -263,3 +265,26 @@ def test_a_new_history_and_a_changed_setting_leave_old_boards_alone(pipeline: Pi
     settings = PipelineSettings(min_engagements=5)
     changed = replace(pipeline, definitions=definitions_on(small_simulation(), pipeline.lake_resource, settings))
     assert "1 boards stand that were made under another rule" in tick(changed).skipped
+
+
+class LyingLake(Lake):
+    """Behind a proxy that lists other ETags than it delivers."""
+
+    def listing(self, prefix: str) -> Iterator[Listed]:
+        return (replace(found, etag=f"listed-{found.etag}") for found in super().listing(prefix))
+
+
+class LyingLakeResource(LakeResource):
+    def open(self) -> Lake:
+        return LyingLake(self.settings())
+
+
+def test_a_listing_that_tells_another_etag_than_get_costs_no_run_at_all(lake_resource: LakeResource) -> None:
+    """What the objects say of themselves decides, and it is read once."""
+    with pipeline_on(LyingLakeResource(bucket=lake_resource.bucket, s3=lake_resource.s3)) as pipeline:
+        ranked(pipeline)
+        assert tick(pipeline).skipped.startswith("All 1 boards are made")
+        pipeline.put(stats_file(DAY), bob_leads())
+        assert run(pipeline, tick(pipeline).request).success
+        assert pipeline.board(DAY) == BOB_FIRST
+        assert tick(pipeline).skipped.startswith("All 1 boards are made")

@@ -131,16 +131,12 @@ def subset(pipeline: Pipeline, days: list[str]) -> AssetGraphSubset:
 def backfill(pipeline: Pipeline, status: BulkActionStatus, *, done: list[str]) -> PartitionBackfill:
     """Of stats and boards of all days, the runs of some of which were made already."""
     graph = pipeline.definitions.resolve_asset_graph()
-    now = datetime.now(UTC).timestamp()
-    asked = PartitionBackfill.from_asset_partitions(
+    asked: PartitionBackfill = PartitionBackfill.from_asset_graph_subset(
         backfill_id="abc",
-        asset_graph=graph,
-        partition_names=DAYS,
-        asset_selection=[STATS, BOARD],
-        backfill_timestamp=now,
+        backfill_timestamp=datetime.now(UTC).timestamp(),
         tags={},
         dynamic_partitions_store=pipeline.instance,
-        all_partitions=False,
+        asset_graph_subset=subset(pipeline, DAYS),
         title=None,
         description=None,
         run_config=None,
