@@ -26,6 +26,8 @@ class DayReport:
 
     metadata: Mapping[str, Any]
     findings: Mapping[str, str | None] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """What a check that passes says all the same."""
 
 
 @contextmanager

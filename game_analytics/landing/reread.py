@@ -10,13 +10,14 @@ import msgspec
 import polars as pl
 
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.landing.commit import Landing, clear_leftovers
-from game_analytics.landing.slices import STRAYS, Slice, store
-from game_analytics.landing.standing import Standing, read_standing, still_stands
-from game_analytics.layout import FIRST_DAY, manifest_key, slice_of_key
+from game_analytics.landing.commit import Landing, sha256_of
+from game_analytics.landing.leftovers import clear_leftovers, keep_replaced
+from game_analytics.landing.slices import COUNTS, STRAYS, Slice, store
+from game_analytics.landing.standing import Landings, Standing, read_standing, still_stands
+from game_analytics.layout import manifest_key, slice_of_key
 from game_analytics.resources.lake import InputChanged, Lake
 from game_analytics.rules.events import REASONS, Classified, classify
-from game_analytics.rules.manifest import Account, LandedObject, Manifest, ensure_balanced
+from game_analytics.rules.manifest import Account, LandedObject, LogIdentity, Manifest, ensure_balanced
 
 
 @dataclass
@@ -43,7 +44,7 @@ def reread_day(lake: Lake, day: date, *, clock: Callable[[], datetime]) -> Landi
 
     def build() -> tuple[bytes, tuple[Manifest, _Reread]]:
         standing = _landed(lake, day)
-        reread, lookups = _Reread(), _OtherDays(lake, standing.manifest.topic)
+        reread, lookups = _Reread(), _OtherDays(lake, standing.manifest.log)
         for landed in standing.manifest.objects:
             if landed.kind == "raw":
                 reread.objects.append(landed)
@@ -51,6 +52,8 @@ def reread_day(lake: Lake, day: date, *, clock: Callable[[], datetime]) -> Landi
                 _read_again(lake, standing, landed, lookups, reread)
         again = _manifest(standing.manifest, reread)
         ensure_balanced(again)
+        if again != standing.manifest:
+            keep_replaced(lake, standing, for_good=False)
         return again.to_json(), (again, reread)
 
     (manifest, reread), etag = lake.replace(manifest_key(day), build)
@@ -61,6 +64,8 @@ def reread_day(lake: Lake, day: date, *, clock: Callable[[], datetime]) -> Landi
         truncated=[],
         reasons={reason: reread.reasons[reason] for reason in REASONS if reason in reread.reasons},
         samples=reread.samples,
+        sha256=sha256_of(manifest),
+        own={name: manifest.total()[name] for name in COUNTS},
     )
 
 
@@ -90,17 +95,14 @@ def _landed(lake: Lake, day: date) -> Standing:
 class _OtherDays:
     """What other days' landings have read, each of them looked up once."""
 
-    def __init__(self, lake: Lake, topic: str) -> None:
-        self._lake, self._topic = lake, topic
-        self._found: dict[date, Manifest | None] = {}
+    def __init__(self, lake: Lake, log: LogIdentity) -> None:
+        self._landings, self._log = Landings(lake), log
 
     def have_read(self, day: date, partition: int, offsets: pl.Series) -> pl.Series:
         """Of each offset whether the day's landing has read it."""
-        if day not in self._found:
-            found = read_standing(self._lake, day) if day >= FIRST_DAY else None
-            self._found[day] = None if found is None or found.manifest.topic != self._topic else found.manifest
-        manifest = self._found[day]
-        account = None if manifest is None else manifest.account(partition)
+        manifest = self._landings.manifest_of(day)
+        same_log = manifest is not None and manifest.log.is_same_as(self._log)
+        account = manifest.account(partition) if manifest is not None and same_log else None
         first, end = (0, 0) if account is None else (account.first, account.end)
         return (offsets >= first) & (offsets < end)
 

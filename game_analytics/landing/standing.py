@@ -1,12 +1,13 @@
-"""The landing of a day that stands: its manifest as it lies in the lake, at today's key or at the one of before."""
+"""The landings that stand: a day's manifest as it lies in the lake, at today's key or at the one of before."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
-from game_analytics.layout import manifest_key, old_manifest_key
+from game_analytics.layout import FIRST_DAY, manifest_key, old_manifest_key
 from game_analytics.resources.lake import Lake
-from game_analytics.rules.manifest import Manifest
+from game_analytics.rules.manifest import LogIdentity, Manifest
 
 
 @dataclass(frozen=True)
@@ -38,3 +39,39 @@ def still_stands(lake: Lake, landing: Standing) -> bool:
     if landing.key != manifest_key(landing.manifest.day) and lake.etag(manifest_key(landing.manifest.day)) is not None:
         return False
     return lake.etag(landing.key) == landing.etag
+
+
+class Landings:
+    """The standing landings of all days as one landing sees them: each is read once, when it is first asked for."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._read: dict[date, Standing | None] = {}
+
+    def of(self, day: date) -> Standing | None:
+        """The day's landing, whatever log it was read from. None for a day before the first partition."""
+        if day not in self._read:
+            self._read[day] = read_standing(self._lake, day) if day >= FIRST_DAY else None
+        return self._read[day]
+
+    def manifest_of(self, day: date) -> Manifest | None:
+        landing = self.of(day)
+        return None if landing is None else landing.manifest
+
+    def closed_of(self, day: date, log: LogIdentity) -> Manifest | None:
+        """The day's manifest if it was read from this log and saw its whole window."""
+        manifest = self.manifest_of(day)
+        return manifest if manifest is not None and manifest.window_closed and manifest.log.is_same_as(log) else None
+
+    def refresh(self, days: Iterable[date]) -> bool:
+        """Read those of these days again that were committed since. Returns whether there was one."""
+        stale = [day for day in days if day >= FIRST_DAY and self._is_stale(day)]
+        for day in stale:
+            del self._read[day]
+        return bool(stale)
+
+    def _is_stale(self, day: date) -> bool:
+        landing = self.of(day)
+        if landing is None:
+            return self._lake.etag(manifest_key(day)) is not None
+        return not still_stands(self._lake, landing)

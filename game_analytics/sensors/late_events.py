@@ -36,10 +36,9 @@ class Late:
 
     @property
     def run_key(self) -> str:
-        """Spent by the first run that carries it: what was found is asked for once. It names the last finder alone, up
-        to whose end the day is read; a finder before that may be landed again meanwhile, and has found nothing new."""
-        last = self.findings[-1]
-        return f"late {self.day} {last.found_by} {last.manifest_sha256}"
+        """What was found, by which landings, and which landing lacks it."""
+        finders = " ".join(f"{each.found_by} {each.manifest_sha256[:12]}" for each in self.findings)
+        return f"late {self.day} {self.findings[0].standing_sha256[:12]} {finders}"
 
     @property
     def events(self) -> int:
@@ -50,11 +49,11 @@ class Late:
         if len(self.findings) == 1:
             return str(self.findings[0])
         finders = ", ".join(str(each.found_by) for each in self.findings)
-        return f"at least {self.events:,} events of {self.day} in the windows of {finders}"
+        return f"at least {self.events:,} events of {self.day}, found by the landings of {finders}"
 
     def request(self) -> dg.RunRequest:
-        """Read the day to where the landing of the last finder ended: that holds what the others found as well."""
-        finder = str(self.findings[-1].found_by)
+        """Land the day with all that the finders have read."""
+        finder = ",".join(str(each.found_by) for each in self.findings)
         return dg.RunRequest(
             run_key=self.run_key,
             partition_key=str(self.day),
@@ -91,7 +90,7 @@ def late_events(
     """Ask once for each day of which something was found. One that the log no longer holds becomes a failed check."""
     opened = lake.open()
     days = [date.fromisoformat(key) for key in daily.get_partition_keys()[-LOOKS_BACK:]]
-    found = list(_by_day(owed(opened, days, settings.lateness, context.log.warning)))
+    found = list(_by_day(owed(opened, days, context.log.warning)))
     told = set(json.loads(context.cursor or "[]"))
     asked_for = spent_run_keys(context.instance, [late.run_key for late in found])
     under_way = {run.tags.get("dagster/partition") for run in unfinished_runs(context.instance, _SENSOR_NAME)}
