@@ -3,14 +3,15 @@
 Dagster's freshness policies know assets, not days: any old day's board, made today, would do for them.
 """
 
+import hashlib
 from datetime import date
 
 import dagster as dg
 from pydantic import Field
 
-from game_analytics.assets.daily_player_stats import MADE_FROM
+from game_analytics.assets.daily_player_stats import MANIFEST_ETAG, MANIFEST_SHA256
 from game_analytics.assets.days import readable_failures
-from game_analytics.assets.top10_leaderboard import STATS_ETAG
+from game_analytics.assets.top10_leaderboard import STATS_ETAG, STATS_SHA256
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.landing.standing import read_standing
 from game_analytics.layout import board_key, manifest_key, stats_key
@@ -49,17 +50,19 @@ def ensure_fresh(lake: Lake, day: date) -> None:
             f"The board of {day} is not published: {missing} does not exist. Look at the last runs of that day, then "
             "materialize what is missing."
         )
-    stats_etag = lake.parquet_metadata(board_key(day)).get(STATS_ETAG)
-    if stats_etag is None or stats_etag != lake.etag(stats_key(day)):
+    stored, made_from = lake.get(stats_key(day)), lake.parquet_metadata(board_key(day))
+    names = set() if stored is None else {hashlib.sha256(stored.body).hexdigest(), stored.etag}
+    if made_from.get(STATS_SHA256, made_from.get(STATS_ETAG)) not in names:
         raise GameAnalyticsError(
             f"{board} is not made from the stats file that lies there now, {stats}. Look at the last runs of "
             f"top10_leaderboard for {day}, and whether the sensor new_stats_file is on."
         )
-    manifest_etag = lake.parquet_metadata(stats_key(day)).get(MADE_FROM)
-    if manifest_etag is None:
+    counted_from = lake.parquet_metadata(stats_key(day))
+    landing = counted_from.get(MANIFEST_SHA256, counted_from.get(MANIFEST_ETAG))
+    if landing is None:
         return
     found = read_standing(lake, day)
-    if found is None or found.etag != manifest_etag:
+    if found is None or landing not in (found.sha256, found.etag):
         raise GameAnalyticsError(
             f"{stats} is not made from the landing that stands now, {lake.uri(manifest_key(day))}. Materialize "
             f"daily_player_stats for {day}."

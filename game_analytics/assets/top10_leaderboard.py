@@ -1,5 +1,6 @@
 """`top10_leaderboard`: the day's ten best players by kill/death ratio, by DuckDB."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -19,7 +20,7 @@ from game_analytics.errors import GameAnalyticsError
 from game_analytics.layout import board_key, stats_key
 from game_analytics.partitions import daily
 from game_analytics.resources.configured import LakeResource, PipelineSettings
-from game_analytics.resources.lake import Lake, to_parquet
+from game_analytics.resources.lake import Downloaded, Lake, to_parquet
 from game_analytics.rules.leaderboard import (
     BOARD,
     RULE,
@@ -42,11 +43,12 @@ COLUMNS = {
 SOURCE_ETAG = "source_etag"
 """In a materialization's metadata: the ETag of the stats file that the board was made from. The sensor compares it."""
 
-
-STATS_ETAG = "game_analytics.stats_etag"
+STATS_SHA256 = "game_analytics.stats_sha256"
 RULE_VERSION_KEY = "game_analytics.rule_version"
 MIN_ENGAGEMENTS = "game_analytics.min_engagements"
-"""In the file's Parquet metadata: what the board was made from, and by which rule."""
+"""In the file's Parquet metadata: the SHA-256 (hex) of the stats file that it was made from, and by which rule."""
+STATS_ETAG = "game_analytics.stats_etag"
+"""In place of the first in boards that were written before: the stats file's ETag."""
 
 
 class RankingConfig(dg.Config):
@@ -96,18 +98,19 @@ def publish_board(lake: Lake, connection: duckdb.DuckDBPyConnection, day: date, 
     """Rank the day's stats file and replace its board."""
     key = board_key(day)
 
-    def build() -> tuple[bytes, tuple[pl.DataFrame, str]]:
-        with stats_of(lake, connection, day) as stats_etag:
+    def build() -> tuple[bytes, tuple[pl.DataFrame, Downloaded, str]]:
+        with stats_of(lake, connection, day) as stats:
             board = top_players(connection, min_engagements)
         ensure_valid(board)
         made_from = {
-            STATS_ETAG: stats_etag,
+            STATS_SHA256: stats.sha256,
             RULE_VERSION_KEY: RULE_VERSION,
             MIN_ENGAGEMENTS: str(min_engagements),
         }
-        return to_parquet(board, made_from), (board, stats_etag)
+        body = to_parquet(board, made_from)
+        return body, (board, stats, hashlib.sha256(body).hexdigest())
 
-    (board, stats_etag), etag = lake.replace(key, build)
+    (board, stats, sha256), etag = lake.replace(key, build)
     return DayReport(
         metadata={
             "dagster/row_count": board.height,
@@ -116,32 +119,35 @@ def publish_board(lake: Lake, connection: duckdb.DuckDBPyConnection, day: date, 
             "rule": RULE,
             "rule_version": RULE_VERSION,
             "min_engagements": min_engagements,
-            SOURCE_ETAG: stats_etag,
+            "lake": lake.place,
             "etag": etag,
+            "sha256": sha256,
+            SOURCE_ETAG: stats.etag,
+            "source_sha256": stats.sha256,
         },
         findings={"somebody_is_ranked": None if board.height else "the board is empty"},
     )
 
 
 @contextmanager
-def stats_of(lake: Lake, connection: duckdb.DuckDBPyConnection, day: date) -> Iterator[str]:
-    """The day's stats file as the view ``stats``, checked, and its ETag. Raises `BadStats` naming the key.
+def stats_of(lake: Lake, connection: duckdb.DuckDBPyConnection, day: date) -> Iterator[Downloaded]:
+    """The day's stats file as the view ``stats``, checked, and what it is called. Raises `BadStats` naming the key.
 
-    All that is read comes from one answer of S3, as does the ETag: DuckDB itself asks several times, and a file that is
-    replaced in between, even by what it was before, would be read in part.
+    All that is read comes from one answer of S3, as do ETag and hash: DuckDB itself asks several times, and a file that
+    is replaced in between, even by what it was before, would be read in part.
     """
     key = stats_key(day)
     with TemporaryDirectory() as folder:
         file = Path(folder) / "stats.parquet"
-        etag = lake.download(key, file)
-        if etag is None:
+        downloaded = lake.download(key, file)
+        if downloaded is None:
             raise GameAnalyticsError(
                 f"{lake.uri(key)} does not exist. Materialize daily_player_stats for {day} first, or put the file "
                 "there."
             )
         try:
             _lay_view(connection, str(file))
-            yield etag
+            yield downloaded
         except (BadStats, duckdb.Error, UnicodeDecodeError) as error:  # the last where its names are no UTF-8
             raise _bad_stats(error, lake.uri(key), str(file)) from error
 

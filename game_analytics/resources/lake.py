@@ -4,6 +4,7 @@ One boto3 session serves boto3 and Polars, and DuckDB by what it downloads; it i
 since they expire.
 """
 
+import hashlib
 import io
 import ipaddress
 import re
@@ -68,6 +69,14 @@ class Stored:
 
 
 @dataclass(frozen=True)
+class Downloaded:
+    """What was written to a file: the ETag that goes with it (without quotes), and the SHA-256 of its bytes (hex)."""
+
+    etag: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Listed:
     """An object as a listing shows it."""
 
@@ -122,6 +131,11 @@ class Lake:
     def endpoint(self) -> str:
         """The URL that requests really go to, whatever setting it came from."""
         return self._client.meta.endpoint_url
+
+    @property
+    def place(self) -> str:
+        """Which lake this is, as text: the bucket and where it lies. Equal keys in two places are different objects."""
+        return f"s3://{self.bucket} at {self.endpoint.rstrip('/')}"
 
     @property
     def is_local(self) -> bool:
@@ -197,9 +211,10 @@ class Lake:
             with closing(found["Body"]) as stream:
                 return Stored(stream.read(), self._etag_in(found, key))
 
-    def download(self, key: str, path: Path) -> str | None:
-        """Write the object to a file, however large it is. Returns the ETag of just these bytes; None if there is no
-        such object."""
+    def download(self, key: str, path: Path) -> Downloaded | None:
+        """Write the object to a file, however large it is. Returns what just these bytes are called; None if there is
+        no such object."""
+        sha256 = hashlib.sha256()
         with self._request(key):
             try:
                 found = self._client.get_object(Bucket=self.bucket, Key=key)
@@ -208,8 +223,10 @@ class Lake:
                     return None
                 raise
             with closing(found["Body"]) as stream, path.open("wb") as file:
-                file.writelines(stream.iter_chunks(_CHUNK_BYTES))
-            return self._etag_in(found, key)
+                for chunk in stream.iter_chunks(_CHUNK_BYTES):
+                    sha256.update(chunk)
+                    file.write(chunk)
+            return Downloaded(self._etag_in(found, key), sha256.hexdigest())
 
     def put(self, key: str, body: bytes) -> str:
         """Store an immutable object, whose name tells its content. Returns its ETag. It is written even where it

@@ -1,5 +1,6 @@
 """Files that somebody else put into events/: good ones are ranked, bad ones fail their own day, saying why."""
 
+import hashlib
 from collections.abc import Iterator
 
 import polars as pl
@@ -32,10 +33,11 @@ def test_a_file_from_outside_with_other_integers_and_further_columns_is_ranked(p
 
 
 def test_what_made_a_board_stands_in_the_file(pipeline: Pipeline) -> None:
-    etag = pipeline.put(KEY, foreign_stats(ann=(4, 0)))
+    stats = parquet(foreign_stats(ann=(4, 0)))
+    pipeline.put(KEY, stats)
     assert pipeline.run(BOARD_JOB, DAY, config={"top10_leaderboard": {"min_engagements": 3}}).success
     made_from = pipeline.lake.parquet_metadata("leaderboard/2025_12_30_top10.parquet")
-    assert made_from["game_analytics.stats_etag"] == etag
+    assert made_from["game_analytics.stats_sha256"] == hashlib.sha256(stats).hexdigest()
     assert made_from["game_analytics.rule_version"] == "1"
     assert made_from["game_analytics.min_engagements"] == "3"
 

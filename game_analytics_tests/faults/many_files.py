@@ -33,6 +33,10 @@ class Version:
         """As S3 tells it of an object that is put in one request."""
         return hashlib.md5(self.body, usedforsecurity=False).hexdigest()
 
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.body).hexdigest()
+
 
 @dataclass(frozen=True)
 class Rewrite:

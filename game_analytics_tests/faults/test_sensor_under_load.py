@@ -222,7 +222,7 @@ def boards_in(lake: Lake, days: Sequence[str]) -> dict[str, Board]:
     for day in days:
         stored = lake.get(board_key(date.fromisoformat(day)))
         if stored is not None:
-            made_from = pl.read_parquet_metadata(BytesIO(stored.body))["game_analytics.stats_etag"]
+            made_from = pl.read_parquet_metadata(BytesIO(stored.body))["game_analytics.stats_sha256"]
             found[day] = Board(tuple(pl.read_parquet(BytesIO(stored.body)).rows()), made_from)
     return found
 
@@ -239,11 +239,11 @@ def wrong_with(day: str, versions: Sequence[Version], board: Board | None, sourc
     if final.board is not None:
         if board is None:
             yield f"{day}: no board"
-        elif (board.rows, board.made_from, source) != (final.board, final.etag, final.etag):
+        elif (board.rows, board.made_from, source) != (final.board, final.sha256, final.etag):
             yield f"{day}: the board is not the file's, but of {board.made_from} and recorded as of {source}"
     elif board is not None:
-        stood = {version.etag: version.board for version in versions[:-1] if version.board is not None}
-        if stood.get(board.made_from) != board.rows or source != board.made_from:
+        stood = {version.sha256: version for version in versions[:-1]}.get(board.made_from)
+        if stood is None or (stood.board, stood.etag) != (board.rows, source):
             yield f"{day}: the file is bad, and the board is none that stood before"
     elif source is not None:
         yield f"{day}: a board was recorded and is not there"

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from game_analytics.local_stack.endpoint import S3Endpoint
-from game_analytics.resources.lake import Contested, InputChanged, Lake, LakeSettings, Stored, to_parquet
+from game_analytics.resources.lake import Contested, Downloaded, InputChanged, Lake, LakeSettings, Stored, to_parquet
 
 KEY = "events/2025_12_30_events.parquet"
 NUMBERS = pl.DataFrame({"number": [1, 2]}, schema={"number": pl.Int64})
@@ -236,10 +236,10 @@ def test_a_small_object_is_read_whole(lake: Lake) -> None:
 # -- files ------------------------------------------------------------------------------------------------------------
 
 
-def test_an_object_is_downloaded_whole_with_its_etag(lake: Lake, tmp_path: Path) -> None:
+def test_an_object_is_downloaded_whole_with_its_names(lake: Lake, tmp_path: Path) -> None:
     body = bytes(range(256)) * 10_000  # more than a chunk
     etag = lake.put("large", body)
-    assert lake.download("large", tmp_path / "file") == etag
+    assert lake.download("large", tmp_path / "file") == Downloaded(etag, hashlib.sha256(body).hexdigest())
     assert (tmp_path / "file").read_bytes() == body
 
 
@@ -288,6 +288,17 @@ def test_the_embedded_lake_is_on_this_machine(s3: S3Endpoint, lake: Lake) -> Non
     assert lake.is_local
     assert lake.endpoint == s3.url
     assert lake.uri(KEY) == f"s3://{lake.bucket}/events/2025_12_30_events.parquet"
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9000", "http://127.0.0.1:9000/"])
+def test_a_lake_tells_which_one_it_is(url: str) -> None:
+    lake = Lake(LakeSettings("game-analytics", endpoint_url=url, region_name="eu-central-1"))
+    assert lake.place == "s3://game-analytics at http://127.0.0.1:9000"
+
+
+def test_without_an_endpoint_a_lake_lies_where_the_sdk_looks_for_it() -> None:
+    lake = Lake(LakeSettings("game-analytics", region_name="eu-central-1"))
+    assert lake.place == "s3://game-analytics at https://s3.eu-central-1.amazonaws.com"
 
 
 def test_what_made_a_large_file_is_read_from_its_end_alone(lake: Lake) -> None:
