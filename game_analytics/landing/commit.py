@@ -127,7 +127,7 @@ def _landing(
         etag="",
         sha256=sha256_of(manifest),
         warnings=to_read.warnings,
-        truncated=[*to_read.truncated, *fewer],
+        truncated=to_read.truncated or fewer,
         reasons={reason: tally.reasons[reason] for reason in REASONS if reason in tally.reasons},
         samples=tally.samples(),
         own=tally.own,

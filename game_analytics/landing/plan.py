@@ -9,7 +9,7 @@ from datetime import date, datetime, time, timedelta
 
 from game_analytics.landing.losses import Truncated, another_log, known_start, truncations
 from game_analytics.landing.neighbours import Neighbours
-from game_analytics.landing.offsets import NOTHING, Offsets
+from game_analytics.landing.offsets import EVERYTHING, NOTHING, Offsets
 from game_analytics.landing.window import Lookups, moment, window_of
 from game_analytics.layout import FIRST_DAY
 from game_analytics.rules.manifest import Manifest, Window
@@ -26,7 +26,7 @@ class Range:
     first: int
     end: int
     next_day_first: int
-    own: Offsets = NOTHING
+    own: Offsets = EVERYTHING
     """What belongs to the day itself: its window, and what the landings of the days around it have left between them.
     The rest is read to heal, or because the standing landing has read it."""
     known: Offsets = NOTHING

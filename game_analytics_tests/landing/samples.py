@@ -5,8 +5,10 @@ import json
 from datetime import UTC, date, datetime, timedelta
 
 from game_analytics.landing.commit import Landing, LandingOptions, land_day
+from game_analytics.landing.neighbours import Neighbours
+from game_analytics.landing.plan import Plan, plan
 from game_analytics.landing.standing import read_standing
-from game_analytics.landing.window import Lookups, Plan, plan
+from game_analytics.landing.window import Lookups
 from game_analytics.layout import manifest_key
 from game_analytics.resources.event_log import EventLog
 from game_analytics.resources.lake import Lake
@@ -49,7 +51,7 @@ def tombstone(offset: int, delivered: str) -> Message:
 
 def planned(log: EventLog, *, day: date = DAY, now: datetime = MORNING_AFTER, lateness: timedelta = ONE_HOUR) -> Plan:
     """What a landing of a day that was never landed would read."""
-    return plan(Lookups(log, lateness, now), day, None, None, allow_truncated=False)
+    return plan(Lookups(log, lateness, now), day, Neighbours(), allow_truncated=False)
 
 
 def spans(to_read: Plan) -> dict[int, tuple[int, int]]:
