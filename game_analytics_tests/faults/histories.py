@@ -219,10 +219,7 @@ def fates(played: History) -> Fates:
             place = (sent.partition, sent.offset)
             if sent.day is not None and sent.day not in manifests:
                 continue
-            wanted = (
-                held["quarantine"] if sent.day is None else {place for place, day in held["raw"] if day == sent.day}
-            )
-            if (place in wanted) if sent.day is not None else any(place == each for each, _ in wanted):
+            if place in raw[sent.day] if sent.day is not None else place in quarantined:
                 counted += 1
             elif _is_to_come(sent, manifests):
                 to_come += 1
@@ -236,7 +233,7 @@ def fates(played: History) -> Fates:
 def _places(lake: MemoryLake, manifest: Manifest, kind: ObjectKind) -> set[tuple[int, int]]:
     """Partition and offset of each message that a landing holds as one of this kind."""
     files = [io.BytesIO(lake.objects[key][0]) for key in manifest.keys(kind)]
-    return {place for file in files for place in pl.read_parquet(file)["kafka_partition", "kafka_offset"].rows()}
+    return {place for file in files for place in pl.read_parquet(file).select("kafka_partition", "kafka_offset").rows()}
 
 
 def _is_to_come(sent: Sent, manifests: Mapping[date, Manifest]) -> bool:
