@@ -10,12 +10,12 @@ from datetime import date, datetime, time, timedelta
 from game_analytics.landing.losses import Truncated, another_log, known_start, truncations
 from game_analytics.landing.neighbours import Neighbours
 from game_analytics.landing.offsets import EVERYTHING, NOTHING, Offsets
-from game_analytics.landing.window import Lookups, moment, window_of
+from game_analytics.landing.window import Lookups, milliseconds_of, moment, window_of
 from game_analytics.layout import FIRST_DAY
 from game_analytics.rules.manifest import Manifest, Window
 
-A_FEW = 10
-"""So many messages older than the window, at the front of a partition that has dropped others, may be stragglers."""
+SOON = timedelta(hours=1)
+"""How long after a window's start a busy partition has its first message of it at the latest."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ def plan(lookups: Lookups, day: date, others: Neighbours, *, allow_truncated: bo
     """
     own_window = window_of(day, lookups.lateness)
     chain = others.of_log(lookups.identity)
+    window = _window(own_window, chain)
     lost = truncations(lookups, own_window, chain)
     losses = [*another_log(lookups, own_window, others), *lost.values()]
     if losses and not allow_truncated:
@@ -71,9 +72,9 @@ def plan(lookups: Lookups, day: date, others: Neighbours, *, allow_truncated: bo
             "all the same, run again with `allow_truncated: true` in the run config of raw_events."
         )
     ranges = [
-        _range(lookups, day, partition, chain, lost_some=partition in lost) for partition in sorted(lookups.extents)
+        _range(lookups, day, partition, chain, window, lost_some=partition in lost)
+        for partition in sorted(lookups.extents)
     ]
-    window = _window(own_window, chain)
     held_back = list(_held_back(lookups, day, chain))
     return Plan(
         window=window,
@@ -92,10 +93,10 @@ def _window(own: Window, chain: Neighbours) -> Window:
     return Window(start=min(each.start for each in windows), end=max(each.end for each in windows))
 
 
-def _range(lookups: Lookups, day: date, partition: int, chain: Neighbours, *, lost_some: bool) -> Range:
+def _range(lookups: Lookups, day: date, partition: int, chain: Neighbours, window: Window, *, lost_some: bool) -> Range:
     extent = lookups.extents[partition]
     own = _own(lookups, day, partition, chain)
-    reach = own
+    reach = own.spanning(lookups.bounds(window, partition))
     for manifest in (*chain.read_as_well, *chain.previous_that_found(day)):
         read = offsets_of(manifest, partition)
         if read.end <= extent.high:
@@ -174,14 +175,16 @@ def _stamped_long_ago(lookups: Lookups) -> Iterator[str]:
 
 
 def _doubts(lookups: Lookups, window: Window, chain: Neighbours) -> Iterator[str]:
-    """Partitions that have dropped messages, and of which only a straggler or two seem to say that the window is
-    whole."""
+    """Partitions that have dropped messages, and of which a single older one that is left seems to say that the window
+    is whole."""
+    soon = milliseconds_of(window.start + SOON)
     for partition, extent in sorted(lookups.extents.items()):
-        older = lookups.offset_at(window.start, partition) - extent.low
-        if extent.low > 0 and known_start(lookups, partition, chain) is None and 0 < older < A_FEW:
+        found = lookups.found_at(window.start, partition)
+        alone = found is not None and found.offset == extent.low + 1 and found.timestamp_ms > soon
+        if extent.low > 0 and alone and known_start(lookups, partition, chain) is None:
             yield (
-                f"partition {partition} has dropped offsets before {extent.low}, and only {older} of those that are "
-                "left lie before the window: whether all of the window is there can't be told"
+                f"partition {partition} has dropped offsets before {extent.low}, and of those that are left a single "
+                "one lies before the window: it may be a straggler, so whether all of the window is there can't be told"
             )
 
 

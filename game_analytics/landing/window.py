@@ -53,8 +53,8 @@ class Lookups:
     def bounds(self, window: Window, partition: int) -> Offsets:
         """The window in offsets of the partition.
 
-        Where messages were purged, a look-up may find nothing though later messages are there: the window then starts
-        at the low watermark. Nothing lies in a window before the topic's first message.
+        A log that finds nothing at the start and something at the end has not seen what is there: the window then
+        starts at the low watermark. Nothing lies in a window before the topic's first message.
         """
         extent = self.extents[partition]
         start, end = self.found_at(window.start, partition), self.offset_at(window.end, partition)
@@ -62,10 +62,8 @@ class Lookups:
             return Offsets(end, end)
         if self.stamped_ahead(window.end, partition) is not None:
             end = extent.high
-        if start is not None:
-            first = start.offset
-        else:  # nothing so late is there, unless the look-up fails to see it
-            first = extent.low if extent.low > 0 or end < extent.high else extent.high
+        unseen = extent.low if end < extent.high else extent.high
+        first = unseen if start is None else start.offset
         return Offsets(min(first, end), end)
 
     def stamped_ahead(self, end: datetime, partition: int) -> Found | None:
