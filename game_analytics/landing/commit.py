@@ -14,7 +14,7 @@ from game_analytics.landing.neighbours import Neighbours
 from game_analytics.landing.offsets import Offsets
 from game_analytics.landing.plan import Plan, Range, offsets_of, plan
 from game_analytics.landing.progress import Progress
-from game_analytics.landing.slices import MAX_SLICE, Slice, SliceReport, cut
+from game_analytics.landing.slices import COUNTS, MAX_SLICE, Slice, SliceReport, cut
 from game_analytics.landing.standing import Landings
 from game_analytics.landing.tally import Missed, Tally
 from game_analytics.landing.window import Lookups, own_bounds, window_of
@@ -130,7 +130,7 @@ def _landing(
         truncated=to_read.truncated or fewer,
         reasons={reason: tally.reasons[reason] for reason in REASONS if reason in tally.reasons},
         samples=tally.samples(),
-        own=tally.own,
+        own={name: tally.own[name] for name in COUNTS},
         lags=to_read.lags if manifest.window_closed else None,
         unread_before=to_read.unread_before,
         heals={date.fromisoformat(day): _heals(landings, lookups, date.fromisoformat(day)) for day in manifest.missed},

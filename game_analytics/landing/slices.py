@@ -131,7 +131,7 @@ def land_slice(
         report.ignored += sorted_out.ignored
         report.left += sorted_out.quarantined.height - kept.height
         report.known_read += _count(piece, piece.known, messages)
-        report.own += _own_counts(piece, messages, sorted_out, kept)
+        report.own.update(_own_counts(piece, messages, sorted_out, kept))
         _note_reasons(report, kept)
     events.write(upto=piece.end)
     refused.write(upto=piece.end)

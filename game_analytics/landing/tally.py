@@ -34,7 +34,7 @@ class Tally:
         counts["offsets"] += piece.end - piece.first
         for name in COUNTS:
             counts[name] += getattr(report, name)
-        self.own += report.own
+        self.own.update(report.own)
         self._known_read[piece.partition] += report.known_read
         self._objects += [(piece.partition, piece.first, landed) for landed in report.objects]
         self.reasons += report.reasons
