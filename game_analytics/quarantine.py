@@ -6,12 +6,12 @@ from datetime import date
 import polars as pl
 from rich.console import Console
 
+from game_analytics.assets.daily_player_stats import landed_day
 from game_analytics.definitions import lake_from_environment
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.landing.reread import quarantined
-from game_analytics.landing.standing import Standing, read_standing
+from game_analytics.landing.standing import Standing
 from game_analytics.landing.window import moment
-from game_analytics.layout import manifest_key
 from game_analytics.resources.lake import InputChanged, Lake
 from game_analytics.rules.events import REASONS
 from game_analytics.terminal import reasons_table, visible
@@ -22,14 +22,10 @@ _SHOWN_BYTES = 200
 def show_quarantine(console: Console, day: date, samples: int) -> None:
     """Print how many messages of the day were quarantined, by reason, and the first ``samples`` of each.
 
-    Raises `GameAnalyticsError` if the day was never landed.
+    Raises `GameAnalyticsError` if the day was never landed, or what it landed is gone.
     """
     lake = lake_from_environment().open()
-    found = read_standing(lake, day)
-    if found is None:
-        raise GameAnalyticsError(
-            f"{lake.uri(manifest_key(day))} does not exist: {day} was not landed yet. Materialize raw_events for it."
-        )
+    found = landed_day(lake, day)
     try:
         reasons, first = _by_reason(lake, found, samples)
     except InputChanged as error:

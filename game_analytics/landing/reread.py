@@ -78,7 +78,13 @@ def quarantined(lake: Lake, standing: Standing, key: str) -> pl.DataFrame:
     if rows is None:
         if not still_stands(lake, standing):
             raise InputChanged
-        raise GameAnalyticsError(f"{lake.uri(key)}, which {lake.uri(standing.key)} lists, is gone. Land the day again.")
+        day = standing.manifest.day
+        raise GameAnalyticsError(
+            f"{lake.uri(key)}, which {lake.uri(standing.key)} lists, is gone: a lifecycle rule may have expired it. "
+            f"What {day} has landed otherwise, its stats and its board stay as they are. To have these messages read "
+            f"again, materialize raw_events for {day} without `reread_quarantine` while the log still holds the day, "
+            "or restore the object from a backup."
+        )
     return rows
 
 

@@ -28,6 +28,7 @@ from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.resources.s3_errors import (
     START_LOCALLY,
     Refusal,
+    ensure_bucket_name,
     error_code,
     explain,
     no_answer,
@@ -54,6 +55,14 @@ _REFUSED = _ABSENT | {"412", "PreconditionFailed", "409", "ConditionalRequestCon
 
 class InputChanged(Exception):
     """What is being read was replaced meanwhile: start over."""
+
+
+class Unreadable(GameAnalyticsError):
+    """An object is no Parquet, or damaged. ``said`` is what Polars says of it; it does not always say of which."""
+
+    def __init__(self, uri: str, said: str) -> None:
+        super().__init__(f"Parquet in {uri} can't be read: {said}. Land the day again.")
+        self.said = said
 
 
 class Contested(GameAnalyticsError):
@@ -106,6 +115,7 @@ class Lake:
     """One bucket. Keys are whole keys; ETags stand without quotes. A lake can be sent to another process."""
 
     def __init__(self, settings: LakeSettings) -> None:
+        ensure_bucket_name(settings.bucket)
         self._settings = settings
         self.bucket = settings.bucket
         with readable_s3_errors(settings.bucket, settings.endpoint_url):
@@ -188,6 +198,16 @@ class Lake:
         with self._request(key):
             try:
                 return self._etag_in(self._client.head_object(Bucket=self.bucket, Key=key), key)
+            except botocore.exceptions.ClientError as error:
+                if error_code(error) in _ABSENT:
+                    return None
+                raise
+
+    def size(self, key: str) -> int | None:
+        """How many bytes the object has, None if there is no such object."""
+        with self._request(key):
+            try:
+                return self._client.head_object(Bucket=self.bucket, Key=key)["ContentLength"]
             except botocore.exceptions.ClientError as error:
                 if error_code(error) in _ABSENT:
                     return None
@@ -324,9 +344,7 @@ class Lake:
             return explain(Refusal.of_answer(int(status[1]), said), self.bucket, self.endpoint, key)
         if isinstance(error, OSError):
             return no_answer(type(error).__name__, self.bucket, self.endpoint, key)
-        return GameAnalyticsError(
-            f"Parquet in {self.uri(key)} can't be read: {said.splitlines()[0]}. Land the day again."
-        )
+        return Unreadable(self.uri(key), said.splitlines()[0])
 
     def read_parquet(self, key: str) -> pl.DataFrame | None:
         """A small Parquet object whole; None if there is no such object. Raises `GameAnalyticsError` if it is no
@@ -348,8 +366,9 @@ class Lake:
             stored = self._get(key, part)
             if stored is None:
                 return {}
-            with suppress(pl.exceptions.ComputeError):
-                return pl.read_parquet_metadata(io.BytesIO(stored.body))
+            metadata = parquet_metadata_of(stored.body)
+            if metadata:
+                return metadata
         return {}
 
     @property
@@ -381,6 +400,13 @@ class Lake:
     def _request(self, key: str = "") -> Iterator[None]:
         with readable_s3_errors(self.bucket, self.endpoint, key):
             yield
+
+
+def parquet_metadata_of(body: bytes) -> dict[str, str]:
+    """The key-value metadata of a Parquet file, or of its end; none if it is no Parquet."""
+    with suppress(pl.exceptions.ComputeError):
+        return pl.read_parquet_metadata(io.BytesIO(body))
+    return {}
 
 
 def to_parquet(frame: pl.DataFrame, made_from: Mapping[str, str] | None = None) -> bytes:

@@ -2,6 +2,7 @@
 tells of it. No credential appears in it."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ import botocore.exceptions
 import urllib3.exceptions
 
 from game_analytics.errors import GameAnalyticsError, Unavailable, printable
+
+_BUCKET_NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")  # as boto3 has it, which asks S3 for the rest
 
 START_LOCALLY = "On a laptop run `make dev` in another shell, then `source .local/env` here."
 
@@ -86,10 +89,9 @@ def readable_s3_errors(bucket: str, endpoint: str | None, key: str = "") -> Iter
 def explain(refusal: Refusal, bucket: str, endpoint: str | None, key: str = "") -> GameAnalyticsError:
     """The error that tells of an answer: `Unavailable` if S3 is out of order or too busy."""
     code, place, where = printable(refusal.code), _place(bucket, key), _where(endpoint)
-    if code == "NoSuchBucket":
-        return GameAnalyticsError(
-            f"The bucket {bucket} does not exist at {where}. Create it, or name another in GAME_ANALYTICS_BUCKET."
-        )
+    told = _by_code_alone(code, bucket, where, key)
+    if told is not None:
+        return GameAnalyticsError(told)
     if code in _WRONG_CREDENTIALS:
         return GameAnalyticsError(
             f"{where} does not accept the AWS credentials ({code} for {place}). Renew or correct them. {START_LOCALLY}"
@@ -114,6 +116,39 @@ def no_answer(what: str, bucket: str, endpoint: str | None, key: str = "") -> Un
     return Unavailable(
         f"{_where(endpoint)} does not answer ({what} for {_place(bucket, key)}). Start it, or check AWS_ENDPOINT_URL. "
         f"{START_LOCALLY}"
+    )
+
+
+def ensure_bucket_name(bucket: str) -> None:
+    """Raises `GameAnalyticsError` unless it can be the name of a bucket, before anybody makes a URL of it."""
+    if _BUCKET_NAME.fullmatch(bucket) is None:
+        raise GameAnalyticsError(
+            f"{bucket!r} can't be the name of a bucket. GAME_ANALYTICS_BUCKET must be the bucket's name alone, like "
+            "game-analytics: no s3://, no folder, no space (an access point goes by its alias). Correct it."
+        )
+
+
+def _by_code_alone(code: str, bucket: str, where: str, key: str) -> str | None:
+    """What is wrong where S3's word for it says all."""
+    if code == "NoSuchBucket":
+        return f"The bucket {bucket} does not exist at {where}. Create it, or name another in GAME_ANALYTICS_BUCKET."
+    if code == "InvalidObjectState":
+        return f"{where} has archived {_place(bucket, key)} (GLACIER, DEEP_ARCHIVE; {code}). {_restore(bucket, key)}"
+    if code == "RequestTimeTooSkewed":
+        return (
+            f"This machine's clock is off: {where} refuses requests whose time differs from its own by more than 15 "
+            f"minutes ({code} for {_place(bucket, key)}). Set the clock right (an NTP service keeps it so), then run "
+            "again."
+        )
+    return None
+
+
+def _restore(bucket: str, key: str) -> str:
+    """The next step where an object is archived."""
+    named = " ".join(shlex.quote(printable(word)) for word in ("--bucket", bucket, "--key", key))
+    return (
+        f"Restore it first, `aws s3api restore-object {named} --restore-request Days=7`, which takes minutes to hours, "
+        "then run again; and leave what the lake still reads out of the rule that archives."
     )
 
 

@@ -6,6 +6,7 @@ import polars as pl
 
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.rules.events import RAW_EVENTS
+from game_analytics.rules.repeats import REPEATED_BY, Repeats
 
 METRICS = {
     "kills": ("KILL events of the day, each once", (pl.col("event_type") == "KILL").sum()),
@@ -19,10 +20,7 @@ STATS = pl.Schema({"player_id": pl.String(), **dict.fromkeys(METRICS, pl.Int64()
 
 DESCRIPTIONS = {"player_id": "Who", **{name: description for name, (description, _) in METRICS.items()}}
 
-_REPEATED_BY = ("event_id", "player_id", "event_type")
-"""At-least-once producers repeat themselves: events of a day that agree in these are one."""
-
-_FINGERPRINT = pl.when(pl.col("event_id").is_not_null()).then(pl.struct(_REPEATED_BY).hash())
+_FINGERPRINT = pl.when(pl.col("event_id").is_not_null()).then(pl.struct(REPEATED_BY).hash())
 """Equal where events are one, and hardly ever elsewhere; null where an event can't be told from others."""
 
 _COUNTED_AT_ONCE = 12_500_000
@@ -42,12 +40,18 @@ def _streamed(query: pl.LazyFrame) -> pl.DataFrame:
 
 def columns_read() -> list[str]:
     """Those of the raw events that are looked at, in their order."""
+    return [name for name in RAW_EVENTS.names() if name in {*_columns_counted(), *REPEATED_BY, "event_time"}]
+
+
+def _columns_counted() -> list[str]:
+    """Whose event it is, and what the metrics look at."""
     used = {name for _, expression in METRICS.values() for name in expression.meta.root_names()}
-    return [name for name in RAW_EVENTS.names() if name in {*used, *_REPEATED_BY}]
+    return [name for name in RAW_EVENTS.names() if name in {"player_id", *used}]
 
 
-def player_stats(events: pl.LazyFrame, collect: Collect = _streamed) -> pl.DataFrame:
-    """`STATS` of one day's raw events, and beside them ``events`` (int64): how many events of the player count.
+def player_stats(events: pl.LazyFrame, collect: Collect = _streamed) -> tuple[pl.DataFrame, Repeats]:
+    """`STATS` of one day's raw events, and beside them ``events`` (int64): how many events of the player count; and how
+    the day's events repeat themselves.
 
     Of repeated ones the first counts. Events without an ``event_id`` can't be told apart and count each.
 
@@ -58,15 +62,28 @@ def player_stats(events: pl.LazyFrame, collect: Collect = _streamed) -> pl.DataF
     events = events.select(columns_read())
     suspected = _suspected(collect(events.select(fingerprint=_FINGERPRINT)).to_series())
     marked = pl.concat([events, suspected.to_frame("suspected").lazy()], how="horizontal")
-    suspects = collect(marked.filter("suspected").unique(subset=_REPEATED_BY, keep="first"))
-    once = pl.concat([marked.filter(~pl.col("suspected")), suspects.lazy()])
+    suspects = collect(_each_once(marked.filter("suspected")))
+    counted = _columns_counted()
+    once = pl.concat([marked.filter(~pl.col("suspected")).select(counted), suspects.lazy().select(counted)])
     metrics = [expression.cast(pl.Int64).alias(name) for name, (_, expression) in METRICS.items()]
     metrics.append(pl.len().cast(pl.Int64).alias("events"))
     shares = max(1, -(-len(suspected) // _COUNTED_AT_ONCE))
     share = pl.col("player_id").hash() % shares
-    return pl.concat(
+    stats = pl.concat(
         collect(once.filter(share == number).group_by("player_id").agg(metrics)) for number in range(shares)
-    ).sort("player_id")
+    )
+    return stats.sort("player_id"), Repeats.among(suspects)
+
+
+def _each_once(events: pl.LazyFrame) -> pl.LazyFrame:
+    """The first delivery of each event, how many there are, and the first and the last time that they tell."""
+    others = [name for name in _columns_counted() if name not in REPEATED_BY]
+    return events.group_by(REPEATED_BY).agg(
+        pl.first(*others) if others else [],
+        deliveries=pl.len(),
+        earliest=pl.min("event_time"),
+        latest=pl.max("event_time"),
+    )
 
 
 def _suspected(fingerprints: pl.Series) -> pl.Series:

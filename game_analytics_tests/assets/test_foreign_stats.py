@@ -120,14 +120,6 @@ def test_a_missing_stats_file_is_named_with_the_next_step(pipeline: Pipeline) ->
     assert "Materialize daily_player_stats for 2025-12-30" in failure
 
 
-def test_an_empty_landing_does_not_replace_a_file_from_outside(lake_resource: LakeResource) -> None:
-    with pipeline_on(lake_resource, given_log(ListedLog({0: []}))) as pipeline:
-        etag = pipeline.put(KEY, foreign_stats(ann=(4, 0)))
-        result = pipeline.run("daily_stats_job", DAY)
-        assert f"{KEY} was written by somebody else" in failure_of(result)
-        assert pipeline.content()[KEY] == etag
-
-
 def test_an_empty_landing_replaces_own_stats_and_warns(lake_resource: LakeResource) -> None:
     with pipeline_on(lake_resource, given_log(ListedLog({0: []}))) as pipeline:
         for _ in range(2):

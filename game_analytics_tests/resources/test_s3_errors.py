@@ -164,14 +164,31 @@ def test_an_endpoint_that_is_no_url_is_named(url: str) -> None:
     assert names_all(complaint(resource_at(url)), url, "Check the AWS settings")
 
 
-def test_a_bucket_name_that_cannot_be_one_is_named() -> None:
+@pytest.mark.parametrize(
+    "bucket", ["game-analytics/raw", "s3://game-analytics", "game-analytics/", "game analytics", "game-analytics\n", ""]
+)
+def test_a_bucket_name_that_cannot_be_one_is_named_with_its_setting(bucket: str) -> None:
     with answering(LISTED) as server, pytest.raises(GameAnalyticsError) as error:
-        resource_at(server.url, bucket="game analytics/raw").open()
-    assert names_all(str(error.value), "game analytics/raw", "Check the AWS settings")
+        resource_at(server.url, bucket=bucket).open()
+    told = ("GAME_ANALYTICS_BUCKET must be the bucket's name alone, like game-analytics", "no s3://, no folder")
+    assert names_all(safe(str(error.value)), repr(bucket), *told)
     assert server.asked == []
 
 
+def test_a_clock_that_is_off_is_told_for_what_it_is() -> None:
+    with answering(s3_error(403, "RequestTimeTooSkewed")) as server:
+        message = complaint(resource_at(server.url))
+    assert names_all(message, "This machine's clock is off", server.url, "s3://game-analytics", "Set the clock right")
+
+
 # -- working with it --------------------------------------------------------------------------------------------------
+
+RESTORED = (
+    "Restore it first",
+    f"`aws s3api restore-object --bucket game-analytics --key {KEY} --restore-request Days=7`",
+)
+"""The next step where an object is archived."""
+
 
 WAYS: list[Callable[[Lake], object]] = [
     lambda lake: lake.etag(KEY),
@@ -203,6 +220,14 @@ def test_whatever_goes_unanswered_names_the_key(way: Callable[[Lake], object]) -
         with pytest.raises(Unavailable) as error:
             way(lake)
     assert names_all(safe(str(error.value)), server.url, f"s3://game-analytics/{KEY}", "Try again later")
+
+
+def test_an_archived_object_is_named_with_the_command_that_restores_it() -> None:
+    with answering(LISTED, s3_error(403, "InvalidObjectState")) as server:
+        lake = resource_at(server.url).open()
+        with pytest.raises(GameAnalyticsError) as error:
+            lake.get(KEY)
+    assert names_all(safe(str(error.value)), server.url, f"has archived s3://game-analytics/{KEY}", *RESTORED)
 
 
 def test_a_server_that_went_away_is_told_when_it_is_asked_next() -> None:
@@ -331,6 +356,8 @@ def test_an_s3_that_goes_away_while_polars_reads_is_unavailable() -> None:
         (s3_error(403, "AccessDenied"), GameAnalyticsError, ("refuses access", "AccessDenied", "policy")),
         (s3_error(400, "ExpiredToken"), GameAnalyticsError, ("ExpiredToken", "Renew or correct", *LOCALLY)),
         (s3_error(403, "SignatureDoesNotMatch"), GameAnalyticsError, ("SignatureDoesNotMatch", "Renew or correct")),
+        (s3_error(403, "InvalidObjectState"), GameAnalyticsError, ("has archived", *RESTORED)),
+        (s3_error(403, "RequestTimeTooSkewed"), GameAnalyticsError, ("This machine's clock is off", "Set the clock")),
         (s3_error(500, "InternalError"), Unavailable, ("InternalError", "Try again later")),
         (s3_error(503, "SlowDown"), Unavailable, ("SlowDown", "Try again later")),
         (Answer(502, b"<html><body>Bad Gateway</body></html>"), Unavailable, ("502", "Try again later")),

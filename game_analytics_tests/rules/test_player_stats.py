@@ -15,25 +15,26 @@ from polars.testing import assert_frame_equal
 from game_analytics.rules import player_stats as rule
 from game_analytics.rules.events import RAW_EVENTS
 from game_analytics.rules.player_stats import STATS, Miscounted, ensure_all_counted, player_stats
+from game_analytics.rules.repeats import Repeats
 
 NOON = datetime(2025, 12, 30, 12, tzinfo=UTC)
 
-Event = tuple[str, str, str | None]
-"""Type, player and event id."""
+Event = tuple[str, str, str | None] | tuple[str, str, str | None, str | None]
+"""Type, player and event id; and the game, where it matters."""
 
 
 def raw_events(events: Sequence[Event]) -> pl.LazyFrame:
-    """As they were landed: each at a moment, in a game and at an offset of its own, which don't matter."""
+    """As they were landed: each at a moment and at an offset of its own, which don't matter."""
     rows = [
-        (NOON.replace(microsecond=number), player_id, event_type, f"g{number}", event_id, number % 3, number)
-        for number, (event_type, player_id, event_id) in enumerate(events)
+        (NOON.replace(microsecond=number), player_id, event_type, game[0] if game else None, event_id, 0, number)
+        for number, (event_type, player_id, event_id, *game) in enumerate(events)
     ]
     return pl.LazyFrame(rows, schema=RAW_EVENTS, orient="row")
 
 
 def rows_of(events: Sequence[Event]) -> list[tuple[str, int, int]]:
     """Player, kills and deaths of each row; each event that counts is a kill or a death."""
-    stats = player_stats(raw_events(events))
+    stats, _ = player_stats(raw_events(events))
     assert stats["events"].to_list() == (stats["kills"] + stats["deaths"]).to_list()
     return stats.select("player_id", "kills", "deaths").rows()
 
@@ -58,9 +59,22 @@ def test_an_event_that_was_delivered_thrice_counts_once_and_the_others_not() -> 
 
 def test_a_repeated_delivery_is_known_by_its_id_whatever_else_it_says() -> None:
     first = (NOON, "anna", "KILL", "g1", "e1", 0, 7)
-    other_time_game_and_place = (NOON.replace(hour=18), "anna", "KILL", None, "e1", 2, 9)
-    events = pl.LazyFrame([first, other_time_game_and_place], schema=RAW_EVENTS, orient="row")
-    assert player_stats(events).rows() == [("anna", 1, 0, 1)]
+    other_time_and_place = (NOON.replace(hour=18), "anna", "KILL", "g1", "e1", 2, 9)
+    events = pl.LazyFrame([first, other_time_and_place], schema=RAW_EVENTS, orient="row")
+    assert player_stats(events)[0].rows() == [("anna", 1, 0, 1)]
+
+
+def test_ids_that_count_within_a_match_are_no_repeats() -> None:
+    """Three matches of four kills each, numbered from 1 in each match."""
+    kills = [("KILL", "anna", f"{number}", game) for game in ("m1", "m2", "m3") for number in range(1, 5)]
+    assert rows_of(kills) == [("anna", 12, 0)]
+    assert rows_of([*kills, *kills[3:7]]) == [("anna", 12, 0)]
+
+
+def test_events_without_a_game_repeat_one_another_and_none_of_a_game() -> None:
+    assert rows_of([("KILL", "anna", "e1", None), ("KILL", "anna", "e1", "g1"), ("KILL", "anna", "e1", None)]) == [
+        ("anna", 2, 0)
+    ]
 
 
 def test_a_kill_and_a_death_that_share_an_id_are_two_events() -> None:
@@ -110,13 +124,14 @@ def test_players_stand_in_the_order_of_their_utf_8_bytes() -> None:
 
 
 def test_a_day_without_events_has_no_rows_and_the_same_columns() -> None:
-    empty = player_stats(raw_events([]))
+    empty, repeats = player_stats(raw_events([]))
+    assert repeats == Repeats()
     expected = {"player_id": pl.String, "kills": pl.Int64, "deaths": pl.Int64, "events": pl.Int64}
     assert_frame_equal(empty, pl.DataFrame(schema=expected))
 
 
 def test_the_columns_are_those_of_a_stats_file_and_the_events_that_count() -> None:
-    some = player_stats(raw_events([("KILL", "anna", "e1")]))
+    some, _ = player_stats(raw_events([("KILL", "anna", "e1")]))
     assert dict(some.schema) == {"player_id": pl.String, "kills": pl.Int64, "deaths": pl.Int64, "events": pl.Int64}
     assert dict(some.select(STATS.names()).schema) == {"player_id": pl.String, "kills": pl.Int64, "deaths": pl.Int64}
 
@@ -127,6 +142,7 @@ EVENTS = st.lists(
         st.sampled_from(["KILL", "DEATH"]),
         st.sampled_from(PLAYERS),
         st.sampled_from(["e1", "e2", "e3", "", None]),
+        st.sampled_from(["g1", "g2", None]),
     ),
     max_size=60,
 )
@@ -136,8 +152,8 @@ def counted_by_hand(events: Sequence[Event]) -> list[tuple[str, int, int]]:
     """The same by sets and counters: what was seen before is a duplicate."""
     seen: set[Event] = set()
     counts: Counter[tuple[str, str]] = Counter()
-    for event_type, player_id, event_id in events:
-        event = (event_type, player_id, event_id)
+    for event in events:
+        event_type, player_id, event_id, *_ = event
         is_duplicate = event_id is not None and event in seen
         seen.add(event)
         counts[player_id, event_type] += not is_duplicate
@@ -155,8 +171,10 @@ def test_any_events_are_counted_as_by_hand(events: list[Event]) -> None:
 @given(EVENTS, st.randoms(use_true_random=False))
 def test_the_order_of_events_does_not_matter_nor_does_the_engine(events: list[Event], random: Random) -> None:
     shuffled = random.sample(events, len(events))
-    in_order = player_stats(raw_events(events))
-    assert_frame_equal(player_stats(raw_events(shuffled), lambda query: query.collect(engine="in-memory")), in_order)
+    in_order, repeats = player_stats(raw_events(events))
+    again, shuffled_repeats = player_stats(raw_events(shuffled), lambda query: query.collect(engine="in-memory"))
+    assert_frame_equal(again, in_order)
+    assert shuffled_repeats.at_other_times == repeats.at_other_times
 
 
 @pytest.mark.parametrize("at_once", [1, 7, 59, 10**9])
@@ -164,7 +182,7 @@ def test_the_order_of_events_does_not_matter_nor_does_the_engine(events: list[Ev
 def test_neither_shares_of_the_players_nor_equal_fingerprints_change_a_count(
     monkeypatch: pytest.MonkeyPatch, at_once: int, fingerprint: pl.Expr
 ) -> None:
-    events = list(product(["KILL", "DEATH"], PLAYERS, ["e1", "e22", "e33", "", None])) * 2
+    events = list(product(["KILL", "DEATH"], PLAYERS, ["e1", "e22", "e33", "", None], ["g1", None])) * 2
     monkeypatch.setattr(rule, "_COUNTED_AT_ONCE", at_once)
     monkeypatch.setattr(rule, "_FINGERPRINT", pl.when(pl.col("event_id").is_not_null()).then(fingerprint))
     assert rows_of(events) == counted_by_hand(events)
@@ -182,7 +200,10 @@ def test_a_day_of_300_000_deliveries_comes_to_what_arithmetic_says() -> None:
         kafka_partition=pl.lit(0, pl.Int32),
         kafka_offset=delivery,
     )
-    stats = player_stats(events)
+    stats, repeats = player_stats(events)
+    assert repeats.at_other_times == 0
+    assert repeats.most_repeated is not None
+    assert repeats.most_repeated.deliveries == 3
     assert stats["player_id"].to_list() == sorted(f"p{number}" for number in range(1_000))
     assert stats.drop("player_id").unique().rows() == [(40, 60, 100)]
 
