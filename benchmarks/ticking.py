@@ -1,4 +1,4 @@
-"""Evaluates the sensor `new_stats_file` as a code server does, by turns with a bare listing of what it looks at.
+"""Evaluates the sensor `new_stats_file` as a code server does, by turns with bare listings of what it looks at.
 
 ``python -m benchmarks.ticking RUNS DAY``, in the environment of a user: DAGSTER_HOME, AWS_*, GAME_ANALYTICS_BUCKET. A
 program of its own, so that what a process does at its first tick is seen, and nothing else lives in it.
@@ -19,7 +19,7 @@ from dagster._core.remote_origin import RegisteredCodeLocationOrigin
 from dagster._grpc.impl import get_external_sensor_execution
 
 from game_analytics.definitions import defs, lake_from_environment
-from game_analytics.layout import STATS_PREFIX
+from game_analytics.layout import BOARDS_PREFIX, STATS_PREFIX
 from game_analytics.sensors.new_stats_file import new_stats_file
 
 TICKS = 5
@@ -61,8 +61,9 @@ def main() -> None:
         return [str(request.partition_key) for request in told.run_requests or []]
 
     def listing() -> int:
-        pages = client.get_paginator("list_objects_v2").paginate(Bucket=lake.bucket, Prefix=STATS_PREFIX)
-        return sum(page["KeyCount"] for page in pages)
+        paginator = client.get_paginator("list_objects_v2")
+        pages = [paginator.paginate(Bucket=lake.bucket, Prefix=prefix) for prefix in (STATS_PREFIX, BOARDS_PREFIX)]
+        return sum(page["KeyCount"] for of_prefix in pages for page in of_prefix)
 
     [first] = _seconds(1, {"first": (tick, [])}).values()
     taken = Taken(first, [], [], [])

@@ -12,7 +12,7 @@ from game_analytics.assets.raw_events import raw_events
 from game_analytics.assets.top10_leaderboard import top10_leaderboard
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.freshness import freshness_job
-from game_analytics.jobs import daily_stats_job, leaderboard_job
+from game_analytics.jobs import daily_stats_job, leaderboard_job, stats_job
 from game_analytics.resources.configured import (
     MAX_LATENESS_MINUTES,
     AlertsResource,
@@ -26,6 +26,7 @@ from game_analytics.resources.database import Database
 from game_analytics.schedules import daily_stats_schedule, freshness_schedule
 from game_analytics.sensors.alerts import alert_on_checks, alert_on_failure
 from game_analytics.sensors.late_events import late_events
+from game_analytics.sensors.new_landing import new_landing
 from game_analytics.sensors.new_stats_file import new_stats_file
 
 WHERE = {
@@ -54,9 +55,9 @@ def pipeline(
         assets=[
             asset.map_asset_specs(partial(_stored_at, uri=f"s3://{lake.bucket}/{key}")) for asset, key in WHERE.items()
         ],
-        jobs=[daily_stats_job, leaderboard_job, freshness_job],
+        jobs=[daily_stats_job, stats_job, leaderboard_job, freshness_job],
         schedules=[daily_stats_schedule(settings.lateness), freshness_schedule(settings.lateness)],
-        sensors=[new_stats_file, late_events, alert_on_failure, alert_on_checks],
+        sensors=[new_landing, new_stats_file, late_events, alert_on_failure, alert_on_checks],
         resources={
             "event_log": event_log,
             "lake": lake,

@@ -3,18 +3,16 @@
 Dagster's freshness policies know assets, not days: any old day's board, made today, would do for them.
 """
 
-import hashlib
 from datetime import date
 
 import dagster as dg
 from pydantic import Field
 
-from game_analytics.assets.daily_player_stats import MANIFEST_ETAG, MANIFEST_SHA256
 from game_analytics.assets.days import readable_failures
-from game_analytics.assets.top10_leaderboard import STATS_ETAG, STATS_SHA256
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.landing.standing import read_standing
 from game_analytics.layout import board_key, manifest_key, stats_key
+from game_analytics.owed.claims import board_claim, stats_claim
 from game_analytics.resources.configured import LakeResource
 from game_analytics.resources.lake import Lake
 
@@ -50,22 +48,20 @@ def ensure_fresh(lake: Lake, day: date) -> None:
             f"The board of {day} is not published: {missing} does not exist. Look at the last runs of that day, then "
             "materialize what is missing."
         )
-    stored, made_from = lake.get(stats_key(day)), lake.parquet_metadata(board_key(day))
-    names = set() if stored is None else {hashlib.sha256(stored.body).hexdigest(), stored.etag}
-    if made_from.get(STATS_SHA256, made_from.get(STATS_ETAG)) not in names:
+    claim, stands = board_claim(lake.parquet_metadata(board_key(day))), lake.digest(stats_key(day))
+    if claim is None or stands is None or not claim.is_of(stands.etag, stands.sha256):
         raise GameAnalyticsError(
             f"{board} is not made from the stats file that lies there now, {stats}. Look at the last runs of "
             f"top10_leaderboard for {day}, and whether the sensor new_stats_file is on."
         )
-    counted_from = lake.parquet_metadata(stats_key(day))
-    landing = counted_from.get(MANIFEST_SHA256, counted_from.get(MANIFEST_ETAG))
-    if landing is None:
+    counted = stats_claim(lake.parquet_metadata(stats_key(day)))
+    if counted is None:
         return
     found = read_standing(lake, day)
-    if found is None or landing not in (found.sha256, found.etag):
+    if found is None or not counted.is_of(found.etag, found.sha256):
         raise GameAnalyticsError(
-            f"{stats} is not made from the landing that stands now, {lake.uri(manifest_key(day))}. Materialize "
-            f"daily_player_stats for {day}."
+            f"{stats} is not made from the landing that stands now, {lake.uri(manifest_key(day))}. Look at the last "
+            f"runs of daily_player_stats for {day}, and whether the sensor new_landing is on."
         )
     if not found.manifest.window_closed:
         closes = f"{found.manifest.window.end:%Y-%m-%d %H:%M} UTC"

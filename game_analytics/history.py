@@ -14,7 +14,7 @@ recorded as it finished. What another run did in between is newer than that seco
 
 _PAGE = 1000
 
-_UNFINISHED = [
+UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.MANAGED,
@@ -22,6 +22,65 @@ _UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What a materialization tells of the object that it wrote: it is true for ever of the object with this ETag, at
+    its day's key in that lake. What lies there now may be another."""
+
+    lake: str
+    """`Lake.place`."""
+    etag: str
+    sha256: str
+    source_etag: str | None
+    source_sha256: str | None
+    """None of a landing, whose source is no object."""
+    rule: tuple[str, str] | None
+    """Of a board: the rule's version and `min_engagements`, as text."""
+
+    def is_of(self, place: str, etag: str) -> bool:
+        """Whether it tells of the object with this ETag in this lake."""
+        return (self.lake, self.etag) == (place, etag)
+
+
+def latest_facts(instance: dg.DagsterInstance, asset_key: dg.AssetKey, days: Collection[str]) -> Mapping[str, Fact]:
+    """What the latest materialization of each of these partitions tells, if it tells enough.
+
+    This process remembers what it has read: to read the records of a thousand days takes Dagster a third of a second.
+    Storage uses the ids of deleted records again, so what is remembered may be of an earlier record than the latest;
+    but each is a fact for ever, and one that is not of what lies in the lake now is no use to anybody.
+    """
+    storage = instance.run_storage
+    # Every storage of Dagster's open source has an identity; where another one has none, all is read again.
+    remembered = _remembered(storage.get_run_storage_id(), asset_key) if isinstance(storage, SqlRunStorage) else {}
+    ids = _latest_ids(instance, asset_key, days)
+    unknown = {day: latest for day, latest in ids.items() if remembered.get(day, (None,))[0] != latest}
+    if unknown:
+        wanted = dg.AssetRecordsFilter(asset_key=asset_key, storage_ids=list(unknown.values()))
+        records = instance.fetch_materializations(wanted, limit=len(unknown)).records
+        remembered |= {day: (unknown[day], _fact(record)) for day, record in _by_day(records).items()}
+    known = {day: remembered[day][1] for day in ids if day in remembered}
+    return {day: fact for day, fact in known.items() if fact is not None}
+
+
+@lru_cache(maxsize=16)
+def _remembered(_storage: str, _asset_key: dg.AssetKey) -> dict[str, tuple[int, Fact | None]]:
+    """Of each partition the id that was the latest, and what was read then: some hundred bytes each, and as many as
+    there are partitions."""
+    return {}
+
+
+def _fact(record: dg.EventLogRecord) -> Fact | None:
+    lake, etag, sha256, source_etag, source_sha256 = (
+        value if isinstance(value := recorded(record, name), str) else None
+        for name in ("lake", "etag", "sha256", "source_etag", "source_sha256")
+    )
+    if lake is None or etag is None or sha256 is None:
+        return None  # of an earlier version, or reported by hand
+    version, engagements = recorded(record, "rule_version"), recorded(record, "min_engagements")
+    rule = None if version is None or engagements is None else (str(version), str(engagements))
+    return Fact(lake, etag, sha256, source_etag, source_sha256, rule)
 
 
 @dataclass(frozen=True)
@@ -35,28 +94,9 @@ class Recorded:
 def latest_recorded(
     instance: dg.DagsterInstance, asset_key: dg.AssetKey, days: Collection[str], name: str
 ) -> Mapping[str, Recorded]:
-    """What the latest materialization of each of these partitions that has one tells by this name.
-
-    A record never changes, so this process remembers what it has read: to read the records of a thousand days takes
-    Dagster a third of a second, and who asks again and again, as a sensor does, asks for the same ones.
-    """
-    storage = instance.run_storage
-    # Every storage of Dagster's open source has an identity; where another one has none, all is read again.
-    remembered = (
-        _remembered(storage.get_run_storage_id(), asset_key, name) if isinstance(storage, SqlRunStorage) else {}
-    )
-    ids = _latest_ids(instance, asset_key, days)
-    unknown = {day: latest for day, latest in ids.items() if day not in remembered or remembered[day][0] != latest}
-    for day, record in _materializations(instance, asset_key, unknown).items():
-        remembered[day] = ids[day], Recorded(record.storage_id, recorded(record, name))
-    return {day: remembered[day][1] for day in ids if day in remembered}
-
-
-@lru_cache(maxsize=16)
-def _remembered(_storage: str, _asset_key: dg.AssetKey, _name: str) -> dict[str, tuple[int, Recorded]]:
-    """Of each partition the id that was the latest, and what was read then: a hundred bytes or two each, and as many as
-    there are partitions."""
-    return {}
+    """What the latest materialization of each of these partitions that has one tells by this name."""
+    latest = latest_materializations(instance, asset_key, days)
+    return {day: Recorded(record.storage_id, recorded(record, name)) for day, record in latest.items()}
 
 
 def latest_materializations(
@@ -123,7 +163,7 @@ def recorded(record: dg.EventLogRecord | None, name: str) -> Any:
 
 def unfinished_runs(instance: dg.DagsterInstance, sensor_name: str) -> Sequence[dg.DagsterRun]:
     """The runs that this sensor has asked for and that are queued or at work."""
-    return instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED, tags={"dagster/sensor_name": sensor_name}))
+    return instance.get_runs(dg.RunsFilter(statuses=UNFINISHED, tags={"dagster/sensor_name": sensor_name}))
 
 
 def spent_run_keys(instance: dg.DagsterInstance, run_keys: Sequence[str]) -> set[str]:

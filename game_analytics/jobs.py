@@ -1,4 +1,4 @@
-"""What can be launched as one run: the two halves of the day, split where the sensor stands."""
+"""What can be launched as one run: a day's work, split where the sensors stand."""
 
 import dagster as dg
 
@@ -10,6 +10,12 @@ daily_stats_job = dg.define_asset_job(
     "daily_stats_job",
     selection=[raw_events, daily_player_stats],
     description="Land a day's events and count them per player.",
+)
+
+stats_job = dg.define_asset_job(
+    "stats_job",
+    selection=[daily_player_stats],
+    description="Count a day's landed events per player.",
 )
 
 leaderboard_job = dg.define_asset_job(

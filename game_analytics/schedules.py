@@ -1,17 +1,23 @@
 """What happens every day: each day is landed and counted once its window has closed, and later its board is looked for.
-The sensors do the rest."""
+What is owed, the lake tells; the sensors do the rest."""
 
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, date, timedelta
 
 import dagster as dg
 
 from game_analytics.assets.daily_player_stats import daily_player_stats
 from game_analytics.assets.days import DAY_TAG
+from game_analytics.assets.raw_events import raw_events
+from game_analytics.errors import GameAnalyticsError
 from game_analytics.freshness import freshness_job, leaderboard_is_fresh
-from game_analytics.history import latest_materializations, recorded
 from game_analytics.jobs import daily_stats_job
 from game_analytics.landing.window import window_of
+from game_analytics.owed.last_days import Due, Lacks, due, of_another_log
 from game_analytics.partitions import daily
+from game_analytics.resources.configured import EventLogResource, LakeResource
+from game_analytics.under_way import LAKE_TAG, Surroundings, of_schedule, under_way
 
 LOOKS_BACK = 7
 """Days: one that was missed by downtime, or landed too early, is asked for again as long as it is one of these."""
@@ -34,21 +40,62 @@ def daily_stats_schedule(lateness: timedelta) -> dg.ScheduleDefinition:
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=f"Lands and counts each of the last {LOOKS_BACK} days that has no stats from a closed window yet.",
     )
-    def daily_stats(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+    def daily_stats(
+        context: dg.ScheduleEvaluationContext, lake: LakeResource, event_log: EventLogResource
+    ) -> list[dg.RunRequest] | dg.SkipReason:
         now = context.scheduled_execution_time.astimezone(UTC)
-        days = daily.get_partition_keys(current_time=now)[-LOOKS_BACK:]
-        stats = latest_materializations(context.instance, daily_player_stats.key, days)
-        owed = [
-            day
-            for day in days
-            if now >= window_of(date.fromisoformat(day), lateness).end
-            and recorded(stats.get(day), "window_closed") is not True
-        ]
+        days = [date.fromisoformat(key) for key in daily.get_partition_keys(current_time=now)[-LOOKS_BACK:]]
+        opened = lake.open()
+        around = of_schedule(context, opened.place)
+        # Before the lake: a run that ends in between is then either under way or has done its day.
+        waiting = _under_way(around, days)
+        found = due(opened, [day for day in days if now >= window_of(day, lateness).end])
+        refused = _refused(context, found, event_log)
+        owed = [each for each in found if each.day not in waiting[each.lacks] and each not in refused]
+        for each in refused:
+            context.log.warning(_why_refused(each))
         if not owed:
-            return dg.SkipReason(f"The last {LOOKS_BACK} days are landed and counted, each from a closed window.")
-        return [dg.RunRequest(run_key=f"{day} at {now:%Y-%m-%dT%H:%M}", partition_key=day) for day in owed]
+            return dg.SkipReason(_nothing_owed(found, refused))
+        tags = {LAKE_TAG: opened.place}
+        return [
+            dg.RunRequest(run_key=f"{each.day} at {now:%Y-%m-%dT%H:%M}", partition_key=str(each.day), tags=tags)
+            for each in owed
+        ]
 
     return daily_stats
+
+
+def _under_way(around: Surroundings, days: Sequence[date]) -> Mapping[Lacks, AbstractSet[date]]:
+    """The days that need no run, by what they lack: a run under way will bring it, or what another sensor waits for."""
+    keys = [day.isoformat() for day in days]
+    landing, stats = (under_way(around, asset.key, keys) for asset in (raw_events, daily_player_stats))
+    by_lack = {Lacks.LANDING: landing, Lacks.STATS: landing | stats}
+    return {lack: {date.fromisoformat(key) for key in covered} for lack, covered in by_lack.items()}
+
+
+def _refused(context: dg.ScheduleEvaluationContext, found: Sequence[Due], event_log: EventLogResource) -> Sequence[Due]:
+    """The days whose landing would be refused. Where the log can't be asked, none: the run will say what is wrong."""
+    try:
+        return of_another_log(found, lambda: event_log.open().identity)
+    except GameAnalyticsError as error:
+        context.log.warning(f"Which log it is could not be asked: {error}")
+        return []
+
+
+def _why_refused(due_day: Due) -> str:
+    landed = due_day.standing.manifest.log if due_day.standing is not None else None
+    return (
+        f"{due_day.day} is not asked for: it was landed from another log, {landed}, and to land it from today's would "
+        "be refused. To do so all the same, materialize raw_events for it with `allow_truncated: true`."
+    )
+
+
+def _nothing_owed(found: Sequence[Due], refused: Sequence[Due]) -> str:
+    if not found:
+        return f"The last {LOOKS_BACK} days are landed and counted, each from a closed window."
+    if refused:
+        return " ".join(_why_refused(each) for each in refused)
+    return f"Runs are under way for all that is owed: {', '.join(str(each.day) for each in found)}."
 
 
 def freshness_schedule(lateness: timedelta) -> dg.ScheduleDefinition:

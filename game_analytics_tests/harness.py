@@ -49,6 +49,11 @@ class Pipeline:
     def lake(self) -> Lake:
         return self.lake_resource.open()
 
+    @property
+    def resources(self) -> dict[str, Any]:
+        """What sensors and schedules are given, on this pipeline's lake."""
+        return {**(self.definitions.resources or {}), "lake": self.lake_resource}
+
     def run(
         self,
         job: str,
@@ -83,7 +88,7 @@ class Pipeline:
         with dg.build_sensor_context(
             instance=self.instance,
             repository_def=self.definitions.get_repository_def(),
-            resources={"lake": self.lake_resource},
+            resources=self.resources,
         ) as context:
             return new_stats_file.evaluate_tick(context)
 

@@ -45,6 +45,7 @@ def test_the_graph_is_whole() -> None:
     assert graph.get(dg.AssetKey("top10_leaderboard")).parent_keys == {dg.AssetKey("daily_player_stats")}
     assert graph.get(dg.AssetKey("daily_player_stats")).parent_keys == {dg.AssetKey("raw_events")}
     assert {sensor.name for sensor in defs.sensors or []} == {
+        "new_landing",
         "new_stats_file",
         "late_events",
         "alert_on_failure",

@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from game_analytics.history import RECORDED_BEFORE, latest_materializations, latest_recorded, recorded
+from game_analytics.history import RECORDED_BEFORE, latest_facts, latest_materializations, latest_recorded, recorded
 
 BOARD = dg.AssetKey("top10_leaderboard")
 STATS = dg.AssetKey("daily_player_stats")
@@ -24,7 +24,7 @@ def instance(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dg.Dags
             yield kept
 
 
-def note(instance: dg.DagsterInstance, asset: dg.AssetKey, day: str | None, **metadata: str | bool) -> None:
+def note(instance: dg.DagsterInstance, asset: dg.AssetKey, day: str | None, **metadata: str | bool | int) -> None:
     instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=day, metadata=metadata))
 
 
@@ -85,39 +85,65 @@ def test_the_second_record_of_a_range_is_older_than_what_came_in_between(instanc
     assert etags(instance, BOARD) == {"2025-12-29": "by the range", "2025-12-30": "by the other run"}
 
 
-def sources(instance: dg.DagsterInstance) -> dict[str, object]:
-    return {day: latest.value for day, latest in latest_recorded(instance, BOARD, DAYS, "etag").items()}
+def note_board(instance: dg.DagsterInstance, day: str, etag: str, lake: str = "here") -> None:
+    note(instance, BOARD, day, lake=lake, etag=etag, sha256="a", source_etag="b", source_sha256="c")
+
+
+def facts(instance: dg.DagsterInstance) -> dict[str, str]:
+    return {day: fact.etag for day, fact in latest_facts(instance, BOARD, DAYS).items()}
 
 
 def test_what_is_remembered_gives_way_to_what_is_recorded_later(instance: dg.DagsterInstance) -> None:
-    assert sources(instance) == {}
-    note(instance, BOARD, "2025-12-29", etag="only")
-    note(instance, BOARD, "2025-12-30", etag="first")
-    assert sources(instance) == sources(instance) == {"2025-12-29": "only", "2025-12-30": "first"}
-    note(instance, BOARD, "2025-12-30", other="second")
-    assert sources(instance) == {"2025-12-29": "only", "2025-12-30": None}
-    note(instance, BOARD, "2025-12-30", etag="third")
-    note(instance, BOARD, "2025-12-30", etag="of a range", **{RECORDED_BEFORE: True})
-    assert sources(instance) == {"2025-12-29": "only", "2025-12-30": "third"}
-    third = latest_materializations(instance, BOARD, DAYS)["2025-12-30"].storage_id
-    assert latest_recorded(instance, BOARD, DAYS, "etag")["2025-12-30"].storage_id == third
+    assert facts(instance) == {}
+    note_board(instance, "2025-12-29", "only")
+    note_board(instance, "2025-12-30", "first")
+    assert facts(instance) == facts(instance) == {"2025-12-29": "only", "2025-12-30": "first"}
+    note_board(instance, "2025-12-30", "second")
+    assert facts(instance) == {"2025-12-29": "only", "2025-12-30": "second"}
     instance.wipe_assets([BOARD])
-    assert sources(instance) == {}
+    assert facts(instance) == {}
+
+
+def test_a_record_that_does_not_tell_enough_is_no_fact(instance: dg.DagsterInstance) -> None:
+    """Of an earlier version, or reported by hand."""
+    note_board(instance, "2025-12-29", "whole")
+    note(instance, BOARD, "2025-12-30", etag="without a lake", source_etag="b")
+    assert facts(instance) == {"2025-12-29": "whole"}
+    note(instance, BOARD, "2025-12-29")
+    assert facts(instance) == {}
+
+
+def test_a_fact_is_of_one_object_in_one_lake(instance: dg.DagsterInstance) -> None:
+    note_board(instance, "2025-12-30", "this", lake="here")
+    fact = latest_facts(instance, BOARD, DAYS)["2025-12-30"]
+    assert fact.is_of("here", "this")
+    assert not fact.is_of("here", "that")
+    assert not fact.is_of("there", "this")
 
 
 def test_what_is_remembered_of_one_instance_is_nothing_to_another(instance: dg.DagsterInstance, tmp_path: Path) -> None:
-    note(instance, BOARD, "2025-12-30", etag="here")
-    assert sources(instance) == {"2025-12-30": "here"}
+    note_board(instance, "2025-12-30", "here")
+    assert facts(instance) == {"2025-12-30": "here"}
     (tmp_path / "other").mkdir()
     with dg.DagsterInstance.local_temp(str(tmp_path / "other")) as other:
-        assert sources(other) == {}
-        note(other, BOARD, "2025-12-30", etag="there")
-        assert sources(other) == {"2025-12-30": "there"}
-    assert sources(instance) == {"2025-12-30": "here"}
+        assert facts(other) == {}
+        note_board(other, "2025-12-30", "there")
+        assert facts(other) == {"2025-12-30": "there"}
+    assert facts(instance) == {"2025-12-30": "here"}
 
 
 def test_what_is_remembered_is_not_read_again(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
-    note(instance, BOARD, "2025-12-30", etag="read once")
-    assert sources(instance) == {"2025-12-30": "read once"}
+    note_board(instance, "2025-12-30", "read once")
+    assert facts(instance) == {"2025-12-30": "read once"}
     monkeypatch.setattr(type(instance), "fetch_materializations", None)
-    assert sources(instance) == {"2025-12-30": "read once"}
+    assert facts(instance) == {"2025-12-30": "read once"}
+
+
+def test_an_entry_of_the_latest_record_is_read_each_time(instance: dg.DagsterInstance) -> None:
+    """Ids of deleted records are used again, and an entry alone does not tell whose it is."""
+    note(instance, BOARD, "2025-12-30", rows=4)
+    assert latest_recorded(instance, BOARD, DAYS, "rows")["2025-12-30"].value == 4
+    instance.wipe_assets([BOARD])
+    assert latest_recorded(instance, BOARD, DAYS, "rows") == {}
+    note(instance, BOARD, "2025-12-30", rows=5)
+    assert latest_recorded(instance, BOARD, DAYS, "rows")["2025-12-30"].value == 5

@@ -7,6 +7,7 @@ since they expire.
 import hashlib
 import io
 import ipaddress
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -93,6 +94,11 @@ class Listed:
     etag: str
     last_modified: datetime
     size: int
+
+    @property
+    def version(self) -> tuple[str, str]:
+        """Key and ETag: another content has another one."""
+        return self.key, self.etag
 
 
 @dataclass(frozen=True)
@@ -217,6 +223,10 @@ class Lake:
         """The object, None if there is no such object."""
         return self._get(key, {})
 
+    def tail(self, key: str, size: int) -> Stored | None:
+        """The last ``size`` bytes of the object, or all of a smaller one; None if there is no such object."""
+        return self._get(key, {"Range": f"bytes=-{size}"})
+
     def _get(self, key: str, part: Mapping[str, Any]) -> Stored | None:
         with self._request(key):
             try:
@@ -247,6 +257,10 @@ class Lake:
                     sha256.update(chunk)
                     file.write(chunk)
             return Downloaded(self._etag_in(found, key), sha256.hexdigest())
+
+    def digest(self, key: str) -> Downloaded | None:
+        """What the object's bytes are called, however many they are; None if there is no such object."""
+        return self.download(key, Path(os.devnull))
 
     def put(self, key: str, body: bytes) -> str:
         """Store an immutable object, whose name tells its content. Returns its ETag. It is written even where it

@@ -1,53 +1,155 @@
 """The sensors that tell people, by a webhook, of runs that failed and of checks that failed or warn: one message a run.
 
-What can't be delivered is a line in the tick's log, and fails nothing.
+What can't be delivered is a line in the tick's log, and fails nothing. Dagster's own run status sensors remember ids of
+events, and SQLite gives those of deleted runs again: after a deletion they stay silent. These remember runs.
 """
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import dagster as dg
+import msgspec
 
 from game_analytics.assets.days import DAY_TAG
 from game_analytics.resources.configured import AlertsResource
+from game_analytics.under_way import RANGE_END, RANGE_START
 
-_RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+_CLOCKS_DIFFER = timedelta(minutes=10)
+"""How much later than others a run may be heard of that has ended before them: runs are processes on many machines."""
+
+_SECONDS = 30.0
+"""After which a tick begins with no further run; the daemon gives it a minute."""
+
+_RUN_ID_DIGITS = 8
 
 
-@dg.run_failure_sensor(
+class Told(msgspec.Struct):
+    """What people were told of already: a sensor's cursor."""
+
+    begun: float
+    """What ended before is nobody's business. In seconds since 1970, as all times here."""
+    since: float
+    """When the last run ended that was looked at."""
+    runs: dict[str, float]
+    """Those that ended shortly before, by the beginning of their ids, with their ends."""
+
+    def includes(self, run_id: str) -> bool:
+        return run_id[:_RUN_ID_DIGITS] in self.runs
+
+    def with_run(self, run_id: str, ended: float) -> "Told":
+        since = max(self.since, ended)
+        runs = {**self.runs, run_id[:_RUN_ID_DIGITS]: ended}
+        kept = {key: end for key, end in runs.items() if end > since - _CLOCKS_DIFFER.total_seconds()}
+        return Told(self.begun, since, kept)
+
+    @property
+    def looked_at_from(self) -> float:
+        return max(self.begun, self.since - _CLOCKS_DIFFER.total_seconds())
+
+
+@dg.sensor(
     name="alert_on_failure",
     minimum_interval_seconds=10,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Posts a message to GAME_ANALYTICS_ALERT_WEBHOOK, if that is set, for each run that failed.",
 )
-def alert_on_failure(context: dg.RunFailureSensorContext, alerts: AlertsResource) -> None:
+def alert_on_failure(context: dg.SensorEvaluationContext, alerts: AlertsResource) -> dg.SkipReason:
     """Tell which assets failed and why, and which checks of the run did."""
-    run = context.dagster_run
-    failed = [
-        f"{event.step_key} {_days(run)} failed: {_reason(event)}" for event in context.get_step_failure_events()
-    ] or [f"{_selected(run)} {_days(run)} failed: {context.failure_event.message}"]
-    alerts.post(context.log, "\n".join([*failed, *_failed_checks(context.instance, run)]), run.run_id)
+    return _tell(context, alerts, dg.DagsterRunStatus.FAILURE, partial(_failure, context.instance))
 
 
-@dg.run_status_sensor(
+@dg.sensor(
     name="alert_on_checks",
-    run_status=dg.DagsterRunStatus.SUCCESS,
     minimum_interval_seconds=10,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Posts a message to GAME_ANALYTICS_ALERT_WEBHOOK, if that is set, where checks failed or warn.",
 )
-def alert_on_checks(context: dg.RunStatusSensorContext, alerts: AlertsResource) -> None:
+def alert_on_checks(context: dg.SensorEvaluationContext, alerts: AlertsResource) -> dg.SkipReason:
     """Tell which checks of a run failed that did its work otherwise."""
-    failed = list(_failed_checks(context.instance, context.dagster_run))
-    if failed:
-        alerts.post(context.log, "\n".join(failed), context.dagster_run.run_id)
+    return _tell(context, alerts, dg.DagsterRunStatus.SUCCESS, partial(_failed_checks, context.instance))
+
+
+def _tell(
+    context: dg.SensorEvaluationContext,
+    alerts: AlertsResource,
+    status: dg.DagsterRunStatus,
+    say: Callable[[dg.DagsterRun], Iterator[str]],
+) -> dg.SkipReason:
+    """Post what there is to say of each run that has ended so since the last tick."""
+    told = _told(context.cursor)
+    if told is None:
+        now = time.time()
+        context.update_cursor(_cursor(Told(now, now, {})))
+        return dg.SkipReason("People are told of runs that end from now on.")
+    until, looked_at = time.monotonic() + _SECONDS, 0
+    for record in _ended(context, status, told):
+        if time.monotonic() > until:
+            break
+        lines = list(say(record.dagster_run))
+        if lines:
+            alerts.post(context.log, "\n".join(lines), record.dagster_run.run_id)
+        told = told.with_run(record.dagster_run.run_id, _end_of(record))
+        looked_at += 1
+    context.update_cursor(_cursor(told))
+    return dg.SkipReason(f"{looked_at} runs have ended with {status.value} since the last tick.")
+
+
+def _told(cursor: str | None) -> Told | None:
+    """None for a sensor that begins, and where an earlier version has left another cursor."""
+    try:
+        return None if cursor is None else msgspec.json.decode(cursor, type=Told)
+    except msgspec.MsgspecError:
+        return None
+
+
+def _cursor(told: Told) -> str:
+    return msgspec.json.encode(told).decode()
+
+
+def _ended(context: dg.SensorEvaluationContext, status: dg.DagsterRunStatus, told: Told) -> list[dg.RunRecord]:
+    """The runs of this code location that have ended so and that nobody was told of, in the order of their ends."""
+    since = told.looked_at_from
+    wanted = dg.RunsFilter(statuses=[status], updated_after=datetime.fromtimestamp(since, UTC))
+    records = [
+        record
+        for record in context.instance.get_run_records(wanted)
+        if _end_of(record) > since and not told.includes(record.dagster_run.run_id) and _is_ours(context, record)
+    ]
+    return sorted(records, key=_end_of)
+
+
+def _end_of(record: dg.RunRecord) -> float:
+    return record.update_timestamp.timestamp() if record.end_time is None else record.end_time
+
+
+def _is_ours(context: dg.SensorEvaluationContext, record: dg.RunRecord) -> bool:
+    ours, origin = context.code_location_origin, record.dagster_run.remote_job_origin
+    if ours is None or origin is None:
+        return True
+    return origin.repository_origin.code_location_origin.location_name == ours.location_name
+
+
+def _failure(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[str]:
+    steps = _events(instance, run, dg.DagsterEventType.STEP_FAILURE)
+    for event in steps:
+        yield f"{event.step_key} {_days(run)} failed: {_reason(event)}"
+    if not steps:
+        said = "; ".join(str(event.message) for event in _events(instance, run, dg.DagsterEventType.RUN_FAILURE))
+        yield f"{_selected(run)} {_days(run)} failed: {said}"
+    yield from _failed_checks(instance, run)
+
+
+def _events(instance: dg.DagsterInstance, run: dg.DagsterRun, kind: dg.DagsterEventType) -> list[dg.DagsterEvent]:
+    records = instance.get_records_for_run(run.run_id, of_type=kind).records
+    return [event for record in records if (event := record.event_log_entry.dagster_event) is not None]
 
 
 def _failed_checks(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[str]:
-    records = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION).records
-    for record in records:
-        event = record.event_log_entry.dagster_event
-        check = None if event is None else event.asset_check_evaluation_data
-        if check is not None and not check.passed:
+    for event in _events(instance, run, dg.DagsterEventType.ASSET_CHECK_EVALUATION):
+        check = event.asset_check_evaluation_data
+        if not check.passed:
             says = "warns" if check.severity == dg.AssetCheckSeverity.WARN else "failed"
             # What a check says names its days.
             yield f"{check.asset_key.to_user_string()}: the check {check.check_name} {says}: {check.description}"
@@ -66,8 +168,8 @@ def _reason(event: dg.DagsterEvent) -> str:
 
 
 def _days(run: dg.DagsterRun) -> str:
-    if _RANGE_START in run.tags:
-        return f"of {run.tags[_RANGE_START]} to {run.tags.get(_RANGE_END)}"
+    if RANGE_START in run.tags:
+        return f"of {run.tags[RANGE_START]} to {run.tags.get(RANGE_END)}"
     day = run.tags.get("dagster/partition") or run.tags.get(DAY_TAG)
     return f"of {day}" if day else "of no day"
 

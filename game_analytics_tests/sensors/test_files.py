@@ -1,7 +1,5 @@
 """Files that come, change and go, and what the sensor asks for: a run where the board is behind, else nothing."""
 
-import dagster as dg
-
 from game_analytics.sensors.new_stats_file import new_stats_file
 from game_analytics_tests.harness import Pipeline
 from game_analytics_tests.sensors.ticks import (
@@ -11,14 +9,12 @@ from game_analytics_tests.sensors.ticks import (
     ann_leads,
     bob_leads,
     listed,
-    note_board,
+    make_board,
     put_later,
     run,
     stats_file,
     tick,
 )
-
-BOARD = dg.AssetKey("top10_leaderboard")
 
 
 def test_an_empty_lake_owes_nothing(pipeline: Pipeline) -> None:
@@ -45,22 +41,25 @@ def test_a_new_file_gets_one_run_of_the_board_for_its_day(pipeline: Pipeline) ->
     assert tick(pipeline).skipped.startswith("All 1 boards are made from the stats files")
 
 
-def test_the_run_key_is_day_etag_time_and_the_boards_materialization(pipeline: Pipeline) -> None:
+def test_the_run_key_is_lake_day_etag_time_and_the_board_that_stands(pipeline: Pipeline) -> None:
     etag = pipeline.put(stats_file(DAY), ann_leads())
     first = listed(pipeline).last_modified
-    assert tick(pipeline).request.run_key == f"{DAY} {etag} {first:%Y-%m-%dT%H:%M:%S}.000000 None"
+    place = f"s3://{pipeline.lake.bucket} at {pipeline.lake.endpoint}"
+    request = tick(pipeline).request
+    assert request.run_key == f"{place} {DAY} {etag} {first:%Y-%m-%dT%H:%M:%S}.000000 None"
+    assert request.tags["game_analytics/lake"] == place
 
-    note_board(pipeline, DAY, made_from=etag)
+    board = make_board(pipeline, DAY, ann_leads())
     changed = put_later(pipeline, bob_leads())
-    (board,) = pipeline.instance.fetch_materializations(BOARD, limit=10).records
 
     second = listed(pipeline).last_modified
     assert second > first
-    assert tick(pipeline).request.run_key == f"{DAY} {changed} {second:%Y-%m-%dT%H:%M:%S}.000000 {board.storage_id}"
+    assert tick(pipeline).request.run_key == f"{place} {DAY} {changed} {second:%Y-%m-%dT%H:%M:%S}.000000 {board}"
 
 
 def test_a_file_overwritten_with_other_bytes_gets_one_more_run(pipeline: Pipeline) -> None:
-    note_board(pipeline, DAY, made_from=pipeline.put(stats_file(DAY), ann_leads()))
+    pipeline.put(stats_file(DAY), ann_leads())
+    make_board(pipeline, DAY, ann_leads())
     etag = pipeline.put(stats_file(DAY), bob_leads())
 
     request = tick(pipeline).request
@@ -73,7 +72,7 @@ def test_a_file_overwritten_with_other_bytes_gets_one_more_run(pipeline: Pipelin
 
 def test_a_file_overwritten_with_the_same_bytes_gets_nothing(pipeline: Pipeline) -> None:
     first = pipeline.put(stats_file(DAY), ann_leads())
-    note_board(pipeline, DAY, made_from=first)
+    make_board(pipeline, DAY, ann_leads())
     assert put_later(pipeline, ann_leads()) == first
     assert tick(pipeline).skipped.startswith("All 1 boards")
 
@@ -81,7 +80,8 @@ def test_a_file_overwritten_with_the_same_bytes_gets_nothing(pipeline: Pipeline)
 def test_a_file_overwritten_twice_between_two_ticks_and_back_to_what_was_ranked_gets_nothing(
     pipeline: Pipeline,
 ) -> None:
-    note_board(pipeline, DAY, made_from=pipeline.put(stats_file(DAY), ann_leads()))
+    pipeline.put(stats_file(DAY), ann_leads())
+    make_board(pipeline, DAY, ann_leads())
     pipeline.put(stats_file(DAY), bob_leads())
     pipeline.put(stats_file(DAY), ann_leads())
     assert tick(pipeline).days == []
@@ -104,7 +104,8 @@ def test_the_board_of_a_deleted_file_stays(pipeline: Pipeline) -> None:
 
 
 def test_a_deleted_file_that_comes_back_is_ranked_if_its_bytes_are_others(pipeline: Pipeline) -> None:
-    note_board(pipeline, DAY, made_from=pipeline.put(stats_file(DAY), ann_leads()))
+    pipeline.put(stats_file(DAY), ann_leads())
+    make_board(pipeline, DAY, ann_leads())
     pipeline.lake.delete([stats_file(DAY)])
     pipeline.put(stats_file(DAY), ann_leads())
     assert tick(pipeline).days == []
@@ -123,13 +124,14 @@ def test_files_of_the_same_second_are_all_asked_for(pipeline: Pipeline) -> None:
     """S3 tells times in whole seconds, so none of them may hide another, whichever tick sees it first."""
     for day in (f"2025-11-{number:02}" for number in range(1, 31, 2)):
         seen, unseen = day, f"{day[:-2]}{int(day[-2:]) + 1:02}"
-        note_board(pipeline, seen, pipeline.put(stats_file(seen), b"seen by the tick before"))
+        pipeline.put(stats_file(seen), b"seen by the tick before")
+        make_board(pipeline, seen, b"seen by the tick before")
         assert tick(pipeline).days == []
         pipeline.put(stats_file(unseen), b"landed after that tick")
         if listed(pipeline, seen).last_modified == listed(pipeline, unseen).last_modified:
             assert tick(pipeline).days == [unseen]
             break
-        note_board(pipeline, unseen, listed(pipeline, unseen).etag)  # the clock struck in between: once more
+        make_board(pipeline, unseen, b"landed after that tick")  # the clock struck in between: once more
     else:
         raise AssertionError("no two files landed in the same second")
 
@@ -138,7 +140,8 @@ def test_a_file_with_an_older_time_than_those_already_ranked_is_asked_for(pipeli
     """S3 stamps a large upload with the time it began."""
     pipeline.put(stats_file("2025-12-28"), ann_leads())
     pipeline.put(stats_file(DAY), ann_leads())
-    note_board(pipeline, DAY, put_later(pipeline, bob_leads()))
+    put_later(pipeline, bob_leads())
+    make_board(pipeline, DAY, bob_leads())
     assert listed(pipeline, "2025-12-28").last_modified < listed(pipeline, DAY).last_modified
     assert tick(pipeline).days == ["2025-12-28"]
 

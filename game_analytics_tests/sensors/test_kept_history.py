@@ -12,7 +12,7 @@ from game_analytics_tests.sensors.ticks import (
     DAY,
     ann_leads,
     bob_leads,
-    note_board,
+    note,
     noted,
     put_later,
     run,
@@ -49,12 +49,9 @@ def test_runs_queued_before_a_restart_are_waited_for_and_failed_ones_not_repeate
         assert tick(after).days == []
 
 
-def test_the_latest_of_many_boards_of_a_day_decides(kept: Pipeline) -> None:
+def test_a_record_that_is_not_of_what_lies_there_decides_nothing(kept: Pipeline) -> None:
+    """As of an older run that records its board last, of another lake, or of nothing at all."""
     assert kept.run(ALL, DAY).success
-    etag = kept.recorded("top10_leaderboard", DAY, "source_etag")
-    note_board(kept, DAY, made_from="older bytes")
-    assert tick(kept).days == [DAY]
-    note_board(kept, "2025-12-29", made_from=etag)  # another day's
-    assert tick(kept).days == [DAY]
-    note_board(kept, DAY, made_from=etag)
-    assert tick(kept).skipped.startswith("All 1 boards")
+    for told in ({"lake": kept.lake.place, "etag": "older"}, {"lake": "another"}, {}):
+        note(kept, DAY, **{"source_etag": "older", "sha256": "a", "source_sha256": "b", "etag": "c", **told})
+        assert tick(kept).skipped.startswith("All 1 boards")

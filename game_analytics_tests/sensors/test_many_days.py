@@ -5,28 +5,32 @@ from datetime import date, timedelta
 import dagster as dg
 
 from game_analytics_tests.harness import Pipeline
-from game_analytics_tests.sensors.ticks import note_board, noted, stats_file, tick
+from game_analytics_tests.sensors.ticks import make_board, noted, stats_file, tick
 
 
 def days_from(first: date, count: int) -> list[str]:
     return [(first + timedelta(days=number)).isoformat() for number in range(count)]
 
 
-def put_stats(pipeline: Pipeline, days: list[str]) -> dict[str, str]:
-    """Day to the ETag of its file, the newest written first."""
-    lake = pipeline.lake
-    return {day: lake.put(stats_file(day), f"stats of {day}".encode()) for day in reversed(days)}
+def content_of(day: str) -> bytes:
+    return f"stats of {day}".encode()
+
+
+def put_stats(pipeline: Pipeline, days: list[str]) -> None:
+    """A file of each day, the newest written first."""
+    for day in reversed(days):
+        pipeline.put(stats_file(day), content_of(day))
 
 
 def test_the_oldest_days_come_first_and_the_rest_at_the_next_tick(pipeline: Pipeline) -> None:
     days = days_from(date(2025, 11, 20), 27)
-    etags = put_stats(pipeline, days)
+    put_stats(pipeline, days)
     first = tick(pipeline)
     assert first.days == days[:25]
     assert len({request.run_key for request in first.requests}) == 25
 
     for day in days[:25]:
-        note_board(pipeline, day, etags[day])
+        make_board(pipeline, day, content_of(day))
 
     assert tick(pipeline).days == days[25:]
 

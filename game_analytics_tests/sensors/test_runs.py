@@ -9,7 +9,7 @@ from game_analytics_tests.sensors.ticks import (
     DAY,
     ann_leads,
     bob_leads,
-    note_board,
+    make_board,
     noted,
     put_later,
     run,
@@ -27,12 +27,12 @@ UNDER_WAY = {
 }
 
 
-def put_and_note(pipeline: Pipeline) -> dict[str, str]:
-    """A new file of each of these days, and its run in that state. Returns day to ETag."""
-    etags = {day: pipeline.put(stats_file(day), ann_leads()) for day in UNDER_WAY}
+def put_and_note(pipeline: Pipeline) -> None:
+    """A new file of each of these days, and its run in that state."""
+    for day in UNDER_WAY:
+        pipeline.put(stats_file(day), ann_leads())
     for request in tick(pipeline).requests:
         noted(pipeline, request, UNDER_WAY[str(request.partition_key)])
-    return etags
 
 
 def test_nothing_is_asked_for_while_its_run_is_under_way(pipeline: Pipeline) -> None:
@@ -41,22 +41,25 @@ def test_nothing_is_asked_for_while_its_run_is_under_way(pipeline: Pipeline) -> 
 
 
 def test_the_same_bytes_written_again_while_their_run_is_under_way_ask_for_nothing(pipeline: Pipeline) -> None:
-    etags = put_and_note(pipeline)
-    for day in etags:
+    put_and_note(pipeline)
+    for day in UNDER_WAY:
         put_later(pipeline, ann_leads(), day)
     assert tick(pipeline).skipped.startswith("6 boards are behind their stats files, but were asked for already")
-    for day, etag in etags.items():
-        note_board(pipeline, day, made_from=etag)  # as those runs do at their end
+    for day in UNDER_WAY:
+        make_board(pipeline, day, ann_leads())  # as those runs do at their end
     assert tick(pipeline).skipped.startswith("All 6 boards")
 
 
-def test_other_bytes_written_while_a_run_is_under_way_get_one_more_run(pipeline: Pipeline) -> None:
+def test_other_bytes_written_while_a_run_is_under_way_get_one_more_run_when_it_has_ended(pipeline: Pipeline) -> None:
     pipeline.put(stats_file(DAY), ann_leads())
-    noted(pipeline, tick(pipeline).request, dg.DagsterRunStatus.STARTED)
+    first = noted(pipeline, tick(pipeline).request, dg.DagsterRunStatus.STARTED)
     etag = pipeline.put(stats_file(DAY), bob_leads())
+    assert tick(pipeline).days == []
+
+    make_board(pipeline, DAY, ann_leads())  # it had read its file before
+    pipeline.instance.report_run_canceled(first)
 
     request = tick(pipeline).request
-
     assert request.tags["game_analytics/stats_etag"] == etag
     noted(pipeline, request, dg.DagsterRunStatus.QUEUED)
     assert tick(pipeline).days == []
@@ -69,17 +72,17 @@ def test_a_run_under_way_for_equal_bytes_of_another_day_holds_nothing_up(pipelin
     assert tick(pipeline).days == [DAY]
 
 
-def test_from_a_to_b_and_back_with_both_runs_under_way_the_board_ends_as_the_file_stands(pipeline: Pipeline) -> None:
+def test_from_a_to_b_and_back_while_a_run_is_under_way_the_board_ends_as_the_file_stands(pipeline: Pipeline) -> None:
     pipeline.put(stats_file(DAY), ann_leads())
     of_a = noted(pipeline, tick(pipeline).request, dg.DagsterRunStatus.STARTED)
     pipeline.put(stats_file(DAY), bob_leads())
-    assert run(pipeline, tick(pipeline).request).success
-    put_later(pipeline, ann_leads())
-    assert tick(pipeline).days == []  # the first run, still at work, may yet make it
-
-    pipeline.instance.report_run_failed(of_a)
-
+    assert pipeline.run("leaderboard_job", DAY).success  # as that run does, having read B
     assert pipeline.board(DAY) == BOB_FIRST
+    put_later(pipeline, ann_leads())
+    assert tick(pipeline).days == []
+
+    pipeline.instance.report_run_canceled(of_a)
+
     assert run(pipeline, tick(pipeline).request).success
     assert pipeline.board(DAY) == ANN_FIRST
     assert tick(pipeline).days == []
@@ -94,10 +97,24 @@ def test_a_failed_run_is_not_repeated_tick_after_tick(pipeline: Pipeline) -> Non
         assert "A failed one is asked for again when its file is written again." in skipped
 
 
-def test_a_canceled_run_is_not_repeated(pipeline: Pipeline) -> None:
+def test_a_cancelled_run_spends_nothing(pipeline: Pipeline) -> None:
+    """The daemon launches no run whose key a run has carried before, so each has another one."""
     pipeline.put(stats_file(DAY), ann_leads())
-    noted(pipeline, tick(pipeline).request, dg.DagsterRunStatus.CANCELED)
-    assert tick(pipeline).days == []
+    asked = [tick(pipeline).request]
+    for _ in range(2):
+        noted(pipeline, asked[-1], dg.DagsterRunStatus.CANCELED)
+        asked.append(tick(pipeline).request)
+    assert len({each.run_key for each in asked}) == 3
+    assert run(pipeline, asked[-1]).success
+    assert pipeline.board(DAY) == ANN_FIRST
+
+
+def test_of_two_cancelled_runs_one_was_deleted_and_the_key_of_the_other_is_not_used_again(pipeline: Pipeline) -> None:
+    pipeline.put(stats_file(DAY), ann_leads())
+    first = noted(pipeline, tick(pipeline).request, dg.DagsterRunStatus.CANCELED)
+    second = noted(pipeline, tick(pipeline).request, dg.DagsterRunStatus.CANCELED)
+    pipeline.instance.delete_run(first.run_id)
+    assert tick(pipeline).request.run_key != second.tags["dagster/run_key"]
 
 
 def test_after_a_failed_run_other_bytes_are_asked_for_at_once(pipeline: Pipeline) -> None:
@@ -117,7 +134,7 @@ def test_after_a_failed_run_the_same_bytes_written_again_are_asked_for(pipeline:
 
     request = tick(pipeline).request
 
-    assert request.tags == failed.tags
+    assert request.tags["game_analytics/stats_etag"] == failed.tags["game_analytics/stats_etag"]
     assert request.run_key != failed.run_key
     assert run(pipeline, request).success
     assert pipeline.board(DAY) == ANN_FIRST
@@ -127,7 +144,7 @@ def test_after_a_failed_run_a_board_made_from_other_bytes_asks_again(pipeline: P
     pipeline.put(stats_file(DAY), ann_leads())
     noted(pipeline, tick(pipeline).request, dg.DagsterRunStatus.FAILURE)
     assert tick(pipeline).days == []
-    note_board(pipeline, DAY, made_from="the ETag of an earlier file")
+    make_board(pipeline, DAY, b"an earlier file")
     assert tick(pipeline).days == [DAY]
 
 

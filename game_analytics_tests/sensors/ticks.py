@@ -1,5 +1,7 @@
 """One tick of the sensor, and what may have come before it: files, boards, and runs in every state."""
 
+import hashlib
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +12,7 @@ from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobO
 from game_analytics.jobs import leaderboard_job
 from game_analytics.resources.lake import Listed
 from game_analytics.sensors.new_stats_file import new_stats_file
-from game_analytics_tests.harness import Pipeline, foreign_stats
+from game_analytics_tests.harness import Pipeline, foreign_stats, parquet
 
 DAY = "2025-12-30"
 
@@ -33,14 +35,14 @@ class Tick:
         return request
 
 
-def tick(pipeline: Pipeline, cursor: str | None = None) -> Tick:
+def tick(pipeline: Pipeline, cursor: str | None = None, sensor: dg.SensorDefinition = new_stats_file) -> Tick:
     """What the sensor says now, called as a function and evaluated as the daemon does, which must agree. Neither may
     leave another cursor than it found."""
     with _context(pipeline, cursor) as context:
-        called = new_stats_file(context)
+        called = sensor(context)
         assert context.cursor == cursor
     with _context(pipeline, cursor) as context:
-        evaluated = new_stats_file.evaluate_tick(context)
+        evaluated = sensor.evaluate_tick(context)
     assert evaluated.cursor == cursor
     requests = list(evaluated.run_requests or [])
     if isinstance(called, dg.SkipReason):
@@ -59,7 +61,7 @@ def _context(pipeline: Pipeline, cursor: str | None) -> dg.SensorEvaluationConte
         pipeline.instance,
         cursor=cursor,
         repository_def=pipeline.definitions.get_repository_def(),
-        resources={"lake": pipeline.lake_resource},
+        resources=pipeline.resources,
     )
 
 
@@ -71,12 +73,12 @@ def run(pipeline: Pipeline, request: dg.RunRequest) -> dg.ExecuteInProcessResult
 def noted(pipeline: Pipeline, request: dg.RunRequest, status: dg.DagsterRunStatus) -> dg.DagsterRun:
     """The run that was asked for as the instance knows it in this state, without any work done."""
     return pipeline.instance.add_run(
-        dg.DagsterRun(leaderboard_job.name, status=status, tags=_tags(request), remote_job_origin=_ORIGIN)
+        dg.DagsterRun(leaderboard_job.name, status=status, tags=_tags(request), remote_job_origin=ORIGIN)
     )
 
 
 # Where the daemon found the job: without it a run can't be queued.
-_ORIGIN = RemoteJobOrigin(
+ORIGIN = RemoteJobOrigin(
     RemoteRepositoryOrigin(
         RegisteredCodeLocationOrigin("game_analytics"),
         "__repository__",
@@ -90,15 +92,48 @@ def _tags(request: dg.RunRequest) -> dict[str, str]:
     return {**request.tags, "dagster/run_key": str(request.run_key), "dagster/tick": "7"}
 
 
-def note_board(pipeline: Pipeline, day: str, made_from: str, *, recorded_before: bool = False) -> None:
-    """Record a board made from this ETag, without any work done; the second time if it was recorded before."""
-    metadata: dict[str, str | bool] = {
-        "source_etag": made_from,
-        **({"recorded_before": True} if recorded_before else {}),
+def make_board(
+    pipeline: Pipeline,
+    day: str,
+    of: bytes | pl.DataFrame,
+    *,
+    recorded: bool = True,
+    rule: tuple[str, str] = ("1", "0"),
+) -> str:
+    """A board that says it was made of this stats file, without any work done, and the record of it. Its ETag."""
+    source = of if isinstance(of, bytes) else parquet(of)
+    sha256 = hashlib.sha256(source).hexdigest()
+    version, engagements = rule
+    metadata = {
+        "game_analytics.stats_sha256": sha256,
+        "game_analytics.rule_version": version,
+        "game_analytics.min_engagements": engagements,
     }
-    pipeline.instance.report_runless_asset_event(
-        dg.AssetMaterialization("top10_leaderboard", partition=day, metadata=metadata)
-    )
+    buffer = io.BytesIO()
+    pl.DataFrame({"rank": [1], "player_id": [sha256]}).write_parquet(buffer, metadata=metadata)
+    etag = pipeline.lake.put(board_file(day), buffer.getvalue())
+    if recorded:
+        note(
+            pipeline,
+            day,
+            lake=pipeline.lake.place,
+            etag=etag,
+            sha256=hashlib.sha256(buffer.getvalue()).hexdigest(),
+            source_etag=hashlib.md5(source, usedforsecurity=False).hexdigest(),  # as S3 names what comes in one piece
+            source_sha256=sha256,
+            rule_version=version,
+            min_engagements=engagements,
+        )
+    return etag
+
+
+def note(pipeline: Pipeline, day: str | None, asset: str = "top10_leaderboard", **metadata: str | bool) -> None:
+    """Record a materialization, without any work done."""
+    pipeline.instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=day, metadata=metadata))
+
+
+def board_file(day: str) -> str:
+    return f"leaderboard/{day.replace('-', '_')}_top10.parquet"
 
 
 def stats_file(day: str) -> str:

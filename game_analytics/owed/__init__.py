@@ -1,0 +1,1 @@
+"""What is owed, as a fact of the lake: which objects were not made from what lies there now."""

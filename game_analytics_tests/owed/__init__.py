@@ -1,0 +1,1 @@
+"""What is owed: comparisons, and what is read where no record tells."""
