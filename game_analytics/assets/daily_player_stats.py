@@ -6,7 +6,7 @@ from datetime import date
 import dagster as dg
 import polars as pl
 
-from game_analytics.assets.days import DayReport, materialize_days, readable_failures
+from game_analytics.assets.days import DayReport, Results, materialize_days, readable_failures
 from game_analytics.assets.raw_events import raw_events
 from game_analytics.assets.report import column_schema
 from game_analytics.errors import GameAnalyticsError
@@ -47,14 +47,14 @@ _HELD_IN_MEMORY = 1_000_000
         ),
     ],
 )
-def daily_player_stats(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
+def daily_player_stats(context: dg.AssetExecutionContext, lake: LakeResource) -> Results:
     """One row per player with a kill or a death that UTC day: `events/YYYY_MM_DD_events.parquet`.
 
     Counts each landed event once: deliveries that agree in `event_id`, `player_id` and `event_type` are one event.
     """
     with readable_failures():
         opened = lake.open()
-    return materialize_days(context, lambda day: publish_stats(opened, day))
+    yield from materialize_days(context, lambda day: publish_stats(opened, day))
 
 
 @dataclass(frozen=True)
