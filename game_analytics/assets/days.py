@@ -82,26 +82,28 @@ def _materialize_day(context: dg.AssetExecutionContext, day: date, work: Callabl
 def _materialize_range(
     context: dg.AssetExecutionContext, asked: Sequence[date], work: Callable[[date], DayReport]
 ) -> Results:
-    left_out = not_done_before(context)
-    days = [day for day in asked if day not in left_out]
-    for day in sorted(left_out):
-        context.log.warning(f"{day} is left out, since a step before failed for it. What stood of it before stays.")
-    findings: dict[date, Mapping[str, str | None]] = {}
-    failed: dict[date, Exception] = {}
-    for day, outcome in _outcomes(context, days, work):
-        if isinstance(outcome, DayReport):
-            findings[day] = outcome.findings
-        else:
-            failed[day] = outcome
-    checks = _check_results(findings)
-    if not failed and not left_out:
-        yield dg.MaterializeResult(check_results=checks)
+    left_out = _left_out(context)
+    outcomes = dict(_outcomes(context, [day for day in asked if day not in left_out], work))
+    failed = {day: outcome for day, outcome in outcomes.items() if isinstance(outcome, Exception)}
+    done = {day: outcome.findings for day, outcome in outcomes.items() if isinstance(outcome, DayReport)}
+    if len(done) == len(asked):
+        yield dg.MaterializeResult(check_results=_check_results(done))
         return
-    yield from checks
-    if findings:
-        yield output_of_some_days(context, sorted({*left_out, *failed}))
-    if failed:
-        raise dg.Failure(description=_failure(len(days), failed))
+    if done:
+        yield from _check_results(done)
+        yield output_of_some_days(context, [day for day in asked if day not in done])
+    if failed or not done:
+        raise dg.Failure(description=_failure(len(outcomes), failed))
+
+
+def _left_out(context: dg.AssetExecutionContext) -> set[date]:
+    """The days for which a step before has failed in this run. They are not tried: it would fail again, or make the
+    same as before, and a run of that day alone would stop there, too."""
+    days = not_done_before(context)
+    if days:
+        named = ", ".join(map(str, sorted(days)))
+        context.log.warning(f"Left out as they stand, since a step before this one failed for them: {named}")
+    return days
 
 
 def _outcomes(
@@ -143,6 +145,8 @@ def _record(context: dg.AssetExecutionContext, day: date, report: DayReport, pro
 
 
 def _failure(days: int, failed: Mapping[date, Exception]) -> str:
+    if not failed:
+        return "Steps before this one have failed for every day, so that none is left to do."
     reasons = "\n".join(f"{day}: {error}" for day, error in failed.items())
     others = ", the others are done and recorded" if len(failed) < days else ""
     return f"{len(failed)} of {days} days failed{others}. Run these again once what they name is fixed:\n{reasons}"

@@ -15,11 +15,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from game_analytics.definitions import pipeline
+from game_analytics.assets.days import DayReport, Results, materialize_days
+from game_analytics.definitions import EXECUTOR, pipeline
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.history import RECORDED_BEFORE, recorded
 from game_analytics.local_stack.endpoint import S3Endpoint
-from game_analytics.partitions import ensure_partitions
+from game_analytics.partitions import daily, ensure_partitions
 from game_analytics.resources.configured import LakeResource, PipelineSettings
 from game_analytics_tests.assets.five_days import DAYS, FIFTH, FIRST, FOURTH, SECOND, THIRD, faults_named, five_days
 from game_analytics_tests.conftest import lake_at
@@ -43,6 +44,31 @@ def all_assets(endpoint: tuple[str, str, str], bucket: str, faults: str, empty: 
     # By a name of its own: the one of the UI's job is kept for Dagster.
     named = dg.Definitions(jobs=[dg.define_asset_job("all_assets", selection="*")])
     return dg.Definitions.merge(definitions, named).resolve_job_def("all_assets")
+
+
+def two_into_one(broken: tuple[str, str]) -> dg.JobDefinition:
+    """Two assets, each of which fails for a day, and one that follows both and does all of its days."""
+
+    def failing(name: str, bad: str) -> dg.AssetsDefinition:
+        def work(day: date) -> DayReport:
+            if str(day) == bad:
+                raise GameAnalyticsError(f"{name} is broken")
+            return DayReport(metadata={})
+
+        @dg.asset(name=name, partitions_def=daily, backfill_policy=dg.BackfillPolicy.single_run())
+        def upstream(context: dg.AssetExecutionContext) -> Results:
+            yield from materialize_days(context, work)
+
+        return upstream
+
+    left, right = failing("left", broken[0]), failing("right", broken[1])
+
+    @dg.asset(deps=[left, right], partitions_def=daily, backfill_policy=dg.BackfillPolicy.single_run())
+    def both(context: dg.AssetExecutionContext) -> Results:
+        yield from materialize_days(context, lambda _: DayReport(metadata={}))
+
+    job = dg.define_asset_job("two_into_one", selection="*")
+    return dg.Definitions([left, right, both], jobs=[job], executor=EXECUTOR).resolve_job_def(job.name)
 
 
 @dataclass(frozen=True)
@@ -162,6 +188,23 @@ def test_each_step_leaves_out_what_failed_before_it_and_names_what_failed_in_it(
     assert failures[STATS].startswith("1 of 4 days failed, the others are done and recorded.")
     assert f"\n{FOURTH}: s3://" in failures[STATS]
     assert THIRD not in failures[STATS]
+
+
+@pytest.mark.filterwarnings("ignore:Parameter `backfill_policy`")
+def test_a_step_leaves_out_what_any_of_the_steps_before_it_has_not_done(history: History) -> None:
+    job = dg.build_reconstructable_job(__name__, two_into_one.__name__, ((SECOND, FOURTH),))
+    dg.execute_job(job, history.instance, run_config=QUIETLY, tags=RANGE)
+    assert history.materialized("both") == [FIRST, THIRD, FIFTH]
+
+
+@pytest.mark.filterwarnings("ignore:Parameter `backfill_policy`")
+def test_where_each_day_has_failed_in_one_of_them_there_is_none_left_to_do(history: History) -> None:
+    """And none is recorded, as Dagster would of a step that ends without a word."""
+    job = dg.build_reconstructable_job(__name__, two_into_one.__name__, ((FIRST, SECOND),))
+    first_two = {"dagster/asset_partition_range_start": FIRST, "dagster/asset_partition_range_end": SECOND}
+    run = Ended(history.instance, dg.execute_job(job, history.instance, run_config=QUIETLY, tags=first_two).run_id)
+    assert run.failures()["both"] == "Steps before this one have failed for every day, so that none is left to do."
+    assert history.materialized("both") == []
 
 
 def test_what_stood_of_a_day_that_fails_stays(history: History) -> None:
