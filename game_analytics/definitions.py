@@ -43,6 +43,13 @@ DUCKDB = DuckDBResource(
     connection_config={"autoinstall_known_extensions": False, "autoload_known_extensions": False},
 )
 
+# A step is seconds of work: a process of its own would cost more than that. Runs are processes anyway.
+# A step begins once those before it have yielded their output, even if one fails after that for some days of a range.
+# So a failed check would not stop the steps behind it, were it blocking; none is.
+EXECUTOR = dg.in_process_executor.configured(
+    {"step_dependency_config": {"require_upstream_step_success": False}}, name="in_process"
+)
+
 
 def pipeline(
     event_log: EventLogResource,
@@ -65,8 +72,7 @@ def pipeline(
             "alerts": alerts or AlertsResource(),
             "duckdb": DUCKDB,
         },
-        # A step is seconds of work: a process of its own would cost more than that. Runs are processes anyway.
-        executor=dg.in_process_executor,
+        executor=EXECUTOR,
     )
 
 

@@ -65,6 +65,14 @@ def test_each_asset_says_what_it_is(asset: str) -> None:
     assert all(column.description for column in spec.metadata["dagster/column_schema"].columns)
 
 
+def test_no_check_is_blocking() -> None:
+    """One would stop nothing: a step begins as soon as the steps before it have yielded their output."""
+    graph = defs.resolve_asset_graph()
+    blocking = {key.name: graph.get_check_spec(key).blocking for key in graph.asset_check_keys}
+    assert len(blocking) >= 8
+    assert [name for name, is_blocking in blocking.items() if is_blocking] == []
+
+
 def test_importing_them_warns_of_nothing_and_needs_no_environment() -> None:
     done = run(sys.executable, "-c", "import game_analytics.definitions")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

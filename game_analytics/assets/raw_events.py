@@ -1,12 +1,12 @@
 """`raw_events`: a day's kills and deaths, landed from the event log in S3."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 import dagster as dg
 from pydantic import Field
 
-from game_analytics.assets.days import DayReport, materialize_days, readable_failures
+from game_analytics.assets.days import DayReport, Results, asked_days, materialize_days, readable_failures
 from game_analytics.assets.report import account_lines, account_table, column_schema, quarantine_table, table
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.history import latest_recorded
@@ -21,7 +21,14 @@ from game_analytics.resources.event_log import EventLog
 from game_analytics.resources.lake import Lake
 from game_analytics.resources.s3_errors import START_LOCALLY
 from game_analytics.rules.events import RAW_EVENTS
-from game_analytics.rules.volume import FEWEST_DAYS, LOOKS_BACK, much_quarantined, unusual_volume
+from game_analytics.rules.volume import (
+    FEWEST_DAYS,
+    LOOKS_BACK,
+    WEEKS,
+    compared_with,
+    much_quarantined,
+    unusual_volume,
+)
 
 COLUMNS = {
     "event_time": "When it happened, UTC",
@@ -96,8 +103,8 @@ class LandingConfig(dg.Config):
         dg.AssetCheckSpec(
             "usual_volume",
             asset="raw_events",
-            description=f"As many events as usual: near the median of up to {LOOKS_BACK} days before, from "
-            f"{FEWEST_DAYS} on.",
+            description=f"As many events as usual: near the median of the same weekday of the {WEEKS} weeks before, or "
+            f"of {FEWEST_DAYS} to {LOOKS_BACK} days before while not all of these are known.",
         ),
         dg.AssetCheckSpec(
             "little_quarantined", asset="raw_events", description="Hardly any message could not be read."
@@ -124,7 +131,7 @@ def raw_events(
     event_log: EventLogResource,
     lake: LakeResource,
     settings: PipelineSettings,
-) -> dg.MaterializeResult:
+) -> Results:
     """One row per `KILL` or `DEATH` of the UTC day, as it was delivered.
 
     Lands the day's window of the event log (from 5 minutes before the day to 60 minutes after it, unless configured)
@@ -134,7 +141,7 @@ def raw_events(
     with readable_failures():
         prepare = _from_quarantine if config.reread_quarantine else _from_log
         land, opened = prepare(context, config, event_log, lake, settings)
-    volumes = landed_volumes(context.instance, [date.fromisoformat(key) for key in context.partition_keys])
+        volumes = landed_volumes(context.instance, asked_days(context))
 
     def landed(day: date) -> DayReport:
         landing = land(day)
@@ -142,10 +149,9 @@ def raw_events(
         for warning in (*landing.warnings, *landing.truncated):
             context.log.warning(f"{day}: {warning}")
         volumes[day] = landing.manifest.total()["landed"]
-        earlier = [volumes[before] for before in days_before(day) if before in volumes]
-        return report(landing, opened, earlier, settings)
+        return report(landing, opened, volumes, settings)
 
-    return materialize_days(context, landed)
+    yield from materialize_days(context, landed)
 
 
 def _from_log(
@@ -210,14 +216,9 @@ def utc_now() -> datetime:
 def landed_volumes(instance: dg.DagsterInstance, days: Sequence[date]) -> dict[date, int]:
     """How many events were landed of each of these days and of those that they are compared with, as far as the
     instance remembers. Asked once a run: to ask for each day takes longer than to count its events."""
-    wanted = {each.isoformat() for day in days for each in (day, *days_before(day))}
+    wanted = {each.isoformat() for day in days for each in (day, *compared_with(day))}
     landed = latest_recorded(instance, dg.AssetKey("raw_events"), wanted, "dagster/row_count")
     return {date.fromisoformat(key): each.value for key, each in landed.items() if isinstance(each.value, int)}
-
-
-def days_before(day: date) -> list[date]:
-    """Those that the day's volume is compared with, the latest first."""
-    return [day - timedelta(days=back) for back in range(1, LOOKS_BACK + 1)]
 
 
 def ensure_may_be_written(log: EventLog, lake: Lake, settings: PipelineSettings) -> None:
@@ -230,9 +231,9 @@ def ensure_may_be_written(log: EventLog, lake: Lake, settings: PipelineSettings)
         )
 
 
-def report(landing: Landing, lake: Lake, earlier: Sequence[int], settings: PipelineSettings) -> DayReport:
-    """What the day's materialization shows, and what a person should look at. ``earlier`` are the events of days
-    before."""
+def report(landing: Landing, lake: Lake, volumes: Mapping[date, int], settings: PipelineSettings) -> DayReport:
+    """What the day's materialization shows, and what a person should look at. ``volumes`` are the landed events of the
+    day and of those before it."""
     manifest, total = landing.manifest, landing.manifest.total()
     remarks = [*landing.warnings, *landing.truncated]
     healed = landing.beyond["read"]
@@ -262,7 +263,7 @@ def report(landing: Landing, lake: Lake, earlier: Sequence[int], settings: Pipel
             if manifest.window_closed
             else f"landed before its window closed ({manifest.window.end:%Y-%m-%d %H:%M} UTC): land it again then",
             "has_events": None if total["landed"] else "no event was landed",
-            "usual_volume": unusual_volume(total["landed"], earlier, settings.volume_percent / 100),
+            "usual_volume": unusual_volume(manifest.day, volumes, settings.volume_percent / 100),
             "little_quarantined": much_quarantined(
                 landing.own["read"], landing.own["quarantined"], settings.quarantine_percent / 100
             ),
