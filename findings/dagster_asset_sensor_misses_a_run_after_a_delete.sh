@@ -22,7 +22,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 python3 -m venv venv
-venv/bin/pip -q --disable-pip-version-check install dagster==1.13.27 SQLAlchemy==2.1.9
+venv/bin/pip -q --disable-pip-version-check install --no-compile dagster==1.13.27 SQLAlchemy==2.1.9
 export DAGSTER_HOME="$work/home"
 mkdir "$DAGSTER_HOME"
 echo 'telemetry: {enabled: false}' >"$DAGSTER_HOME/dagster.yaml"

@@ -34,9 +34,9 @@ cd "$work"
 echo '<project><modelVersion>4.0.0</modelVersion><groupId>x</groupId><artifactId>x</artifactId><version>1</version>
 <packaging>pom</packaging><dependencies><dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId>
 <version>4.4.0</version></dependency></dependencies></project>' >pom.xml
-mvn -q -B dependency:copy-dependencies -DoutputDirectory=jars
+mvn -q -B -Dstyle.color=never dependency:copy-dependencies -DoutputDirectory=jars
 python3 -m venv venv
-venv/bin/pip -q --disable-pip-version-check install confluent-kafka==2.16.1
+venv/bin/pip -q --disable-pip-version-check install --no-compile confluent-kafka==2.16.1
 
 read -r port controller < <(venv/bin/python -c '
 import socket

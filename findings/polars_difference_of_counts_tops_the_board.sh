@@ -20,7 +20,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 python3 -m venv venv
-install=(venv/bin/pip -q --disable-pip-version-check install)
+install=(venv/bin/pip -q --disable-pip-version-check install --no-compile)
 "${install[@]}" duckdb==1.5.5 pandas==2.3.3
 "${install[@]}" --target polars_1 polars==1.44.2
 "${install[@]}" --target polars_2 polars==2.1.0
