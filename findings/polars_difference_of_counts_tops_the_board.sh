@@ -33,14 +33,14 @@ import polars as pl
 print(f"Polars {pl.__version__}, DuckDB {duckdb.__version__}, pandas {pd.__version__}")
 rows = {"player": ["a", "a", "b", "b", "b"], "type": ["kill", "kill", "kill", "death", "death"]}
 kills, deaths = ((pl.col("type") == kind).sum() for kind in ("kill", "death"))
-net = {"net": kills - deaths, "more_than_three": kills - 3, "ratio": kills / deaths}
+net = {"net": kills - deaths, "kills_less_3": kills - 3, "ratio": kills / deaths}
 eager = pl.DataFrame(rows).group_by("player").agg(**net).sort("net", descending=True)
 lazy = pl.LazyFrame(rows).group_by("player").agg(**net).sort("net", descending=True).collect()
 print(eager)
 assert eager.equals(lazy)
 assert eager.schema["net"] == pl.UInt32
 assert eager.select("player", "net").rows() == [("b", 2**32 - 1), ("a", 2)]
-assert eager["more_than_three"].to_list() == [2**32 - 2, 2**32 - 1]
+assert eager["kills_less_3"].to_list() == [2**32 - 2, 2**32 - 1]
 assert eager["ratio"].to_list() == [0.5, float("inf")]
 
 signed = pl.DataFrame(rows).group_by("player").agg(net=kills.cast(pl.Int64) - deaths.cast(pl.Int64))
