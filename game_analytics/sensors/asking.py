@@ -44,7 +44,12 @@ class Owed:
 
     def word(self, place: str) -> str:
         """The key in short, for a tag."""
-        return hashlib.sha256(self.key(place).encode()).hexdigest()[:16]
+        return word_of(self.key(place))
+
+
+def word_of(key: str) -> str:
+    """What a tag has of a key."""
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def owed_of(pairs: Mapping[str, Pair], judged: Mapping[str, Judged]) -> list[Owed]:
@@ -72,7 +77,11 @@ Attempts = Mapping[str, Sequence[dg.RunRecord]]
 
 def attempts_of_days(around: Surroundings, owed: Sequence[Owed]) -> Attempts:
     """The runs that were asked for, where each is of one day."""
-    words = [each.word(around.place) for each in owed]
+    return attempts_by_word(around, [each.word(around.place) for each in owed])
+
+
+def attempts_by_word(around: Surroundings, words: Sequence[str]) -> Attempts:
+    """The runs that carry one of these words."""
     found: dict[str, list[dg.RunRecord]] = {}
     for start in range(0, len(words), _LOOKED_UP_AT_ONCE):
         wanted = {ASKED_FOR_TAG: words[start : start + _LOOKED_UP_AT_ONCE]}

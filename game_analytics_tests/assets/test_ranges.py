@@ -78,12 +78,14 @@ class History:
     instance: dg.DagsterInstance
     lake_resource: LakeResource
 
-    def run(self, *, faults: str = "", empty: tuple[str, ...] = (), **tags: str) -> "Ended":
+    def run(self, *, faults: str = "", empty: tuple[str, ...] = (), tags: Mapping[str, str] | None = None) -> "Ended":
         """All three assets for the range of five days, unless tags name another one."""
         s3 = self.lake_resource.s3
         endpoint = (s3.endpoint_url, s3.aws_access_key_id, s3.aws_secret_access_key)
         job = dg.build_reconstructable_job(
-            __name__, all_assets.__name__, (endpoint, self.lake_resource.bucket, faults, empty)
+            __name__,
+            all_assets.__name__,
+            (endpoint, self.lake_resource.bucket, faults, empty),  # type: ignore[arg-type] # it takes any number
         )
         result = dg.execute_job(job, self.instance, run_config=QUIETLY, tags=tags or RANGE)
         return Ended(self.instance, result.run_id)
@@ -218,7 +220,7 @@ def test_what_stood_of_a_day_that_fails_stays(history: History) -> None:
     "tags", [{"dagster/partition": THIRD}, dict.fromkeys(RANGE, THIRD)], ids=["a partition", "a range of one day"]
 )
 def test_a_single_day_that_fails_stops_the_steps_behind_it(tags: Mapping[str, str], history: History) -> None:
-    run = history.run(faults=f"damaged {THIRD}", **tags)
+    run = history.run(faults=f"damaged {THIRD}", tags=tags)
     assert run.failures() == {RAW: "the segment is damaged"}
     assert run.started() == [RAW]
     assert history.all_materialized() == [[], [], []]
