@@ -75,7 +75,7 @@ class Late:
             check_name=NOTHING_MISSED,
             passed=False,
             severity=dg.AssetCheckSeverity.WARN,
-            description=f"{self} came late and can't be landed any more: {'; '.join(why)}",
+            description=f"{self}, can't be landed any more: {'; '.join(why)}",
             metadata={"days": str(self.day), "events": self.events},
         )
 

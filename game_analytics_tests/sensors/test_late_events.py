@@ -292,7 +292,7 @@ def test_a_day_that_the_log_no_longer_holds_becomes_a_warning_with_the_count(lak
         assert (warning.asset_key, warning.check_name) == (dg.AssetKey("raw_events"), "nothing_missed")
         assert (warning.passed, warning.severity) == (False, dg.AssetCheckSeverity.WARN)
         assert warning.description.startswith(
-            f"1 events of {day_of(4)} in the window of {day_of(3)} came late and can't be landed any more: partition 0 "
+            f"1 events of {day_of(4)}, found by the landing of {day_of(3)}, can't be landed any more: partition 0 "
             "has lost offsets 1 to 1 (the first one left is of "
         )
         assert warning.metadata["events"].value == 1
@@ -309,7 +309,7 @@ def test_the_warning_is_told_once(lake_resource: LakeResource) -> None:
         assert (again.run_requests, again.asset_events) == ([], [])
         assert "Asked for or told of already" in again.skip_message
         assert again.skip_message.endswith(
-            f"Can't be landed any more: 1 events of {day_of(4)} in the window of {day_of(3)}."
+            f"Can't be landed any more: 1 events of {day_of(4)}, found by the landing of {day_of(3)}."
         )
 
 
