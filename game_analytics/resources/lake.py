@@ -380,9 +380,8 @@ class Lake:
             stored = self._get(key, part)
             if stored is None:
                 return {}
-            metadata = parquet_metadata_of(stored.body)
-            if metadata:
-                return metadata
+            with suppress(pl.exceptions.ComputeError):
+                return pl.read_parquet_metadata(io.BytesIO(stored.body))
         return {}
 
     @property
@@ -417,7 +416,7 @@ class Lake:
 
 
 def parquet_metadata_of(body: bytes) -> dict[str, str]:
-    """The key-value metadata of a Parquet file, or of its end; none if it is no Parquet."""
+    """The key-value metadata of a whole Parquet file; none if it is no Parquet."""
     with suppress(pl.exceptions.ComputeError):
         return pl.read_parquet_metadata(io.BytesIO(body))
     return {}

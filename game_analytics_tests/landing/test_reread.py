@@ -221,8 +221,9 @@ def test_a_quarantine_object_that_is_gone_is_named(lake: Lake) -> None:
     lake.delete([key])
     with pytest.raises(GameAnalyticsError) as raised:
         reread(lake)
-    assert str(raised.value).startswith(f"s3://{lake.bucket}/{key}, which s3://{lake.bucket}/raw/manifests/2025_12_30")
-    assert str(raised.value).endswith("is gone. Land the day again.")
+    assert str(raised.value).startswith(f"s3://{lake.bucket}/{key}, which s3://{lake.bucket}/{manifest_key(DAY)} lists")
+    assert "is gone: a lifecycle rule may have expired it" in str(raised.value)
+    assert "without `reread_quarantine`" in str(raised.value)
 
 
 def test_an_object_with_fewer_messages_than_the_manifest_says_commits_nothing(lake: Lake) -> None:
