@@ -1,11 +1,12 @@
 """Messages sent in a transaction that is open for as long as a block lasts."""
 
+import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from enum import Enum
 
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from game_analytics.local_stack.kafka_broker import Broker
 from game_analytics_tests.kafka.conftest import Sent
@@ -34,3 +35,13 @@ def send_in_transaction(broker: Broker, topic: str, messages: Sequence[Sent], fa
         producer.commit_transaction(30)
     else:
         producer.abort_transaction(30)
+
+
+def settled(broker: Broker, topic: str, end: int, partition: int = 0) -> None:
+    """Returns once all is readable up to ``end``. A transaction's marker is written only after its end was told."""
+    settings = {"group.id": "test", "isolation.level": "read_committed", "log_level": 0}
+    with closing(Consumer({"bootstrap.servers": broker.bootstrap_servers, **settings})) as consumer:
+        deadline = time.monotonic() + 30
+        while consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)[1] < end:
+            assert time.monotonic() < deadline, f"{topic} did not get to offset {end} within 30 s"
+            time.sleep(0.02)
