@@ -24,7 +24,15 @@ from confluent_kafka.admin import AdminClient, ListOffsetsResultInfo, OffsetSpec
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.resources.event_log import MESSAGES, EventLog, Extent, Found, milliseconds
 from game_analytics.resources.kafka_delivered import PEEKING, Known, Scan, first_delivered
-from game_analytics.resources.kafka_errors import DAMAGED, PERMANENT, UNKNOWN_TOPIC, Grievances, error_of, explain
+from game_analytics.resources.kafka_errors import (
+    DAMAGED,
+    PERMANENT,
+    UNKNOWN_TOPIC,
+    Grievances,
+    error_of,
+    explain,
+    unreachable_advice,
+)
 from game_analytics.resources.kafka_properties import CONSUMER_DEFAULTS, READING
 from game_analytics.resources.kafka_settings import KafkaSettings
 from game_analytics.rules.manifest import LogIdentity
@@ -66,21 +74,9 @@ class KafkaEventLog(EventLog):
 
     @property
     def identity(self) -> LogIdentity:
-        """With Kafka's ids of topic and cluster, asked for now.
+        """With Kafka's ids of topic and cluster, asked for now. A topic that is deleted and made again while it is
+        read has another one afterwards."""
 
-        Raises `GameAnalyticsError` if it is another topic than the one whose `extents` were told last: it was deleted
-        and made again while it was read.
-        """
-        found, before = self._ask_identity(), self._known.identity
-        if before is not None and not found.is_same_as(before):
-            self._known = Known()
-            raise GameAnalyticsError(
-                f"Kafka at {self._settings.bootstrap_servers}: the topic {before} was replaced by {found} while it was "
-                "read. Nothing was committed. Run again."
-            )
-        return found
-
-    def _ask_identity(self) -> LogIdentity:
         def ask() -> LogIdentity:
             asked = self._admin.describe_topics(
                 TopicCollection([self.topic]), request_timeout=self._settings.answers_within.total_seconds()
@@ -89,7 +85,7 @@ class KafkaEventLog(EventLog):
             cluster_id = self._consumer.list_topics(self.topic, timeout=1).cluster_id
             return LogIdentity(self.topic, None if topic_id == _NO_ID else topic_id, cluster_id or None)
 
-        return self._insist(ask)
+        return self._insist(ask, passing=UNKNOWN_TOPIC)
 
     def ensure_readable(self) -> None:
         """Raises `GameAnalyticsError` if no broker answers in the time that the settings give it, credentials are
@@ -106,12 +102,12 @@ class KafkaEventLog(EventLog):
             partition: Extent(low[partition].offset, high[partition].offset, stable[partition].offset)
             for partition in partitions
         }
-        self._known = self._known.renewed(self._ask_identity(), extents)
+        self._known = self._known.renewed(extents)
         return extents
 
     def first_at_or_after(self, instant: datetime) -> Mapping[int, Found | None]:
-        """By the brokers' time index, whose answers are not taken on trust below the stable offset that `extents` told
-        last: it also knows control records, which brokers stamp, and messages of aborted transactions.
+        """Of the partitions that `extents` told last, by the brokers' time index. Below the stable offset its answers
+        are not taken on trust: it also knows control records, which brokers stamp, and messages that were aborted.
 
         (The consumer's `offsets_for_times` asks the same, but drops the timestamp that was found.)
         """
@@ -127,7 +123,7 @@ class KafkaEventLog(EventLog):
                 self.extents()
 
     def _first_stamped(self, timestamp_ms: int) -> Mapping[int, Found | None]:
-        answers = self._offsets(self._partitions(), OffsetSpec.for_timestamp(timestamp_ms))
+        answers = self._offsets(list(self._known.extents), OffsetSpec.for_timestamp(timestamp_ms))
         told = {
             partition: Found(answer.offset, answer.timestamp) if answer.offset >= 0 else None
             for partition, answer in answers.items()
@@ -146,9 +142,7 @@ class KafkaEventLog(EventLog):
     def _start_of_search(self, partition: int, told: Found | None, timestamp_ms: int) -> int | None:
         """The offset from which on the look-up's message is to be found by reading; None where the broker's word is
         all that can be had, or is enough."""
-        extent = self._known.extents.get(partition)
-        if extent is None:  # a partition that was added since
-            return None
+        extent = self._known.extents[partition]
         if told is not None:
             return told.offset if told.offset < extent.stable else None
         return extent.low if extent.low > 0 and self._may_hold(partition, timestamp_ms) else None
@@ -310,11 +304,12 @@ class KafkaEventLog(EventLog):
             raise self._explained(told)
         if time.monotonic() > deadline:
             last = "the broker says nothing" if told is None else f"last heard: {told.str()}"
-            leader = self._leaders.get(partition, "its leader")
+            advice = None if told is None else unreachable_advice(told, self._settings.bootstrap_servers)
+            advice = advice or f"Look whether {self._leaders.get(partition, 'its leader')} is up, then run again."
             raise Unavailable(
                 f"Kafka at {self._settings.bootstrap_servers} has delivered nothing of {self.topic}, partition "
                 f"{partition}, from offset {position} on for {self._settings.patience.total_seconds():.0f} s ({last}). "
-                f"Nothing was committed. Look whether {leader} is up, then run again.",
+                f"Nothing was committed. {advice}",
                 waited=True,
             )
 
@@ -357,7 +352,9 @@ class KafkaEventLog(EventLog):
                 return ask()
             except KafkaException as failure:
                 refusal = error_of(failure)
-            self._consumer.poll(0)  # hands over what the background threads complain about, or a message
+            # These hand over what the background threads complain about; the consumer at times a message.
+            self._admin.poll(0)
+            self._consumer.poll(0)
             self._position = None
             explained = self._explained(self._grievances.worst() or refusal)
             will_pass = isinstance(explained, Unavailable) or refusal.code() in passing

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from game_analytics.resources.event_log import Extent, Found
-from game_analytics.rules.manifest import LogIdentity
 
 PEEKING = {
     # The first message is all that is wanted. A broker sends a whole batch of them at least.
@@ -102,7 +101,6 @@ class Known:
     """What look-ups have learned of a log, as it was when its extents were told. They must not change while a day is
     landed, so nothing of it is asked for twice."""
 
-    identity: LogIdentity | None = None
     extents: Mapping[int, Extent] = field(default_factory=dict)
     newest: dict[int, Found] = field(default_factory=dict)
     """The latest timestamp of each partition, by the brokers' index."""
@@ -110,11 +108,11 @@ class Known:
     """By partition and offset the first message that is delivered there or behind it."""
     scans: dict[int, Scan] = field(default_factory=dict)
 
-    def renewed(self, identity: LogIdentity, extents: Mapping[int, Extent]) -> "Known":
+    def renewed(self, extents: Mapping[int, Extent]) -> "Known":
         """What is left of it when other extents are told: scans, unless some of their messages were dropped."""
         scans = {
             partition: self.scans[partition]
             for partition in extents.keys() & self.scans.keys()
             if self.scans[partition].origin >= extents[partition].low
         }
-        return Known(identity, extents, scans=scans)
+        return Known(extents, scans=scans)

@@ -4,21 +4,17 @@ message that a reader gets."""
 import time
 from datetime import timedelta
 
-import pytest
 from confluent_kafka.admin import AdminClient
 
-from game_analytics.errors import GameAnalyticsError
 from game_analytics.local_stack.kafka_broker import Broker
 from game_analytics.resources.event_log import Extent, Found
 from game_analytics_tests.kafka.conftest import NewTopicFactory, make_topic, send
 from game_analytics_tests.kafka.logs import compacted_topic, delete_before, log_on, ms, sent
-from game_analytics_tests.kafka.transactions import Fate, send_in_transaction, settled
+from game_analytics_tests.kafka.transactions import Fate, send_in_transaction
 from game_analytics_tests.landing.samples import utc
 
 LARGE = b"x" * 400_000
 """Three of these are more than a file of a topic with the smallest files that there are."""
-
-EACH_IN_A_FILE = {"segment_bytes": 1024 * 1024, "retention_ms": -1}
 
 
 def found(broker: Broker, topic: str, instant: str) -> Found | None:
@@ -31,7 +27,6 @@ def test_what_was_aborted_and_its_marker_are_not_found(broker: Broker, new_topic
     with send_in_transaction(broker, topic, [sent(0, "2025-12-30 11:00")] * 2, Fate.ABORTED):
         pass
     send(broker, topic, [sent(0, "2025-12-30 10:30"), sent(0, "2025-12-30 12:00")])
-    settled(broker, topic, 6)
     # 0 at 10:00 · 1 2 aborted, at 11:00 · 3 its marker, of today · 4 at 10:30 · 5 at 12:00
     assert found(broker, topic, "2025-12-30 10:00") == Found(0, ms("2025-12-30 10:00"))
     assert found(broker, topic, "2025-12-30 10:15") == Found(4, ms("2025-12-30 10:30"))
@@ -45,9 +40,8 @@ def test_many_instants_behind_one_marker_are_found_in_one_pass(broker: Broker, n
     topic = new_topic()
     with send_in_transaction(broker, topic, [sent(0, "2025-12-01 00:00")], Fate.COMMITTED):
         pass
-    days = [utc("2025-12-01 00:00") + timedelta(hours=hour) for hour in range(1, 700)]
+    days = [utc("2025-12-01 00:00") + timedelta(hours=hour) for hour in range(1, 60)]
     send(broker, topic, [(0, None, b"{}", ms(day)) for day in days])
-    settled(broker, topic, 701)
     log = log_on(broker, topic)
     for offset, day in enumerate(days, 2):
         assert log.first_at_or_after(day) == {0: Found(offset, ms(day))}
@@ -61,8 +55,6 @@ def test_partitions_are_found_each_by_itself(broker: Broker, new_topic: NewTopic
     send(broker, topic, [sent(number, f"2025-12-30 12:{number:02}") for number in range(1, 30)])
     with send_in_transaction(broker, topic, [sent(number, "2025-12-30 11:00") for number in (0, 7)], Fate.ABORTED):
         pass
-    settled(broker, topic, 2)
-    settled(broker, topic, 3, partition=7)
     assert log_on(broker, topic).first_at_or_after(utc("2025-12-30 12:05")) == {
         number: Found(0, ms(f"2025-12-30 12:{number:02}")) if number >= 5 else None for number in range(30)
     }
@@ -86,11 +78,11 @@ def test_what_is_held_back_by_an_open_transaction_is_told_as_the_broker_tells_it
 
 
 def test_after_a_purge_messages_are_found_that_the_brokers_index_does_not_know(
-    broker: Broker, admin: AdminClient
+    broker: Broker, admin: AdminClient, new_topic: NewTopicFactory
 ) -> None:
     """It looks into the first file that ever held a message of that time, until housekeeping takes the file away. Here
     that is a file that stays: it also holds messages that are left."""
-    topic = make_topic(admin, 1, **EACH_IN_A_FILE)
+    topic = new_topic(segment_bytes=1024 * 1024, retention_ms=-1)
     stamps = ["2025-12-30 08:00", "2026-01-05 10:00", "2025-12-30 07:00", "2025-12-31 00:30", "2025-12-31 02:00"]
     for number, stamp in enumerate(stamps):
         send(broker, topic, [sent(0, stamp, b"{}" if number < 3 else LARGE)])
@@ -121,7 +113,6 @@ def test_a_log_that_goes_on_growing_tells_what_came_once_its_extents_are_asked_a
     topic = new_topic()
     with send_in_transaction(broker, topic, [sent(0, "2025-12-30 12:00")], Fate.ABORTED):
         pass
-    settled(broker, topic, 2)
     log = log_on(broker, topic)
     assert log.first_at_or_after(utc("2025-12-30 11:00")) == {0: None}
     send(broker, topic, [sent(0, "2025-12-30 12:30")])
@@ -137,7 +128,6 @@ def test_a_purge_between_two_landings_is_noticed(
         pass
     for hour in range(11, 15):
         send(broker, topic, [sent(0, f"2025-12-30 {hour}:00")])
-    settled(broker, topic, 6)
     log = log_on(broker, topic)
     assert log.first_at_or_after(utc("2025-12-30 11:30")) == {0: Found(3, ms("2025-12-30 12:00"))}
     delete_before(admin, topic, 0, 4)
@@ -158,19 +148,6 @@ def test_a_topic_is_told_from_another_one_of_its_name(
     assert after.topic_id is not None
     assert after.cluster_id == before.cluster_id
     assert not after.is_same_as(before)
-
-
-def test_a_topic_that_is_replaced_while_it_is_read_is_told(
-    broker: Broker, admin: AdminClient, new_topic: NewTopicFactory
-) -> None:
-    topic = new_topic()
-    send(broker, topic, [sent(0, "2025-12-30 12:00")])
-    log = log_on(broker, topic)
-    log.extents()
-    made_again(admin, topic)
-    with pytest.raises(GameAnalyticsError, match=f"the topic {topic} .* was replaced by .* while it was read"):
-        _ = log.identity
-    assert log.identity == log_on(broker, topic).identity  # from now on it is the other one
 
 
 def made_again(admin: AdminClient, topic: str) -> None:

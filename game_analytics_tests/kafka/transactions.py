@@ -2,11 +2,12 @@
 
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import Enum
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from game_analytics.local_stack.kafka_broker import Broker
 from game_analytics_tests.kafka.conftest import Sent
@@ -31,17 +32,24 @@ def send_in_transaction(broker: Broker, topic: str, messages: Sequence[Sent], fa
         producer.produce(topic, value, key, partition, timestamp=timestamp_ms)
     assert producer.flush(30) == 0
     yield
+    ends = _ends(broker, topic, {partition for partition, *_ in messages})
     if fate is Fate.COMMITTED:
         producer.commit_transaction(30)
     else:
         producer.abort_transaction(30)
+    _wait_for_markers(broker, topic, ends)
 
 
-def settled(broker: Broker, topic: str, end: int, partition: int = 0) -> None:
-    """Returns once all is readable up to ``end``. A transaction's marker is written only after its end was told."""
-    settings = {"group.id": "test", "isolation.level": "read_committed", "log_level": 0}
-    with closing(Consumer({"bootstrap.servers": broker.bootstrap_servers, **settings})) as consumer:
-        deadline = time.monotonic() + 30
-        while consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)[1] < end:
-            assert time.monotonic() < deadline, f"{topic} did not get to offset {end} within 30 s"
-            time.sleep(0.02)
+def _wait_for_markers(broker: Broker, topic: str, ends: Mapping[int, int]) -> None:
+    """Brokers write them a moment after they have told that the transaction has ended."""
+    deadline = time.monotonic() + 30
+    while any(end <= ends[partition] for partition, end in _ends(broker, topic, ends).items()):
+        assert time.monotonic() < deadline, f"{topic} got no markers within 30 s"
+        time.sleep(0.02)
+
+
+def _ends(broker: Broker, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+    """The partitions' high watermarks."""
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers, "log_level": 0})
+    places = {TopicPartition(topic, partition): OffsetSpec.latest() for partition in partitions}
+    return {place.partition: found.result().offset for place, found in admin.list_offsets(places).items()}
