@@ -106,6 +106,15 @@ def test_without_a_cluster_the_events_are_simulated() -> None:
     assert shown(KAFKA_BOOTSTRAP_SERVERS=" ", KAFKA_TOPIC=" ", GAME_ANALYTICS_WORKERS=" ") == simulated
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("KAFKA_BOOTSTRAP_SERVERS", "kafka://kafka.invalid:9092"), ("KAFKA_TOPIC", "kills,deaths")]
+)
+def test_a_url_for_servers_and_a_list_for_a_topic_are_named_when_settings_are_read(name: str, value: str) -> None:
+    done = run(sys.executable, "-c", LOAD_WITH, given=f"{name}={value}\n")
+    assert done.stdout.startswith(f"{name} ")
+    assert f" {value!r}; " in done.stdout
+
+
 @pytest.mark.parametrize("name", ["KAFKA_TOPIC", "KAFKA_CONFIG_FILE"])
 def test_a_topic_without_a_cluster_is_no_reason_to_simulate(name: str) -> None:
     done = run(sys.executable, "-c", "import game_analytics.definitions", **{name: "matches"})
