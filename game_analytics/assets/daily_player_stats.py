@@ -223,7 +223,7 @@ def _ensure_size(lake: Lake, landing: Standing, listed: LandedObject, size: int)
     if size == listed.bytes or (listed.bytes is None and size > 0):
         return
     size = lake.size(listed.key) or 0  # some servers list other sizes than they deliver
-    if size != listed.bytes:
+    if size != listed.bytes and (listed.bytes is not None or size == 0):
         expected = "more" if listed.bytes is None else f"{listed.bytes:,}"
         raise GameAnalyticsError(
             f"{lake.uri(listed.key)} has {size:,} bytes, and {expected} by {lake.uri(landing.key)}: it was damaged or "
