@@ -28,10 +28,6 @@ class MockCluster:
             ctypes.c_void_p(self.handle), request, ctypes.c_size_t(times), (ctypes.c_int * times)(*[error] * times)
         )
 
-    def advertise(self, host: str, port: int) -> None:
-        """From now on clients are told to reach the broker there."""
-        self.library.rd_kafka_mock_broker_set_host_port(ctypes.c_void_p(self.handle), 1, host.encode(), port)
-
     def send(self, messages: int) -> None:
         producer = Producer({"bootstrap.servers": self.bootstrap_servers})
         for _ in range(messages):

@@ -12,7 +12,6 @@ from game_analytics.errors import Unavailable
 from game_analytics.resources.event_log import Extent
 from game_analytics.resources.kafka import KafkaEventLog
 from game_analytics.resources.kafka_settings import KafkaSettings
-from game_analytics.resources.kafka_topic import Topic
 from game_analytics_tests.resources.mock_cluster import FETCH, LIST_OFFSETS, TOPIC, MockCluster, mock_cluster
 
 
@@ -75,19 +74,3 @@ def test_errors_that_pass_cost_nothing_but_time(cluster: MockCluster) -> None:
     cluster.answer_with(KafkaError.UNKNOWN, FETCH, times=3)
     batches = log_on(cluster).read(0, 0, 10, max_messages=100, max_bytes=1_000)
     assert [batch.height for batch in batches if batch.height] == [10]
-
-
-def test_a_broker_that_advertises_a_host_which_nobody_knows_is_told_so(cluster: MockCluster) -> None:
-    cluster.advertise("kafka-internal.invalid", 9092)
-    settings = KafkaSettings(cluster.bootstrap_servers, TOPIC, {}, timedelta(seconds=2), timedelta(seconds=2))
-    with pytest.raises(Unavailable) as failure:
-        KafkaEventLog(settings).extents()
-    assert "broker 1 at kafka-internal.invalid:9092, which can't be reached from here" in str(failure.value)
-    assert "advertised.listeners" in str(failure.value)
-
-
-def test_a_producer_that_can_not_reach_what_is_advertised_is_told_so(cluster: MockCluster) -> None:
-    cluster.advertise("kafka-internal.invalid", 9092)
-    settings = KafkaSettings(cluster.bootstrap_servers, TOPIC, {}, answers_within=timedelta(seconds=2))
-    with pytest.raises(Unavailable, match=r"kafka-internal\.invalid:9092, which can't .*: check advertised\.listeners"):
-        Topic(settings).newest(1)
