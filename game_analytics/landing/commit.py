@@ -101,6 +101,7 @@ def land_day(
         pieces = list(cut(day, to_read.ranges, options.slice_size, _held(landings, lookups, day, to_read.ranges)))
         for report in _landed(log, lake, pieces, options, tell):
             tally.add(report)
+        _ensure_still_the_log(log, lookups.identity, day)
         manifest = _manifest(day, lookups.identity, to_read, tally)
         ensure_balanced(manifest)
         fewer = _fewer_than_standing(others.standing, manifest, tally)
@@ -153,6 +154,15 @@ def _neighbours(landings: Landings, lake: Lake, day: date, found_by: tuple[date,
         following=landings.manifest_of(day + ONE_DAY),
         finders=tuple(finders),
     )
+
+
+def _ensure_still_the_log(log: EventLog, identity: LogIdentity, day: date) -> None:
+    now = log.identity
+    if now != identity:
+        raise GameAnalyticsError(
+            f"The topic was deleted and created again while {day} was read: it was {identity}, and is {now}. Nothing "
+            "was committed. Run again; that tells what is left."
+        )
 
 
 def _ensure_same_log(lake: Lake, finders: tuple[Manifest, ...], log: LogIdentity) -> None:

@@ -37,10 +37,10 @@ RANGE = {"dagster/asset_partition_range_start": FIRST, "dagster/asset_partition_
 QUIETLY = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
-def all_assets(endpoint: tuple[str, str, str], bucket: str, faults: str, empty: tuple[str, ...]) -> dg.JobDefinition:
-    """The job of all three assets, made from what another process may be given too."""
-    log = five_days(faults_named(faults), [date.fromisoformat(day) for day in empty])
-    definitions = pipeline(given_log(log), lake_at(S3Endpoint(*endpoint), bucket), PipelineSettings())
+def all_assets(url: str, key_id: str, secret: str, bucket: str, faults: str, empty: str) -> dg.JobDefinition:
+    """The job of all three assets on a lake, its log with faults in some days and others empty."""
+    log = five_days(faults_named(faults), [date.fromisoformat(day) for day in empty.split()])
+    definitions = pipeline(given_log(log), lake_at(S3Endpoint(url, key_id, secret), bucket), PipelineSettings())
     # By a name of its own: the one of the UI's job is kept for Dagster.
     named = dg.Definitions(jobs=[dg.define_asset_job("all_assets", selection="*")])
     return dg.Definitions.merge(definitions, named).resolve_job_def("all_assets")
@@ -78,17 +78,19 @@ class History:
     instance: dg.DagsterInstance
     lake_resource: LakeResource
 
-    def run(self, *, faults: str = "", empty: tuple[str, ...] = (), tags: Mapping[str, str] | None = None) -> "Ended":
+    def run(self, *, faults: str = "", empty: str = "", tags: Mapping[str, str] | None = None) -> "Ended":
         """All three assets for the range of five days, unless tags name another one."""
         s3 = self.lake_resource.s3
-        endpoint = (s3.endpoint_url, s3.aws_access_key_id, s3.aws_secret_access_key)
-        job = dg.build_reconstructable_job(
-            __name__,
-            all_assets.__name__,
-            (endpoint, self.lake_resource.bucket, faults, empty),  # type: ignore[arg-type] # it takes any number
-        )
-        result = dg.execute_job(job, self.instance, run_config=QUIETLY, tags=tags or RANGE)
-        return Ended(self.instance, result.run_id)
+        given = {
+            "url": s3.endpoint_url,
+            "key_id": s3.aws_access_key_id,
+            "secret": s3.aws_secret_access_key,
+            "bucket": self.lake_resource.bucket,
+            "faults": faults,
+            "empty": empty,
+        }
+        job = dg.build_reconstructable_job(__name__, all_assets.__name__, reconstructable_kwargs=given)
+        return Ended(self.instance, dg.execute_job(job, self.instance, QUIETLY, tags or RANGE).run_id)
 
     def materialized(self, asset: str) -> list[str]:
         """The days of which it has a record."""
@@ -173,7 +175,7 @@ def test_a_day_that_is_not_landed_takes_no_other_days_board_and_is_named_where_i
 
 
 def test_what_the_checks_found_of_the_days_that_were_done_is_kept(history: History) -> None:
-    run = history.run(faults=f"damaged {THIRD}", empty=(FOURTH,))
+    run = history.run(faults=f"damaged {THIRD}", empty=FOURTH)
     assert run.checks(RAW)["has_events"] == f"{FOURTH}: no event was landed"
     assert run.checks(RAW)["window_closed"] == f"{FIRST} to {FIFTH}: all is well"
     assert set(run.checks(STATS).values()) == {f"{FIRST} to {FIFTH}: all is well"}
@@ -183,7 +185,7 @@ def test_what_the_checks_found_of_the_days_that_were_done_is_kept(history: Histo
 def test_each_step_leaves_out_what_failed_before_it_and_names_what_failed_in_it(history: History) -> None:
     """The third can't be landed. The fourth is empty, and its stats file somebody else's, which an empty day spares."""
     history.lake_resource.open().put("events/2025_12_04_events.parquet", parquet(foreign_stats(ann=(1, 2))))
-    run = history.run(faults=f"damaged {THIRD}", empty=(FOURTH,))
+    run = history.run(faults=f"damaged {THIRD}", empty=FOURTH)
     assert history.all_materialized() == [GOOD, [FIRST, SECOND, FIFTH], [FIRST, SECOND, FIFTH]]
     failures = run.failures()
     assert list(failures) == [RAW, STATS]
