@@ -91,7 +91,7 @@ def land_day(
     """
 
     def build() -> tuple[bytes, Landing]:
-        landings = Landings(lake)
+        landings = Landings(lake, day)
         # Manifests first: what another run commits meanwhile may reach beyond the watermarks that this one asks for.
         others = _neighbours(landings, lake, day, options.found_by)
         lookups = Lookups(log, options.lateness, clock())
@@ -127,7 +127,7 @@ def _landing(
         manifest=manifest,
         etag="",
         sha256=sha256_of(manifest),
-        warnings=to_read.warnings,
+        warnings=[*to_read.warnings, *(f"taken for no landing: {why}" for why in landings.unreadable.values())],
         truncated=to_read.truncated or fewer,
         reasons={reason: tally.reasons[reason] for reason in REASONS if reason in tally.reasons},
         samples=tally.samples(),
@@ -272,7 +272,7 @@ def _lost(landings: Landings, lookups: Lookups, day: date) -> list[str]:
 def lost_of(log: EventLog, lake: Lake, day: date, lateness: timedelta, now: datetime) -> list[str]:
     """Why a day that was landed can't be landed again from this log without losing some of it, a sentence per
     partition; nothing if it can."""
-    landings, lookups = Landings(lake), Lookups(log, lateness, now)
+    landings, lookups = Landings(lake, day), Lookups(log, lateness, now)
     if landings.of(day) is None:
         return [f"{lake.uri(manifest_key(day))} does not exist: the day was never landed"]
     return _lost(landings, lookups, day)

@@ -14,7 +14,7 @@ from game_analytics.landing.commit import Landing, sha256_of
 from game_analytics.landing.leftovers import clear_leftovers, keep_replaced
 from game_analytics.landing.slices import COUNTS, STRAYS, Slice, store
 from game_analytics.landing.standing import Landings, Standing, read_standing, still_stands
-from game_analytics.layout import manifest_key, slice_of_key
+from game_analytics.layout import manifest_key, slice_of_key, stats_key
 from game_analytics.resources.lake import InputChanged, Lake
 from game_analytics.rules.events import REASONS, Classified, classify
 from game_analytics.rules.manifest import Account, LandedObject, LogIdentity, Manifest, ensure_balanced
@@ -44,7 +44,7 @@ def reread_day(lake: Lake, day: date, *, clock: Callable[[], datetime]) -> Landi
 
     def build() -> tuple[bytes, tuple[Manifest, _Reread]]:
         standing = _landed(lake, day)
-        reread, lookups = _Reread(), _OtherDays(lake, standing.manifest.log)
+        reread, lookups = _Reread(), _OtherDays(lake, day, standing.manifest.log)
         for landed in standing.manifest.objects:
             if landed.kind == "raw":
                 reread.objects.append(landed)
@@ -90,6 +90,12 @@ def quarantined(lake: Lake, standing: Standing, key: str) -> pl.DataFrame:
 
 def _landed(lake: Lake, day: date) -> Standing:
     found = read_standing(lake, day)
+    if found is None and lake.etag(stats_key(day)) is not None:
+        raise GameAnalyticsError(
+            f"{lake.uri(manifest_key(day))} does not exist, though {lake.uri(stats_key(day))} does: a lifecycle rule "
+            f"may have expired raw/. Stats and board of {day} stay. Restore raw/ and quarantine/ of the day "
+            "from a backup, or materialize raw_events without `reread_quarantine` while the log still holds it."
+        )
     if found is None:
         raise GameAnalyticsError(
             f"{lake.uri(manifest_key(day))} does not exist: {day} was never landed, so nothing of it is quarantined. "
@@ -101,8 +107,8 @@ def _landed(lake: Lake, day: date) -> Standing:
 class _OtherDays:
     """What other days' landings have read, each of them looked up once."""
 
-    def __init__(self, lake: Lake, log: LogIdentity) -> None:
-        self._landings, self._log = Landings(lake), log
+    def __init__(self, lake: Lake, day: date, log: LogIdentity) -> None:
+        self._landings, self._log = Landings(lake, day), log
 
     def have_read(self, day: date, partition: int, offsets: pl.Series) -> pl.Series:
         """Of each offset whether the day's landing has read it."""

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
+from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.layout import FIRST_DAY, manifest_key, old_manifest_key
 from game_analytics.resources.lake import Lake
 from game_analytics.rules.manifest import LogIdentity, Manifest
@@ -42,17 +43,36 @@ def still_stands(lake: Lake, landing: Standing) -> bool:
 
 
 class Landings:
-    """The standing landings of all days as one landing sees them: each is read once, when it is first asked for."""
+    """The standing landings of all days as the landing of one day sees them: each is read once, when it is first asked
+    for. Another day's that can't be read counts as none: it must not stop this day's, and is told in ``unreadable``.
+    """
 
-    def __init__(self, lake: Lake) -> None:
+    def __init__(self, lake: Lake, day: date) -> None:
         self._lake = lake
+        self._day = day
         self._read: dict[date, Standing | None] = {}
+        self.unreadable: dict[date, str] = {}
+        """What is wrong with manifests of other days."""
 
     def of(self, day: date) -> Standing | None:
-        """The day's landing, whatever log it was read from. None for a day before the first partition."""
+        """The day's landing, whatever log it was read from. None for a day before the first partition.
+
+        Raises `GameAnalyticsError` if the landed day's own manifest can't be read.
+        """
         if day not in self._read:
-            self._read[day] = read_standing(self._lake, day) if day >= FIRST_DAY else None
+            self._read[day] = self._standing(day) if day >= FIRST_DAY else None
         return self._read[day]
+
+    def _standing(self, day: date) -> Standing | None:
+        try:
+            return read_standing(self._lake, day)
+        except Unavailable:
+            raise
+        except GameAnalyticsError as error:
+            if day == self._day:
+                raise
+            self.unreadable[day] = str(error)
+            return None
 
     def manifest_of(self, day: date) -> Manifest | None:
         landing = self.of(day)
@@ -72,6 +92,8 @@ class Landings:
 
     def _is_stale(self, day: date) -> bool:
         landing = self.of(day)
+        if day in self.unreadable:
+            return False
         if landing is None:
             return self._lake.etag(manifest_key(day)) is not None
         return not still_stands(self._lake, landing)

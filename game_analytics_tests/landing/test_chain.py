@@ -21,6 +21,7 @@ from game_analytics_tests.landing.samples import (
     ONE_HOUR,
     account_of,
     at,
+    body_of,
     kill,
     land,
     planned,
@@ -192,6 +193,16 @@ def test_a_day_whose_day_before_is_landed_meanwhile_begins_where_that_ended(lake
     early = ListedLog({0: before_the_mirror_went_down()})
     log = WhileRead({0: caught_up()}, happening=[lambda: land(early, lake, now=FIRST_NIGHT)])
     assert read_of(land(log, lake, day=NEXT_DAY, now=SECOND_NIGHT).manifest) == (2, 20)
+
+
+@pytest.mark.parametrize("other", [DAY_BEFORE, NEXT_DAY])
+def test_a_manifest_of_a_neighbour_that_can_t_be_read_stops_no_landing(lake: MemoryLake, other: date) -> None:
+    lake.put(manifest_key(other), b"garbage")
+    landing = land(ListedLog({0: caught_up()}), lake, now=SECOND_NIGHT)
+    assert kills(lake) == {"ann": 2, "bob": 15}
+    (warning,) = landing.warnings
+    assert warning.startswith(f"taken for no landing: {lake.uri(manifest_key(other))} is no manifest")
+    assert body_of(lake, manifest_key(other)) == b"garbage"
 
 
 def test_what_lies_before_the_first_landing_is_named(lake: MemoryLake) -> None:

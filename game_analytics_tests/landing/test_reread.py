@@ -215,6 +215,12 @@ def test_a_day_that_was_never_landed_has_no_quarantine(lake: Lake) -> None:
         reread(lake)
 
 
+def test_a_day_whose_raw_folder_has_expired_says_so(lake: Lake) -> None:
+    lake.put("events/2025_12_30_events.parquet", b"stats")
+    with pytest.raises(GameAnalyticsError, match="a lifecycle rule may have expired raw/"):
+        reread(lake)
+
+
 def test_a_quarantine_object_that_is_gone_is_named(lake: Lake) -> None:
     lay(lake, quarantine_of_stricter_rules())
     (key,) = stored(lake, "quarantine/")
