@@ -260,8 +260,12 @@ def _keep_what_is_replaced(lake: Lake, landings: Landings, day: date, body: byte
 def _heals(landings: Landings, lookups: Lookups, day: date) -> bool:
     """Whether events of the day that its landing lacks will be landed by themselves: it is one of the last days, and
     the log still holds it, or it is about to come."""
-    age = lookups.now.date() - day
-    return -ONE_DAY <= age <= timedelta(days=HEALED_WITHIN) and not _lost(landings, lookups, day)
+    return is_recent(day, lookups.now) and not _lost(landings, lookups, day)
+
+
+def is_recent(day: date, now: datetime) -> bool:
+    """Whether the day is one of those that are landed again by themselves, or is about to come."""
+    return -ONE_DAY <= now.date() - day <= timedelta(days=HEALED_WITHIN)
 
 
 def _lost(landings: Landings, lookups: Lookups, day: date) -> list[str]:

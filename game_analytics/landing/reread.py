@@ -10,7 +10,7 @@ import msgspec
 import polars as pl
 
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.landing.commit import Landing, sha256_of
+from game_analytics.landing.commit import Landing, is_recent, sha256_of
 from game_analytics.landing.leftovers import clear_leftovers, keep_replaced
 from game_analytics.landing.slices import COUNTS, STRAYS, Slice, store
 from game_analytics.landing.standing import Landings, Standing, read_standing, still_stands
@@ -66,6 +66,7 @@ def reread_day(lake: Lake, day: date, *, clock: Callable[[], datetime]) -> Landi
         samples=reread.samples,
         sha256=sha256_of(manifest),
         own={name: manifest.total()[name] for name in COUNTS},
+        heals={each: is_recent(each, clock()) for each in map(date.fromisoformat, manifest.missed)},
     )
 
 

@@ -39,8 +39,9 @@ LEFTOVERS = {
     "raw/2025_12_30/0-0-9-0123456789ab.parquet": b"left by a run that died yesterday",
     "quarantine/2025_12_30/1-5-7-ba9876543210.parquet": b"left by a run that died yesterday",
 }
-WRITES = 16
-"""Twelve slices' objects, the manifest, the removal of leftovers, the stats file and the board."""
+WRITES = 17
+"""Twelve slices' objects, a copy of the manifest that is replaced, the manifest, the removal of leftovers, the stats
+file and the board."""
 
 A_DAY_OLD = 25
 LOOK_EVERY_SECONDS = 0.5
