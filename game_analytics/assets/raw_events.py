@@ -9,7 +9,7 @@ from pydantic import Field
 from game_analytics.assets.days import DayReport, Results, asked_days, materialize_days, readable_failures
 from game_analytics.assets.report import account_lines, account_table, column_schema, quarantine_table, table
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.history import latest_recorded
+from game_analytics.history import latest_materializations, recorded
 from game_analytics.landing.commit import Landing, LandingOptions, land_day, lost_of
 from game_analytics.landing.reread import reread_day
 from game_analytics.landing.standing import read_standing
@@ -141,7 +141,7 @@ def raw_events(
     with readable_failures():
         prepare = _from_quarantine if config.reread_quarantine else _from_log
         land, opened = prepare(context, config, event_log, lake, settings)
-        volumes = landed_volumes(context.instance, asked_days(context))
+        volumes = landed_volumes(context.instance, asked_days(context), opened.place)
 
     def landed(day: date) -> DayReport:
         landing = land(day)
@@ -213,12 +213,15 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def landed_volumes(instance: dg.DagsterInstance, days: Sequence[date]) -> dict[date, int]:
+def landed_volumes(instance: dg.DagsterInstance, days: Sequence[date], place: str) -> dict[date, int]:
     """How many events were landed of each of these days and of those that they are compared with, as far as the
     instance remembers. Asked once a run: to ask for each day takes longer than to count its events."""
     wanted = {each.isoformat() for day in days for each in (day, *compared_with(day))}
-    landed = latest_recorded(instance, dg.AssetKey("raw_events"), wanted, "dagster/row_count")
-    return {date.fromisoformat(key): each.value for key, each in landed.items() if isinstance(each.value, int)}
+    landed = latest_materializations(instance, dg.AssetKey("raw_events"), wanted)
+    # Records of versions before don't tell which lake they are of.
+    here = {key: record for key, record in landed.items() if recorded(record, "lake") in {None, place}}
+    counts = {date.fromisoformat(key): recorded(record, "dagster/row_count") for key, record in here.items()}
+    return {day: count for day, count in counts.items() if isinstance(count, int)}
 
 
 def ensure_may_be_written(log: EventLog, lake: Lake, settings: PipelineSettings) -> None:

@@ -9,7 +9,7 @@ import polars as pl
 
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.landing.leftovers import clear_leftovers, keep_replaced
-from game_analytics.landing.losses import Truncated
+from game_analytics.landing.losses import Truncated, lost_of_finders
 from game_analytics.landing.neighbours import Neighbours
 from game_analytics.landing.offsets import Offsets
 from game_analytics.landing.plan import Plan, Range, offsets_of, plan
@@ -127,14 +127,23 @@ def _landing(
         manifest=manifest,
         etag="",
         sha256=sha256_of(manifest),
-        warnings=[*to_read.warnings, *(f"taken for no landing: {why}" for why in landings.unreadable.values())],
+        warnings=[
+            *to_read.warnings,
+            *(
+                f"taken for no landing: {why} Land this day again once it can be read."
+                for why in landings.unreadable.values()
+            ),
+        ],
         truncated=to_read.truncated or fewer,
         reasons={reason: tally.reasons[reason] for reason in REASONS if reason in tally.reasons},
         samples=tally.samples(),
         own={name: tally.own[name] for name in COUNTS},
         lags=to_read.lags if manifest.window_closed else None,
         unread_before=to_read.unread_before,
-        heals={date.fromisoformat(day): _heals(landings, lookups, date.fromisoformat(day)) for day in manifest.missed},
+        heals={
+            day: is_recent(manifest.day, lookups.now) and _heals(landings, lookups, day)
+            for day in map(date.fromisoformat, manifest.missed)
+        },
     )
 
 
@@ -268,18 +277,26 @@ def is_recent(day: date, now: datetime) -> bool:
     return -ONE_DAY <= now.date() - day <= timedelta(days=HEALED_WITHIN)
 
 
-def _lost(landings: Landings, lookups: Lookups, day: date) -> list[str]:
-    others = Neighbours(standing=landings.manifest_of(day), previous=landings.manifest_of(day - ONE_DAY))
-    return plan(lookups, day, others, allow_truncated=True).truncated
+def _lost(landings: Landings, lookups: Lookups, day: date, found_by: tuple[date, ...] = ()) -> list[str]:
+    finders = (landings.manifest_of(finder) for finder in found_by)
+    others = Neighbours(
+        standing=landings.manifest_of(day),
+        previous=landings.manifest_of(day - ONE_DAY),
+        finders=tuple(finder for finder in finders if finder is not None),
+    )
+    lost = plan(lookups, day, others, allow_truncated=True).truncated
+    return lost or list(lost_of_finders(lookups, others.of_log(lookups.identity)))
 
 
-def lost_of(log: EventLog, lake: Lake, day: date, lateness: timedelta, now: datetime) -> list[str]:
-    """Why a day that was landed can't be landed again from this log without losing some of it, a sentence per
-    partition; nothing if it can."""
+def lost_of(
+    log: EventLog, lake: Lake, day: date, lateness: timedelta, now: datetime, found_by: tuple[date, ...] = ()
+) -> list[str]:
+    """Why a day that was landed can't be landed again from this log without losing some of it, or of what the landings
+    of these other days have found of it, a sentence each; nothing if it can."""
     landings, lookups = Landings(lake, day), Lookups(log, lateness, now)
     if landings.of(day) is None:
         return [f"{lake.uri(manifest_key(day))} does not exist: the day was never landed"]
-    return _lost(landings, lookups, day)
+    return _lost(landings, lookups, day, found_by)
 
 
 def sha256_of(manifest: Manifest) -> str:

@@ -7,6 +7,9 @@ from game_analytics.landing.neighbours import Neighbours
 from game_analytics.landing.window import Lookups, milliseconds_of, moment
 from game_analytics.rules.manifest import Manifest, Window
 
+A_FEW = 10
+"""So many messages older than a window may be stragglers."""
+
 
 class Truncated(GameAnalyticsError):
     """The log has dropped messages of the day, or is another log than the one that the day was landed from."""
@@ -46,17 +49,24 @@ def _ends_earlier(lookups: Lookups, standing: Manifest) -> Iterator[str]:
 
 
 def _created_again(lookups: Lookups, window: Window, previous: Manifest) -> Iterator[str]:
-    """A topic that was created again on the day itself, as the landing of the day before tells: what was delivered
-    before that is in no topic any more. One that holds older messages was there in time."""
-    if previous.topic != lookups.identity.topic or _reaches_as_far(lookups, previous):
+    """A topic that was created again, renamed or moved on the day itself, as the landing of the day before tells: what
+    was delivered before that is in no topic that is read. One that holds older messages was there in time."""
+    log = lookups.identity
+    is_simulated = previous.topic != log.topic and None in (previous.topic_id, log.topic_id)
+    if is_simulated or _reaches_as_far(lookups, previous):
+        return
+    older = sum(
+        lookups.offset_at(window.start, partition) - extent.low for partition, extent in lookups.extents.items()
+    )
+    # In the same cluster a few older messages may be stragglers that were sent after the topic was created again.
+    if older >= (A_FEW if previous.cluster_id == log.cluster_id else 1):
         return
     left = [found for partition in lookups.extents if (found := lookups.first_left(partition)) is not None]
-    if not any(found.timestamp_ms < milliseconds_of(window.start) for found in left):
-        first = f"begins at {moment(min(found.timestamp_ms for found in left))}" if left else "is empty"
-        yield (
-            f"the topic was created again since {previous.day} was landed (from {previous.log}, now "
-            f"{lookups.identity}), and {first}: what was delivered before is gone"
-        )
+    first = f"begins at {moment(min(found.timestamp_ms for found in left))}" if left else "is empty"
+    yield (
+        f"the topic was created again or is another one since {previous.day} was landed (from {previous.log}, now "
+        f"{log}), and {first}: what was delivered before is gone, or lies elsewhere"
+    )
 
 
 def _reaches_as_far(lookups: Lookups, previous: Manifest) -> bool:
@@ -65,6 +75,18 @@ def _reaches_as_far(lookups: Lookups, previous: Manifest) -> bool:
     read = [account for account in previous.partitions if account.read and account.partition in extents]
     same = previous.log.is_same_as(lookups.identity)
     return same and all(each.end <= extents[each.partition].high for each in read)
+
+
+def lost_of_finders(lookups: Lookups, chain: Neighbours) -> Iterator[str]:
+    """What the log no longer holds of what the finders have read: events of the day may have been there."""
+    for finder in chain.finders:
+        for account in finder.partitions:
+            extent = lookups.extents.get(account.partition)
+            if account.read and (extent is None or account.first < extent.low or account.end > extent.high):
+                yield (
+                    f"partition {account.partition} no longer holds all of offsets {account.first} to "
+                    f"{account.end - 1}, which the landing of {finder.day} has read"
+                )
 
 
 def truncations(lookups: Lookups, window: Window, chain: Neighbours) -> dict[int, str]:

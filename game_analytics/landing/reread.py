@@ -66,7 +66,10 @@ def reread_day(lake: Lake, day: date, *, clock: Callable[[], datetime]) -> Landi
         samples=reread.samples,
         sha256=sha256_of(manifest),
         own={name: manifest.total()[name] for name in COUNTS},
-        heals={each: is_recent(each, clock()) for each in map(date.fromisoformat, manifest.missed)},
+        heals={
+            each: is_recent(each, clock()) and is_recent(day, clock())
+            for each in map(date.fromisoformat, manifest.missed)
+        },
     )
 
 
@@ -106,18 +109,27 @@ def _landed(lake: Lake, day: date) -> Standing:
 
 
 class _OtherDays:
-    """What other days' landings have read, each of them looked up once."""
+    """What other days' quarantines hold, each of them read once."""
 
     def __init__(self, lake: Lake, day: date, log: LogIdentity) -> None:
-        self._landings, self._log = Landings(lake, day), log
+        self._lake, self._landings, self._log = lake, Landings(lake, day), log
+        self._held: dict[date, set[tuple[int, int]]] = {}
 
-    def have_read(self, day: date, partition: int, offsets: pl.Series) -> pl.Series:
-        """Of each offset whether the day's landing has read it."""
-        manifest = self._landings.manifest_of(day)
-        same_log = manifest is not None and manifest.log.is_same_as(self._log)
-        account = manifest.account(partition) if manifest is not None and same_log else None
-        first, end = (0, 0) if account is None else (account.first, account.end)
-        return (offsets >= first) & (offsets < end)
+    def hold(self, day: date, partition: int, offsets: pl.Series) -> pl.Series:
+        """Of each offset whether it is in the day's own quarantine. That its landing has read it is not enough: where
+        it was read to heal, what can't be read is left to the days of its window."""
+        if day not in self._held:
+            self._held[day] = self._quarantined(day)
+        return pl.Series([(partition, offset) in self._held[day] for offset in offsets], dtype=pl.Boolean)
+
+    def _quarantined(self, day: date) -> set[tuple[int, int]]:
+        """Partition and offset of each message in the day's quarantine, if it is of this log."""
+        standing = self._landings.of(day)
+        if standing is None or not standing.manifest.log.is_same_as(self._log):
+            return set()
+        keys = standing.manifest.keys("quarantine")
+        frames = [quarantined(self._lake, standing, key).select("kafka_partition", "kafka_offset") for key in keys]
+        return {place for frame in frames for place in frame.iter_rows()}
 
 
 def _read_again(lake: Lake, standing: Standing, landed: LandedObject, other_days: _OtherDays, reread: _Reread) -> None:
@@ -150,9 +162,9 @@ def _slice_of(day: date, key: str) -> Slice:
 
 
 def _strays(now: Classified, partition: int, other_days: _OtherDays) -> pl.DataFrame:
-    """The good events of other days that those days' landings have not read: ``day`` and ``kafka_offset``."""
+    """The good events of other days that those days' quarantines don't hold: ``day`` and ``kafka_offset``."""
     unread = [
-        events.filter(~other_days.have_read(day, partition, events["kafka_offset"]))
+        events.filter(~other_days.hold(day, partition, events["kafka_offset"]))
         for (day,), events in now.other_days.group_by("day")
     ]
     return pl.concat([STRAYS.to_frame(), *(events.select(STRAYS.names()) for events in unread)])
@@ -163,7 +175,7 @@ def _told(strays: Counter[date]) -> list[str]:
         return []
     days = ", ".join(f"{count:,} of {day}" for day, count in sorted(strays.items()))
     return [
-        f"messages that are good now, but of days whose landings have not read them, stay in this quarantine: {days}"
+        f"messages that are good now, but of days whose quarantines don't hold them, stay in this quarantine: {days}"
     ]
 
 

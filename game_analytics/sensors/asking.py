@@ -131,6 +131,16 @@ def answers(
     return told
 
 
+def is_of_many(record: dg.RunRecord) -> bool:
+    """Whether a run was asked for on behalf of several days. That it failed tells nothing of each of them."""
+    return " " in record.dagster_run.tags.get(ASKED_FOR_TAG, "")
+
+
+def has_failed_with_others(records: Sequence[dg.RunRecord]) -> bool:
+    """Whether the day was asked for together with others, and that run failed: it is asked for alone then."""
+    return any(is_of_many(record) for record in _with(records, dg.DagsterRunStatus.FAILURE))
+
+
 def _with(records: Sequence[dg.RunRecord], status: dg.DagsterRunStatus) -> list[dg.RunRecord]:
     return [record for record in records if record.dagster_run.status is status]
 
@@ -141,7 +151,11 @@ def _made_here(record: dg.EventLogRecord | None, place: str) -> dg.EventLogRecor
 
 def _has_failed(records: Sequence[dg.RunRecord], made: dg.EventLogRecord | None) -> bool:
     """Whether a run has failed, and nobody has made the day since."""
-    failures = [record.create_timestamp.timestamp() for record in _with(records, dg.DagsterRunStatus.FAILURE)]
+    failures = [
+        record.create_timestamp.timestamp()
+        for record in _with(records, dg.DagsterRunStatus.FAILURE)
+        if not is_of_many(record)
+    ]
     return bool(failures) and (made is None or made.timestamp < max(failures))
 
 

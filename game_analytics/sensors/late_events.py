@@ -18,6 +18,8 @@ from game_analytics.landing.commit import lost_of
 from game_analytics.landing.late import Finding, owed
 from game_analytics.partitions import daily
 from game_analytics.resources.configured import AlertsResource, EventLogResource, LakeResource, PipelineSettings
+from game_analytics.resources.event_log import EventLog
+from game_analytics.resources.lake import Lake
 from game_analytics.sensors.asking import ASKED_FOR_TAG, SUCCESSES_AT_MOST, attempts_by_word, fresh_key, word_of
 from game_analytics.under_way import LAKE_TAG, Surroundings, of_sensor, under_way
 
@@ -68,6 +70,10 @@ class Late:
             tags={FOUND_BY_TAG: finder, LAKE_TAG: place, ASKED_FOR_TAG: self.word(place)},
         )
 
+    def why_lost(self, log: EventLog, lake: Lake, lateness: timedelta) -> Sequence[str]:
+        """Why the log can't give the day what was found; nothing if it can."""
+        return lost_of(log, lake, self.day, lateness, _now(), tuple(each.found_by for each in self.findings))
+
     def lost(self, why: Sequence[str]) -> dg.AssetCheckEvaluation:
         """A warning on the asset's page, for a day that can't be landed again."""
         return dg.AssetCheckEvaluation(
@@ -102,20 +108,21 @@ def late_events(
     waiting = under_way(around, raw_events.key, keys)
     found = list(_by_day(owed(opened, [date.fromisoformat(key) for key in keys], context.log.warning)))
     told = set(json.loads(context.cursor or "[]"))
-    new = [late for late in found if late.run_key not in told and late.day.isoformat() not in waiting]
-    asked = _to_ask(around, new)
+    asked = _to_ask(around, [late for late in found if late.day.isoformat() not in waiting])
     if not asked:
-        return dg.SkipReason(_nothing_new(found, [late for late in found if late.run_key in told]))
+        return dg.SkipReason(_nothing_new(found, []))
 
     log = event_log.open()
-    lost = {late: why for late in asked if (why := lost_of(log, opened, late.day, settings.lateness, _now()))}
-    warnings = [late.lost(why) for late, why in lost.items()]
+    lost = {late: why for late in asked if (why := late.why_lost(log, opened, settings.lateness))}
+    if lost.keys() == asked.keys() and all(late.run_key in told for late in lost):
+        return dg.SkipReason(_nothing_new(found, list(lost)))
+    warnings = [late.lost(why) for late, why in lost.items() if late.run_key not in told]
     for warning in warnings:
         context.log.warning(str(warning.description))
     if warnings:  # in one message: a tick has a minute
         said = "\n".join(f"{raw_events.key.to_user_string()}: {warning.description}" for warning in warnings)
         alerts.post(context.log, said)
-    still_told = {late.run_key for late in found if late.run_key in told or late in lost}
+    still_told = {late.run_key for late in lost}
     return dg.SensorResult(
         run_requests=[late.request(opened.place, run_key) for late, run_key in asked.items() if late not in lost],
         asset_events=warnings,
