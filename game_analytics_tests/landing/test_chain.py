@@ -9,7 +9,6 @@ import polars as pl
 import pytest
 
 from game_analytics.landing.commit import Landing, LandingOptions, land_day
-from game_analytics.landing.late import owed
 from game_analytics.landing.losses import Truncated
 from game_analytics.layout import manifest_key
 from game_analytics.resources.event_log import Found
@@ -17,12 +16,18 @@ from game_analytics.rules.manifest import LogIdentity
 from game_analytics_tests.landing.samples import (
     DAY,
     DAY_BEFORE,
+    FIRST_NIGHT,
     NEXT_DAY,
     ONE_HOUR,
+    SECOND_NIGHT,
     account_of,
     at,
+    before_the_mirror_went_down,
     body_of,
+    caught_up,
+    heal_all,
     kill,
+    kills,
     land,
     planned,
     read_of,
@@ -34,54 +39,13 @@ from game_analytics_tests.landing.samples import (
 from game_analytics_tests.listed_log import ListedLog, Message
 from game_analytics_tests.memory_lake import MemoryLake
 
-FIRST_NIGHT = utc("2025-12-31 01:15")
-SECOND_NIGHT = utc("2026-01-01 01:15")
-
 
 @pytest.fixture
 def lake() -> MemoryLake:
     return MemoryLake()
 
 
-def heal_all(log: ListedLog, lake: MemoryLake, days: list[date], now: datetime) -> None:
-    """As the sensor late_events does, until nothing is owed."""
-    for _ in range(10):
-        found = owed(lake, days, _fail)
-        if not found:
-            return
-        day = found[0].day
-        finders = tuple(each.found_by for each in found if each.day == day)
-        land_day(log, lake, day, LandingOptions(ONE_HOUR, found_by=finders), clock=lambda: now)
-    raise AssertionError("healing does not come to an end")
-
-
-def _fail(warning: str) -> None:
-    raise AssertionError(warning)
-
-
-def kills(lake: MemoryLake, day: date = DAY) -> dict[str, int]:
-    """Who killed how often, by the raw objects of the day."""
-    players: dict[str, int] = {}
-    for key in standing(lake, day).keys("raw"):
-        rows = lake.read_parquet(key)
-        assert rows is not None
-        for player in rows["player_id"]:
-            players[player] = players.get(player, 0) + 1
-    return players
-
-
 # Late messages
-
-
-def before_the_mirror_went_down() -> list[Message]:
-    return [at(0, "2025-12-30 10:00", kill("ann")), at(1, "2025-12-30 23:40", kill("ann"))]
-
-
-def caught_up() -> list[Message]:
-    """The mirror keeps the time of creation: 15 kills of bob from 23:45 to 23:59, then the next day's."""
-    bobs = [at(2 + minute, f"2025-12-30 23:{45 + minute}", kill("bob")) for minute in range(15)]
-    later = ["2025-12-31 00:30", "2025-12-31 01:20", "2025-12-31 12:00"]
-    return [*before_the_mirror_went_down(), *bobs, *(at(17 + n, moment, kill("eve")) for n, moment in enumerate(later))]
 
 
 def test_what_a_mirror_brings_after_the_day_was_landed_is_counted_on_its_day(lake: MemoryLake) -> None:
