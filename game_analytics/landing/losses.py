@@ -59,7 +59,8 @@ def _created_again(lookups: Lookups, window: Window, previous: Manifest) -> Iter
         lookups.offset_at(window.start, partition) - extent.low for partition, extent in lookups.extents.items()
     )
     # In the same cluster a few older messages may be stragglers that were sent after the topic was created again.
-    if older >= (A_FEW if previous.cluster_id == log.cluster_id else 1):
+    is_same_cluster = previous.cluster_id is not None and previous.cluster_id == log.cluster_id
+    if older >= (A_FEW if is_same_cluster else 1):
         return
     left = [found for partition in lookups.extents if (found := lookups.first_left(partition)) is not None]
     first = f"begins at {moment(min(found.timestamp_ms for found in left))}" if left else "is empty"

@@ -150,7 +150,7 @@ def test_events_of_another_day_that_nobody_else_has_read_stay_and_are_told(lake:
     assert landing.manifest.missed == {"2025-12-29": 3}
     assert landing.warnings == [
         (
-            "messages that are good now, but of days whose landings have not read them, stay in this quarantine: "
+            "messages that are good now, but of days whose quarantines don't hold them, stay in this quarantine: "
             "1 of 2025-12-31"
         )
     ]
@@ -159,7 +159,8 @@ def test_events_of_another_day_that_nobody_else_has_read_stay_and_are_told(lake:
 def test_events_of_another_day_that_has_read_their_offsets_are_left_to_that_day(lake: Lake) -> None:
     """That day quarantined them as well, and its own quarantine can be read again."""
     lay(lake, quarantine_of_stricter_rules())
-    land(ListedLog({0: [at(13, "2025-12-31 12:00")]}, high={0: 20}), lake, day=NEXT_DAY, now=NOW)
+    log = ListedLog({0: [at(13, "2025-12-31 12:00", b"garbage")]}, high={0: 20})
+    land(log, lake, day=NEXT_DAY, now=NOW)
     landing = reread(lake)
     assert offsets_in_quarantine(lake) == [14, 15]
     assert account_of(landing.manifest).other_days == 2
