@@ -23,6 +23,7 @@ from game_analytics.resources.configured import (
     PipelineSettings,
 )
 from game_analytics.resources.database import Database
+from game_analytics.resources.kafka_settings import VARIABLES, KafkaSettings
 from game_analytics.schedules import daily_stats_schedule, freshness_schedule
 from game_analytics.sensors.alerts import alert_on_checks, alert_on_failure
 from game_analytics.sensors.late_events import late_events
@@ -41,6 +42,13 @@ WEBHOOK = "GAME_ANALYTICS_ALERT_WEBHOOK"
 DUCKDB = DuckDBResource(
     database=":memory:",
     connection_config={"autoinstall_known_extensions": False, "autoload_known_extensions": False},
+)
+
+# A step is seconds of work: a process of its own would cost more than that. Runs are processes anyway.
+# A step begins once those before it have yielded their output, even if one fails after that for some days of a range.
+# So a failed check would not stop the steps behind it, were it blocking; none is.
+EXECUTOR = dg.in_process_executor.configured(
+    {"step_dependency_config": {"require_upstream_step_success": False}}, name="in_process"
 )
 
 
@@ -65,8 +73,7 @@ def pipeline(
             "alerts": alerts or AlertsResource(),
             "duckdb": DUCKDB,
         },
-        # A step is seconds of work: a process of its own would cost more than that. Runs are processes anyway.
-        executor=dg.in_process_executor,
+        executor=EXECUTOR,
     )
 
 
@@ -110,9 +117,11 @@ def event_log_from_environment() -> EventLogResource:
                 "topic, or unset the others for simulated matches."
             )
         return MemoryEventLogResource()
+    topic = topic or "game-events"
+    KafkaSettings(servers, topic).ensure_well_formed(VARIABLES)
     return KafkaEventLogResource(
         bootstrap_servers=servers,
-        topic=topic or "game-events",
+        topic=topic,
         config_file=config_file or None,
         patience_seconds=_whole_number("GAME_ANALYTICS_KAFKA_PATIENCE_SECONDS", unset=120, at_least=1, at_most=86_400),
     )

@@ -93,7 +93,9 @@ class Demo:
         repository = self._definitions.get_repository_def()
         while True:
             with dg.build_sensor_context(
-                instance=self._instance, repository_def=repository, resources={"lake": self._lake}
+                instance=self._instance,
+                repository_def=repository,
+                resources={"lake": self._lake, "settings": PipelineSettings()},
             ) as context:
                 requests = new_stats_file.evaluate_tick(context).run_requests
             if not requests:

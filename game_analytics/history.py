@@ -159,14 +159,3 @@ def recorded(record: dg.EventLogRecord | None, name: str) -> Any:
         return None
     entry = record.asset_materialization.metadata.get(name)
     return None if entry is None else entry.value
-
-
-def unfinished_runs(instance: dg.DagsterInstance, sensor_name: str) -> Sequence[dg.DagsterRun]:
-    """The runs that this sensor has asked for and that are queued or at work."""
-    return instance.get_runs(dg.RunsFilter(statuses=UNFINISHED, tags={"dagster/sensor_name": sensor_name}))
-
-
-def spent_run_keys(instance: dg.DagsterInstance, run_keys: Sequence[str]) -> set[str]:
-    """Those of the keys that a run has carried, whatever became of it."""
-    runs = instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": list(run_keys)})) if run_keys else []
-    return {run.tags["dagster/run_key"] for run in runs}

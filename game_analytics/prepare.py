@@ -15,8 +15,8 @@ from rich.console import Console
 from game_analytics.definitions import database_from_environment, event_log_from_environment, lake_from_environment
 from game_analytics.errors import Unavailable
 from game_analytics.resources.configured import KafkaEventLogResource
-from game_analytics.resources.kafka_settings import KafkaSettings
-from game_analytics.resources.kafka_topic import VARIABLES, Topic
+from game_analytics.resources.kafka_settings import VARIABLES, KafkaSettings
+from game_analytics.resources.kafka_topic import Topic
 from game_analytics.resources.lake import Lake
 from game_analytics.terminal import visible
 

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.resources.kafka_errors import Grievances, error_of, reason
-from game_analytics.resources.kafka_settings import KafkaSettings
+from game_analytics.resources.kafka_settings import OPTIONS, KafkaSettings
 from game_analytics.resources.kafka_topic import Topic
 from game_analytics.simulation.messages import delivered_at, player_id, value
 from game_analytics.simulation.schedule import Simulation
@@ -171,8 +171,9 @@ def open_topic(
 ) -> Opened:
     """The topic as it is there; ``partitions`` must be its number if given. ``create`` makes one with so many (else the
     simulation's number) if it is not there yet. Raises `GameAnalyticsError`."""
-    if not target.bootstrap_servers or not target.topic:  # an error of librdkafka's own kind
+    if not target.bootstrap_servers or not target.topic:
         raise GameAnalyticsError("--bootstrap-servers or --topic is empty. Name both.")
+    target.ensure_well_formed(OPTIONS)
     if partitions is not None:
         simulation = replace(simulation, partitions=partitions)
     topic = Topic(target)

@@ -49,7 +49,7 @@ def daily_stats_schedule(lateness: timedelta) -> dg.ScheduleDefinition:
         around = of_schedule(context, opened.place)
         # Before the lake: a run that ends in between is then either under way or has done its day.
         waiting = _under_way(around, days)
-        found = due(opened, [day for day in days if now >= window_of(day, lateness).end])
+        found = due(opened, [day for day in days if now >= window_of(day, lateness).end], context.log.warning)
         refused = _refused(context, found, event_log)
         owed = [each for each in found if each.day not in waiting[each.lacks] and each not in refused]
         for each in refused:

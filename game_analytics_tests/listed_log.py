@@ -7,6 +7,7 @@ from datetime import datetime
 import polars as pl
 
 from game_analytics.resources.event_log import MESSAGES, EventLog, Extent, Found
+from game_analytics.rules.manifest import LogIdentity
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,16 @@ class ListedLog(EventLog):
     low: dict[int, int] = field(default_factory=dict)
     high: dict[int, int] = field(default_factory=dict)
     stable: dict[int, int] = field(default_factory=dict)
+    topic_id: str | None = None
+    cluster_id: str | None = None
 
     @property
     def topic(self) -> str:
         return self.name
+
+    @property
+    def identity(self) -> LogIdentity:
+        return LogIdentity(self.name, self.topic_id, self.cluster_id)
 
     def extents(self) -> Mapping[int, Extent]:
         return {partition: self._extent(partition) for partition in self.partitions}

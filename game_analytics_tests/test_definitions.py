@@ -65,6 +65,14 @@ def test_each_asset_says_what_it_is(asset: str) -> None:
     assert all(column.description for column in spec.metadata["dagster/column_schema"].columns)
 
 
+def test_no_check_is_blocking() -> None:
+    """One would stop nothing: a step begins as soon as the steps before it have yielded their output."""
+    graph = defs.resolve_asset_graph()
+    blocking = {key.name: graph.get_check_spec(key).blocking for key in graph.asset_check_keys}
+    assert len(blocking) >= 8
+    assert [name for name, is_blocking in blocking.items() if is_blocking] == []
+
+
 def test_importing_them_warns_of_nothing_and_needs_no_environment() -> None:
     done = run(sys.executable, "-c", "import game_analytics.definitions")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -96,6 +104,15 @@ def shown(**environment: str) -> list[str]:
 def test_without_a_cluster_the_events_are_simulated() -> None:
     simulated = ["MemoryEventLogResource", "-", "-", "-", "-", "0 250000"]
     assert shown(KAFKA_BOOTSTRAP_SERVERS=" ", KAFKA_TOPIC=" ", GAME_ANALYTICS_WORKERS=" ") == simulated
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("KAFKA_BOOTSTRAP_SERVERS", "kafka://kafka.invalid:9092"), ("KAFKA_TOPIC", "kills,deaths")]
+)
+def test_a_url_for_servers_and_a_list_for_a_topic_are_named_when_settings_are_read(name: str, value: str) -> None:
+    done = run(sys.executable, "-c", LOAD_WITH, given=f"{name}={value}\n")
+    assert done.stdout.startswith(f"{name} ")
+    assert f" {value!r}; " in done.stdout
 
 
 @pytest.mark.parametrize("name", ["KAFKA_TOPIC", "KAFKA_CONFIG_FILE"])

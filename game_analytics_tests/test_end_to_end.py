@@ -37,6 +37,26 @@ mutation Launch($selector: JobOrPipelineSelector!, $day: String!) {
 }
 """
 
+BACKFILL = """
+mutation Backfill($assets: [AssetKeyInput!]!, $days: [String!]!) {
+  launchPartitionBackfill(backfillParams: {assetSelection: $assets, partitionNames: $days, fromFailure: false}) {
+    __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message }
+  }
+}
+"""
+
+BACKFILLED = """
+query Backfilled($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill {
+  status
+  runs(limit: 10) { status }
+  assetBackfillData { assetBackfillStatuses { ... on AssetPartitionsStatusCounts {
+    assetKey { path } numPartitionsMaterialized numPartitionsFailed
+  } } }
+} } }
+"""
+
+ASSETS = ("raw_events", "daily_player_stats", "top10_leaderboard")
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -151,3 +171,27 @@ def test_a_day_by_graphql_and_a_file_from_outside_both_get_their_board(stack: St
         if tag["key"] == "dagster/sensor_name"
     }
     assert asked_for == {"new_stats_file"}
+
+
+@pytest.mark.timeout(300)
+def test_a_backfill_with_a_day_that_fails_makes_the_boards_of_the_others_in_its_one_run(stack: Stack) -> None:
+    """The last of five days has a manifest that can't be read, so that it can't be landed."""
+    stack.lake().put("raw/manifests/2025_12_05.json", b"{ broken")
+    days = [f"2025-12-0{number}" for number in range(1, 6)]
+    launched = stack.ask(BACKFILL, assets=[{"path": [asset]} for asset in ASSETS], days=days)
+    backfill = launched["launchPartitionBackfill"]["backfillId"]
+    wait_until(lambda: backfilled(stack, backfill)["status"] != "REQUESTED", 240)
+
+    ended = backfilled(stack, backfill)
+    assert ended["status"] == "COMPLETED_FAILED"
+    assert ended["runs"] == [{"status": "FAILURE"}]
+    assert ended["assetBackfillData"]["assetBackfillStatuses"] == [
+        {"assetKey": {"path": [asset]}, "numPartitionsMaterialized": 4, "numPartitionsFailed": 1} for asset in ASSETS
+    ]
+    boards = [found.key for found in stack.lake().listing("leaderboard/")]
+    assert boards == [f"leaderboard/2025_12_0{number}_top10.parquet" for number in range(1, 5)]
+
+
+def backfilled(stack: Stack, backfill: str) -> Any:
+    """What the UI shows of it."""
+    return stack.ask(BACKFILLED, id=backfill)["partitionBackfillOrError"]

@@ -10,7 +10,7 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
-from game_analytics.assets.days import DayReport, materialize_days, readable_failures
+from game_analytics.assets.days import DayReport, Results, materialize_days, readable_failures
 from game_analytics.assets.raw_events import raw_events
 from game_analytics.assets.report import column_schema
 from game_analytics.errors import GameAnalyticsError
@@ -87,9 +87,7 @@ class StatsConfig(dg.Config):
         ),
     ],
 )
-def daily_player_stats(
-    context: dg.AssetExecutionContext, config: StatsConfig, lake: LakeResource
-) -> dg.MaterializeResult:
+def daily_player_stats(context: dg.AssetExecutionContext, config: StatsConfig, lake: LakeResource) -> Results:
     """One row per player with a kill or a death that UTC day: `events/YYYY_MM_DD_events.parquet`.
 
     Counts each landed event once: deliveries that agree in `event_id`, `game_id`, `player_id` and `event_type` are one
@@ -98,7 +96,7 @@ def daily_player_stats(
     with readable_failures():
         opened = lake.open()
     replace_foreign = config.replace_foreign_stats
-    return materialize_days(context, lambda day: publish_stats(opened, day, replace_foreign=replace_foreign))
+    yield from materialize_days(context, lambda day: publish_stats(opened, day, replace_foreign=replace_foreign))
 
 
 @dataclass(frozen=True)
@@ -225,7 +223,7 @@ def _ensure_size(lake: Lake, landing: Standing, listed: LandedObject, size: int)
     if size == listed.bytes or (listed.bytes is None and size > 0):
         return
     size = lake.size(listed.key) or 0  # some servers list other sizes than they deliver
-    if size != listed.bytes:
+    if size != listed.bytes and (listed.bytes is not None or size == 0):
         expected = "more" if listed.bytes is None else f"{listed.bytes:,}"
         raise GameAnalyticsError(
             f"{lake.uri(listed.key)} has {size:,} bytes, and {expected} by {lake.uri(landing.key)}: it was damaged or "

@@ -1,15 +1,15 @@
 """`raw_events`: a day's kills and deaths, landed from the event log in S3."""
 
-from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
 
 import dagster as dg
 from pydantic import Field
 
-from game_analytics.assets.days import DayReport, materialize_days, readable_failures
+from game_analytics.assets.days import DayReport, Results, asked_days, materialize_days, readable_failures
 from game_analytics.assets.report import account_lines, account_table, column_schema, quarantine_table, table
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.history import latest_recorded
+from game_analytics.history import latest_materializations, recorded
 from game_analytics.landing.commit import Landing, LandingOptions, land_day, lost_of
 from game_analytics.landing.reread import reread_day
 from game_analytics.landing.standing import read_standing
@@ -21,8 +21,14 @@ from game_analytics.resources.event_log import EventLog
 from game_analytics.resources.lake import Lake
 from game_analytics.resources.s3_errors import START_LOCALLY
 from game_analytics.rules.events import RAW_EVENTS
-from game_analytics.rules.manifest import Manifest
-from game_analytics.rules.volume import FEWEST_DAYS, LOOKS_BACK, much_quarantined, unusual_volume
+from game_analytics.rules.volume import (
+    FEWEST_DAYS,
+    LOOKS_BACK,
+    WEEKS,
+    compared_with,
+    much_quarantined,
+    unusual_volume,
+)
 
 COLUMNS = {
     "event_time": "When it happened, UTC",
@@ -36,6 +42,9 @@ COLUMNS = {
 
 
 NOTHING_MISSED = "nothing_missed"
+LOG_GOES_ON = "log_goes_on"
+MISSED_PERCENT = 1
+"""Events of other days, of all that were landed, above which producers are worth a look."""
 MOST_MISSED = 20
 """Days that are shown of those that miss events; a producer with a wild clock can make thousands."""
 
@@ -44,26 +53,30 @@ class LandingConfig(dg.Config):
     """What a single run may ask for."""
 
     allow_truncated: bool = Field(
-        default=False, description="Land what is left of a day that the log no longer holds whole."
+        default=False,
+        description="Land what is left of a day that the log no longer holds whole, or that was landed from another "
+        "log. What the landing before it held is replaced by that; its objects are kept for good.",
     )
     up_to_landing_of: str | None = Field(
         default=None,
-        description="Read on to where the landing of this later day (2025-12-31) has ended, which found late events.",
+        description="Read also all that the landing of this other day (2025-12-31; several by commas) has read, which "
+        "found events of this one.",
     )
     reread_quarantine: bool = Field(
         default=False,
         description="Decode the quarantined messages again, from the lake: for a day that the log no longer holds.",
     )
 
-    def later_day(self) -> date | None:
-        """``up_to_landing_of`` as a day. Raises `GameAnalyticsError` if it is none, or does not fit the rest."""
+    def finders(self) -> tuple[date, ...]:
+        """``up_to_landing_of`` as days. Raises `GameAnalyticsError` if it is none, or does not fit the rest."""
         if self.reread_quarantine and (self.allow_truncated or self.up_to_landing_of):
             raise GameAnalyticsError(
                 "`reread_quarantine` reads the lake alone, `allow_truncated` and `up_to_landing_of` the log. Ask for "
                 "one of them."
             )
         try:
-            return None if self.up_to_landing_of is None else date.fromisoformat(self.up_to_landing_of)
+            named = [] if self.up_to_landing_of is None else self.up_to_landing_of.split(",")
+            return tuple(date.fromisoformat(day.strip()) for day in named)
         except ValueError as error:
             raise GameAnalyticsError(
                 f"`up_to_landing_of` is {self.up_to_landing_of!r}; a day is expected, as 2025-12-31."
@@ -90,14 +103,22 @@ class LandingConfig(dg.Config):
         dg.AssetCheckSpec(
             "usual_volume",
             asset="raw_events",
-            description=f"As many events as usual: near the median of up to {LOOKS_BACK} days before, from "
-            f"{FEWEST_DAYS} on.",
+            description=f"As many events as usual: near the median of the same weekday of the {WEEKS} weeks before, or "
+            f"of {FEWEST_DAYS} to {LOOKS_BACK} days before while not all of these are known.",
         ),
         dg.AssetCheckSpec(
             "little_quarantined", asset="raw_events", description="Hardly any message could not be read."
         ),
         dg.AssetCheckSpec(
-            NOTHING_MISSED, asset="raw_events", description="No event came outside the window of its own day."
+            NOTHING_MISSED,
+            asset="raw_events",
+            description="No event of another day was found that nobody will land there; a few that the sensor "
+            "late_events has landed there are told and pass.",
+        ),
+        dg.AssetCheckSpec(
+            LOG_GOES_ON,
+            asset="raw_events",
+            description="Messages later than the window's end are there: no sign that producers or a mirror lag.",
         ),
         dg.AssetCheckSpec(
             "read_as_planned", asset="raw_events", description="Nothing truncated, stamped far ahead or held back."
@@ -110,7 +131,7 @@ def raw_events(
     event_log: EventLogResource,
     lake: LakeResource,
     settings: PipelineSettings,
-) -> dg.MaterializeResult:
+) -> Results:
     """One row per `KILL` or `DEATH` of the UTC day, as it was delivered.
 
     Lands the day's window of the event log (from 5 minutes before the day to 60 minutes after it, unless configured)
@@ -120,7 +141,7 @@ def raw_events(
     with readable_failures():
         prepare = _from_quarantine if config.reread_quarantine else _from_log
         land, opened = prepare(context, config, event_log, lake, settings)
-    volumes = landed_volumes(context.instance, [date.fromisoformat(key) for key in context.partition_keys])
+        volumes = landed_volumes(context.instance, asked_days(context), opened.place)
 
     def landed(day: date) -> DayReport:
         landing = land(day)
@@ -128,10 +149,9 @@ def raw_events(
         for warning in (*landing.warnings, *landing.truncated):
             context.log.warning(f"{day}: {warning}")
         volumes[day] = landing.manifest.total()["landed"]
-        earlier = [volumes[before] for before in days_before(day) if before in volumes]
-        return report(landing, opened, earlier, settings)
+        return report(landing, opened, volumes, settings)
 
-    return materialize_days(context, landed)
+    yield from materialize_days(context, landed)
 
 
 def _from_log(
@@ -145,7 +165,7 @@ def _from_log(
     options = LandingOptions(
         lateness=settings.lateness,
         allow_truncated=config.allow_truncated,
-        up_to_landing_of=config.later_day(),
+        found_by=config.finders(),
         workers=settings.workers or cores(),
         slice_size=settings.slice_messages,
     )
@@ -166,7 +186,7 @@ def _from_quarantine(
     settings: PipelineSettings,
 ) -> tuple[Callable[[date], Landing], Lake]:
     """How a day's quarantined messages are read again, unless the log still holds the day, and the lake with them."""
-    config.later_day()
+    config.finders()
     try:
         log = event_log.open()
     except GameAnalyticsError as error:
@@ -193,17 +213,15 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def landed_volumes(instance: dg.DagsterInstance, days: Sequence[date]) -> dict[date, int]:
+def landed_volumes(instance: dg.DagsterInstance, days: Sequence[date], place: str) -> dict[date, int]:
     """How many events were landed of each of these days and of those that they are compared with, as far as the
     instance remembers. Asked once a run: to ask for each day takes longer than to count its events."""
-    wanted = {each.isoformat() for day in days for each in (day, *days_before(day))}
-    landed = latest_recorded(instance, dg.AssetKey("raw_events"), wanted, "dagster/row_count")
-    return {date.fromisoformat(key): each.value for key, each in landed.items() if isinstance(each.value, int)}
-
-
-def days_before(day: date) -> list[date]:
-    """Those that the day's volume is compared with, the latest first."""
-    return [day - timedelta(days=back) for back in range(1, LOOKS_BACK + 1)]
+    wanted = {each.isoformat() for day in days for each in (day, *compared_with(day))}
+    landed = latest_materializations(instance, dg.AssetKey("raw_events"), wanted)
+    # Records of versions before don't tell which lake they are of.
+    here = {key: record for key, record in landed.items() if recorded(record, "lake") in {None, place}}
+    counts = {date.fromisoformat(key): recorded(record, "dagster/row_count") for key, record in here.items()}
+    return {day: count for day, count in counts.items() if isinstance(count, int)}
 
 
 def ensure_may_be_written(log: EventLog, lake: Lake, settings: PipelineSettings) -> None:
@@ -216,24 +234,30 @@ def ensure_may_be_written(log: EventLog, lake: Lake, settings: PipelineSettings)
         )
 
 
-def report(landing: Landing, lake: Lake, earlier: Sequence[int], settings: PipelineSettings) -> DayReport:
-    """What the day's materialization shows, and what a person should look at. ``earlier`` are the events of days
-    before."""
+def report(landing: Landing, lake: Lake, volumes: Mapping[date, int], settings: PipelineSettings) -> DayReport:
+    """What the day's materialization shows, and what a person should look at. ``volumes`` are the landed events of the
+    day and of those before it."""
     manifest, total = landing.manifest, landing.manifest.total()
     remarks = [*landing.warnings, *landing.truncated]
+    healed = landing.beyond["read"]
     return DayReport(
         metadata={
             "dagster/row_count": total["landed"],
             "dagster/uri": lake.uri(day_prefix("raw", manifest.day)),
             "account": account_table(landing),
-            **{name: total[name] for name in ("read", "ignored", "other_days", "quarantined")},
+            **{name: landing.own[name] for name in ("read", "ignored", "other_days", "quarantined")},
+            **({"beyond_the_day": table(["read to heal", "messages"], landing.beyond.items())} if healed else {}),
             "quarantine": quarantine_table(landing.reasons, landing.samples),
-            "missed": table(["day", "events"], _most_missed(manifest)),
+            "missed": table(["day", "events"], _most(manifest.missed)),
             "missed_days": len(manifest.missed),
             "window": f"{manifest.window.start:%Y-%m-%d %H:%M} to {manifest.window.end:%Y-%m-%d %H:%M} UTC",
             "window_closed": manifest.window_closed,
             "topic": manifest.topic,
-            "manifest_etag": landing.etag,
+            "log": str(manifest.log),
+            "lake": lake.place,
+            "etag": landing.etag,
+            "sha256": landing.sha256,
+            **({"unread_before": "\n".join(landing.unread_before)} if landing.unread_before else {}),
             **({"truncated": "\n".join(landing.truncated)} if landing.truncated else {}),
             **({"warnings": "\n".join(landing.warnings)} if landing.warnings else {}),
         },
@@ -242,22 +266,45 @@ def report(landing: Landing, lake: Lake, earlier: Sequence[int], settings: Pipel
             if manifest.window_closed
             else f"landed before its window closed ({manifest.window.end:%Y-%m-%d %H:%M} UTC): land it again then",
             "has_events": None if total["landed"] else "no event was landed",
-            "usual_volume": unusual_volume(total["landed"], earlier, settings.volume_percent / 100),
+            "usual_volume": unusual_volume(manifest.day, volumes, settings.volume_percent / 100),
             "little_quarantined": much_quarantined(
-                total["read"], total["quarantined"], settings.quarantine_percent / 100
+                landing.own["read"], landing.own["quarantined"], settings.quarantine_percent / 100
             ),
-            NOTHING_MISSED: _missed(manifest),
+            NOTHING_MISSED: _missed(landing),
+            LOG_GOES_ON: landing.lags,
             "read_as_planned": "; ".join(remarks) or None,
         },
+        notes={NOTHING_MISSED: f"{_counts(manifest.missed)}: {_BY_ITSELF}"} if manifest.missed else {},
     )
 
 
-def _most_missed(manifest: Manifest) -> list[tuple[str, int]]:
-    return sorted(manifest.missed.items(), key=lambda each: -each[1])[:MOST_MISSED]
+_BY_ITSELF = "the sensor late_events has these days landed with them, or has already"
 
 
-def _missed(manifest: Manifest) -> str | None:
-    if not manifest.missed:
+def _missed(landing: Landing) -> str | None:
+    """What a person should know of events of other days, unless they are few and land where they belong by
+    themselves."""
+    manifest = landing.manifest
+    left = {day: count for day, count in manifest.missed.items() if not landing.heals[date.fromisoformat(day)]}
+    if left:
+        return (
+            f"{_counts(left)} were not read by those days' landings, and will not be landed by themselves, since the "
+            "days are too long ago or to come, or the topic no longer holds them. For those that it holds, materialize "
+            f'raw_events and daily_player_stats with `up_to_landing_of: "{manifest.day}"` in the run config of '
+            "raw_events"
+        )
+    missed, landed = sum(manifest.missed.values()), manifest.total()["landed"]
+    if missed * 100 <= landed * MISSED_PERCENT:
         return None
-    counts = ", ".join(f"{count:,} of {day}" for day, count in _most_missed(manifest))
-    return f"outside the window of their own day: {counts}; the sensor late_events asks for late ones of the last week"
+    return (
+        f"{_counts(manifest.missed)} were not read by those days' landings, more than {MISSED_PERCENT} % of the day: "
+        f"{_BY_ITSELF}. Look whether producers or a mirror lag, or set more GAME_ANALYTICS_LATENESS_MINUTES"
+    )
+
+
+def _counts(missed: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} events of {day}" for day, count in _most(missed))
+
+
+def _most(missed: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(missed.items(), key=lambda each: -each[1])[:MOST_MISSED]

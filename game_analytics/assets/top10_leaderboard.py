@@ -14,7 +14,7 @@ from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
 from game_analytics.assets.daily_player_stats import daily_player_stats
-from game_analytics.assets.days import DayReport, materialize_days, readable_failures
+from game_analytics.assets.days import DayReport, Results, materialize_days, readable_failures
 from game_analytics.assets.report import board_table, column_schema
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.layout import board_key, stats_key
@@ -82,7 +82,7 @@ def top10_leaderboard(
     lake: LakeResource,
     duckdb: DuckDBResource,
     settings: PipelineSettings,
-) -> dg.MaterializeResult:
+) -> Results:
     """The ten best players of the UTC day by kill/death ratio: `leaderboard/YYYY_MM_DD_top10.parquet`.
 
     A player who never died is ranked by kills; ties go to more kills, then fewer deaths, then the smaller `player_id`.
@@ -91,7 +91,7 @@ def top10_leaderboard(
     with readable_failures():
         opened = lake.open()
     with duckdb.get_connection() as connection:
-        return materialize_days(context, lambda day: publish_board(opened, connection, day, min_engagements))
+        yield from materialize_days(context, lambda day: publish_board(opened, connection, day, min_engagements))
 
 
 def publish_board(lake: Lake, connection: duckdb.DuckDBPyConnection, day: date, min_engagements: int) -> DayReport:

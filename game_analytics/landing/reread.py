@@ -10,13 +10,14 @@ import msgspec
 import polars as pl
 
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.landing.commit import Landing, clear_leftovers
-from game_analytics.landing.slices import STRAYS, Slice, store
-from game_analytics.landing.standing import Standing, read_standing, still_stands
-from game_analytics.layout import FIRST_DAY, manifest_key, slice_of_key
+from game_analytics.landing.commit import Landing, is_recent, sha256_of
+from game_analytics.landing.leftovers import clear_leftovers, keep_replaced
+from game_analytics.landing.slices import COUNTS, STRAYS, Slice, store
+from game_analytics.landing.standing import Landings, Standing, read_standing, still_stands
+from game_analytics.layout import manifest_key, slice_of_key, stats_key
 from game_analytics.resources.lake import InputChanged, Lake
 from game_analytics.rules.events import REASONS, Classified, classify
-from game_analytics.rules.manifest import Account, LandedObject, Manifest, ensure_balanced
+from game_analytics.rules.manifest import Account, LandedObject, LogIdentity, Manifest, ensure_balanced
 
 
 @dataclass
@@ -43,7 +44,7 @@ def reread_day(lake: Lake, day: date, *, clock: Callable[[], datetime]) -> Landi
 
     def build() -> tuple[bytes, tuple[Manifest, _Reread]]:
         standing = _landed(lake, day)
-        reread, lookups = _Reread(), _OtherDays(lake, standing.manifest.topic)
+        reread, lookups = _Reread(), _OtherDays(lake, day, standing.manifest.log)
         for landed in standing.manifest.objects:
             if landed.kind == "raw":
                 reread.objects.append(landed)
@@ -51,6 +52,8 @@ def reread_day(lake: Lake, day: date, *, clock: Callable[[], datetime]) -> Landi
                 _read_again(lake, standing, landed, lookups, reread)
         again = _manifest(standing.manifest, reread)
         ensure_balanced(again)
+        if again != standing.manifest:
+            keep_replaced(lake, standing, for_good=False)
         return again.to_json(), (again, reread)
 
     (manifest, reread), etag = lake.replace(manifest_key(day), build)
@@ -61,6 +64,12 @@ def reread_day(lake: Lake, day: date, *, clock: Callable[[], datetime]) -> Landi
         truncated=[],
         reasons={reason: reread.reasons[reason] for reason in REASONS if reason in reread.reasons},
         samples=reread.samples,
+        sha256=sha256_of(manifest),
+        own={name: manifest.total()[name] for name in COUNTS},
+        heals={
+            each: is_recent(each, clock()) and is_recent(day, clock())
+            for each in map(date.fromisoformat, manifest.missed)
+        },
     )
 
 
@@ -85,6 +94,12 @@ def quarantined(lake: Lake, standing: Standing, key: str) -> pl.DataFrame:
 
 def _landed(lake: Lake, day: date) -> Standing:
     found = read_standing(lake, day)
+    if found is None and lake.etag(stats_key(day)) is not None:
+        raise GameAnalyticsError(
+            f"{lake.uri(manifest_key(day))} does not exist, though {lake.uri(stats_key(day))} does: a lifecycle rule "
+            f"may have expired raw/. Stats and board of {day} stay. Restore raw/ and quarantine/ of the day "
+            "from a backup, or materialize raw_events without `reread_quarantine` while the log still holds it."
+        )
     if found is None:
         raise GameAnalyticsError(
             f"{lake.uri(manifest_key(day))} does not exist: {day} was never landed, so nothing of it is quarantined. "
@@ -94,21 +109,27 @@ def _landed(lake: Lake, day: date) -> Standing:
 
 
 class _OtherDays:
-    """What other days' landings have read, each of them looked up once."""
+    """What other days' quarantines hold, each of them read once."""
 
-    def __init__(self, lake: Lake, topic: str) -> None:
-        self._lake, self._topic = lake, topic
-        self._found: dict[date, Manifest | None] = {}
+    def __init__(self, lake: Lake, day: date, log: LogIdentity) -> None:
+        self._lake, self._landings, self._log = lake, Landings(lake, day), log
+        self._held: dict[date, set[tuple[int, int]]] = {}
 
-    def have_read(self, day: date, partition: int, offsets: pl.Series) -> pl.Series:
-        """Of each offset whether the day's landing has read it."""
-        if day not in self._found:
-            found = read_standing(self._lake, day) if day >= FIRST_DAY else None
-            self._found[day] = None if found is None or found.manifest.topic != self._topic else found.manifest
-        manifest = self._found[day]
-        account = None if manifest is None else manifest.account(partition)
-        first, end = (0, 0) if account is None else (account.first, account.end)
-        return (offsets >= first) & (offsets < end)
+    def hold(self, day: date, partition: int, offsets: pl.Series) -> pl.Series:
+        """Of each offset whether it is in the day's own quarantine. That its landing has read it is not enough: where
+        it was read to heal, what can't be read is left to the days of its window."""
+        if day not in self._held:
+            self._held[day] = self._quarantined(day)
+        return pl.Series([(partition, offset) in self._held[day] for offset in offsets], dtype=pl.Boolean)
+
+    def _quarantined(self, day: date) -> set[tuple[int, int]]:
+        """Partition and offset of each message in the day's quarantine, if it is of this log."""
+        standing = self._landings.of(day)
+        if standing is None or not standing.manifest.log.is_same_as(self._log):
+            return set()
+        keys = standing.manifest.keys("quarantine")
+        frames = [quarantined(self._lake, standing, key).select("kafka_partition", "kafka_offset") for key in keys]
+        return {place for frame in frames for place in frame.iter_rows()}
 
 
 def _read_again(lake: Lake, standing: Standing, landed: LandedObject, other_days: _OtherDays, reread: _Reread) -> None:
@@ -141,9 +162,9 @@ def _slice_of(day: date, key: str) -> Slice:
 
 
 def _strays(now: Classified, partition: int, other_days: _OtherDays) -> pl.DataFrame:
-    """The good events of other days that those days' landings have not read: ``day`` and ``kafka_offset``."""
+    """The good events of other days that those days' quarantines don't hold: ``day`` and ``kafka_offset``."""
     unread = [
-        events.filter(~other_days.have_read(day, partition, events["kafka_offset"]))
+        events.filter(~other_days.hold(day, partition, events["kafka_offset"]))
         for (day,), events in now.other_days.group_by("day")
     ]
     return pl.concat([STRAYS.to_frame(), *(events.select(STRAYS.names()) for events in unread)])
@@ -154,7 +175,7 @@ def _told(strays: Counter[date]) -> list[str]:
         return []
     days = ", ".join(f"{count:,} of {day}" for day, count in sorted(strays.items()))
     return [
-        f"messages that are good now, but of days whose landings have not read them, stay in this quarantine: {days}"
+        f"messages that are good now, but of days whose quarantines don't hold them, stay in this quarantine: {days}"
     ]
 
 

@@ -6,17 +6,18 @@ in and comes out can be pickled.
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 
 import polars as pl
 
-from game_analytics.landing.window import Range
+from game_analytics.landing.offsets import EVERYTHING, NOTHING, Offsets
+from game_analytics.landing.plan import Range
 from game_analytics.layout import slice_key
 from game_analytics.resources.event_log import EventLog
 from game_analytics.resources.lake import Lake, to_parquet
-from game_analytics.rules.events import classify
+from game_analytics.rules.events import Classified, classify
 from game_analytics.rules.manifest import LandedObject, ObjectKind, Unbalanced
 
 MAX_SLICE = 250_000
@@ -25,6 +26,9 @@ MAX_BATCH = 50_000
 """Messages decoded at once."""
 MAX_BATCH_BYTES = 32 * 1024 * 1024
 """Bytes of message values decoded at once, and kept before they are written: what a slice needs of memory."""
+
+COUNTS = ("read", "landed", "ignored", "other_days", "quarantined")
+"""What is counted of messages."""
 
 STRAYS = pl.Schema({"day": pl.Date(), "kafka_offset": pl.Int64()})
 """Good events of other days: one row each."""
@@ -38,6 +42,12 @@ class Slice:
     partition: int
     first: int
     end: int
+    own: Offsets = EVERYTHING
+    """What belongs to the day itself; beyond that the slice is read to heal the day."""
+    known: Offsets = NOTHING
+    """What the standing landing has read."""
+    held: tuple[Offsets, ...] = ()
+    """Where the landings of other days keep what can't be read."""
 
     def __str__(self) -> str:
         return f"{self.day}, partition {self.partition}, offsets {self.first} to {self.end - 1}"
@@ -51,6 +61,12 @@ class SliceReport:
     read: int = 0
     landed: int = 0
     ignored: int = 0
+    left: int = 0
+    """Messages that can't be read and are in the quarantine of another day."""
+    known_read: int = 0
+    """Messages of the offsets that the standing landing has read."""
+    own: Counter[str] = field(default_factory=Counter)
+    """`COUNTS` of the messages that belong to the day itself."""
     objects: list[LandedObject] = field(default_factory=list)
     strays: pl.DataFrame = field(default_factory=STRAYS.to_frame)
     """Of `STRAYS`: the events of other days."""
@@ -61,18 +77,23 @@ class SliceReport:
 
     @property
     def other_days(self) -> int:
-        return self.strays.height
+        return self.strays.height + self.left
 
     @property
     def quarantined(self) -> int:
         return self.reasons.total()
 
 
-def cut(day: date, ranges: list[Range], size: int = MAX_SLICE) -> Iterator[Slice]:
-    """The slices of a day, each at most ``size`` offsets, always cut at the same places for the same ranges."""
+def cut(
+    day: date, ranges: list[Range], size: int = MAX_SLICE, held: Mapping[int, tuple[Offsets, ...]] | None = None
+) -> Iterator[Slice]:
+    """The slices of a day, each at most ``size`` offsets, always cut at the same places for the same ranges. ``held``
+    tells by partition where other days keep what can't be read."""
     for span in ranges:
+        elsewhere = (held or {}).get(span.partition, ())
         for first in range(span.first, span.end, size):
-            yield Slice(day, span.partition, first, min(first + size, span.end))
+            end = min(first + size, span.end)
+            yield Slice(day, span.partition, first, end, span.own, span.known, elsewhere)
 
 
 def land_slice(
@@ -101,17 +122,46 @@ def land_slice(
         kept_bytes += batch_bytes
         expected = _ensure_in_order(piece, messages, expected)
         sorted_out = classify(messages, piece.partition, piece.day)
+        kept = _not_held_elsewhere(piece, sorted_out.quarantined)
         events.add(sorted_out.landed)
-        refused.add(sorted_out.quarantined)
+        refused.add(kept)
         strays.append(sorted_out.other_days)
         report.read += messages.height
         report.landed += sorted_out.landed.height
         report.ignored += sorted_out.ignored
-        _note_reasons(report, sorted_out.quarantined)
+        report.left += sorted_out.quarantined.height - kept.height
+        report.known_read += _count(piece, piece.known, messages)
+        report.own.update(_own_counts(piece, messages, sorted_out, kept))
+        _note_reasons(report, kept)
     events.write(upto=piece.end)
     refused.write(upto=piece.end)
     report.strays = pl.concat([report.strays, *strays])
     return report
+
+
+def _not_held_elsewhere(piece: Slice, refused: pl.DataFrame) -> pl.DataFrame:
+    """Those of the messages that can't be read which no other day's quarantine holds."""
+    for offsets in piece.held:
+        elsewhere = offsets.hold(refused["kafka_offset"]) & ~piece.own.hold(refused["kafka_offset"])
+        refused = refused.filter(~elsewhere)
+    return refused
+
+
+def _count(piece: Slice, offsets: Offsets, rows: pl.DataFrame) -> int:
+    """How many of these messages of the slice lie at the offsets."""
+    if offsets.hold_all(piece.first, piece.end):
+        return rows.height
+    return int(offsets.hold(rows["kafka_offset"]).sum())
+
+
+def _own_counts(piece: Slice, messages: pl.DataFrame, sorted_out: Classified, kept: pl.DataFrame) -> Counter[str]:
+    """`COUNTS` of a batch, without what lies beyond the day's own offsets."""
+    read = _count(piece, piece.own, messages)
+    landed = _count(piece, piece.own, sorted_out.landed)
+    other_days = _count(piece, piece.own, sorted_out.other_days)
+    quarantined = _count(piece, piece.own, kept)
+    ignored = read - landed - other_days - quarantined  # in its own offsets a day leaves nothing to others
+    return Counter(read=read, landed=landed, ignored=ignored, other_days=other_days, quarantined=quarantined)
 
 
 def store(lake: Lake, kind: ObjectKind, piece: Slice, rows: pl.DataFrame) -> LandedObject:

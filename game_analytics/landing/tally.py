@@ -1,39 +1,48 @@
 """What became of a day's messages, summed up slice by slice."""
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import date
 
-from game_analytics.landing.slices import SliceReport
-from game_analytics.landing.window import Lookups, Range, own_bounds
+import polars as pl
+
+from game_analytics.landing.plan import Range
+from game_analytics.landing.slices import COUNTS, SliceReport
 from game_analytics.rules.manifest import Account, LandedObject
+
+Missed = Callable[[date, int, pl.Series], int]
+"""Of events of another day, at these offsets of a partition: how many that day does not hold."""
 
 
 class Tally:
     """The sum of slices in any order. Its size does not depend on how many messages they hold."""
 
-    def __init__(self, lookups: Lookups) -> None:
-        self._lookups = lookups
+    def __init__(self, missed_of: Missed) -> None:
+        self._missed_of = missed_of
         self._counts: dict[int, Counter[str]] = {}
+        self._known_read = Counter[int]()
         self._missed = Counter[date]()
         self._objects: list[tuple[int, int, LandedObject]] = []
-        self.reasons = Counter[str]()
         self._samples: dict[str, tuple[int, int, bytes | None]] = {}
+        self.reasons = Counter[str]()
+        self.own = Counter[str]()
+        """Of what belongs to the day itself, all partitions: messages by `COUNTS`."""
 
     def add(self, report: SliceReport) -> None:
         piece = report.slice
         counts = self._counts.setdefault(piece.partition, Counter())
         counts["offsets"] += piece.end - piece.first
-        for name in ("read", "landed", "ignored", "other_days", "quarantined"):
+        for name in COUNTS:
             counts[name] += getattr(report, name)
+        self.own.update(report.own)
+        self._known_read[piece.partition] += report.known_read
         self._objects += [(piece.partition, piece.first, landed) for landed in report.objects]
         self.reasons += report.reasons
         for reason, value in report.samples.items():
             sample = (piece.partition, piece.first, value)
             self._samples[reason] = min(sample, self._samples.get(reason, sample), key=lambda each: each[:2])
         for (day,), events in report.strays.group_by("day"):
-            first, end = own_bounds(self._lookups, day, piece.partition)
-            offset = events["kafka_offset"]
-            self._missed[day] += int(((offset < first) | (offset >= end)).sum())
+            self._missed[day] += self._missed_of(day, piece.partition, events["kafka_offset"])
 
     def account(self, span: Range) -> Account:
         counts = self._counts.get(span.partition, Counter())
@@ -50,6 +59,10 @@ class Tally:
             quarantined=counts["quarantined"],
         )
 
+    def read_again(self, partition: int) -> int:
+        """How many messages were read of the offsets that the standing landing has read."""
+        return self._known_read[partition]
+
     def objects(self) -> list[LandedObject]:
         """By slice, in whatever order the slices were done."""
         return [landed for _, _, landed in sorted(self._objects, key=lambda each: each[:2])]
@@ -59,5 +72,5 @@ class Tally:
         return {reason: value for reason, (_, _, value) in self._samples.items()}
 
     def missed(self) -> dict[str, int]:
-        """Events of other days that those days' own windows don't hold, counted by day, in order of the day."""
+        """Events of other days that those days don't hold, counted by day, in order of the day."""
         return {day.isoformat(): count for day, count in sorted(self._missed.items()) if count}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import Enum, auto
 
+from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.landing.standing import Standing, read_standing
 from game_analytics.layout import stats_key
 from game_analytics.owed.claims import stats_claim
@@ -30,9 +31,18 @@ class Due:
     standing: Standing | None
 
 
-def due(lake: Lake, days: Sequence[date]) -> list[Due]:
-    """Those of the days that are owed. A stats file that somebody else wrote does for a day that is landed."""
-    return [found for day in days if (found := _due(lake, day)) is not None]
+def due(lake: Lake, days: Sequence[date], warn: Callable[[str], None]) -> list[Due]:
+    """Those of the days that are owed. A stats file that somebody else wrote does for a day that is landed. One whose
+    manifest or stats can't be read is a warning, and keeps no other day waiting."""
+    found = []
+    for day in days:
+        try:
+            found.append(_due(lake, day))
+        except Unavailable:
+            raise
+        except GameAnalyticsError as error:
+            warn(f"{day} is not asked for: {error}")
+    return [each for each in found if each is not None]
 
 
 def _due(lake: Lake, day: date) -> Due | None:

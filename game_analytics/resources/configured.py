@@ -14,7 +14,7 @@ from pydantic import Field, PrivateAttr
 from game_analytics.resources.event_log import EventLog
 from game_analytics.resources.kafka import KafkaEventLog
 from game_analytics.resources.kafka_properties import read_properties
-from game_analytics.resources.kafka_settings import KafkaSettings
+from game_analytics.resources.kafka_settings import VARIABLES, KafkaSettings
 from game_analytics.resources.lake import Lake, LakeSettings
 from game_analytics.resources.memory import MemoryEventLog
 from game_analytics.simulation.schedule import Simulation
@@ -70,7 +70,7 @@ class KafkaEventLogResource(EventLogResource):
     """A Kafka topic. Passwords stay in the file that is named here, which is read when a run opens the log."""
 
     bootstrap_servers: str = Field(description="Where the cluster is first asked: `host:port`, by commas.")
-    topic: str = Field(default="game-events", description="The topic that holds the events.")
+    topic: str = Field(default="game-events", description="The one topic that holds the events.")
     config_file: str | None = Field(
         default=None, description="A file of further librdkafka properties, `name=value` lines: SASL, TLS, sizes."
     )
@@ -88,13 +88,18 @@ class KafkaEventLogResource(EventLogResource):
         return log
 
     def settings(self) -> KafkaSettings:
-        """All that a client needs, the file's properties included."""
-        return KafkaSettings(
+        """All that a client needs, the file's properties included.
+
+        Raises `GameAnalyticsError` if servers, topic or file are not what a client expects.
+        """
+        settings = KafkaSettings(
             bootstrap_servers=self.bootstrap_servers,
             topic=self.topic,
             properties={} if self.config_file is None else read_properties(Path(self.config_file)),
             patience=timedelta(seconds=self.patience_seconds),
         )
+        settings.ensure_well_formed(VARIABLES)
+        return settings
 
 
 class LakeResource(dg.ConfigurableResource):

@@ -10,14 +10,32 @@ from functools import cached_property
 from typing import TypeVar
 
 import polars as pl
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, ListOffsetsResultInfo, OffsetSpec
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.resources.event_log import MESSAGES, EventLog, Extent, Found, milliseconds
-from game_analytics.resources.kafka_errors import DAMAGED, PERMANENT, UNKNOWN_TOPIC, Grievances, error_of, explain
+from game_analytics.resources.kafka_delivered import PEEKING, Known, Scan, first_delivered
+from game_analytics.resources.kafka_errors import (
+    DAMAGED,
+    PERMANENT,
+    UNKNOWN_TOPIC,
+    Grievances,
+    error_of,
+    explain,
+    unreachable_advice,
+)
 from game_analytics.resources.kafka_properties import CONSUMER_DEFAULTS, READING
 from game_analytics.resources.kafka_settings import KafkaSettings
+from game_analytics.rules.manifest import LogIdentity
 
 T = TypeVar("T")
 
@@ -27,6 +45,12 @@ _AT_ONCE = 200
 """Messages taken from librdkafka's queue in one call. More cost more: they fall out of the processor's cache before
 they are looked at (50,000 at once: 1.0 instead of 0.4 CPU seconds a million)."""
 _NO_TIMESTAMP = -1
+_NO_ID = "A" * 22
+"""What a broker that knows no topic ids, one before 2.8, tells as such: sixteen zeros in base 64."""
+
+
+class OffsetGone(GameAnalyticsError):
+    """The log no longer holds an offset that was to be read."""
 
 
 class KafkaEventLog(EventLog):
@@ -38,6 +62,7 @@ class KafkaEventLog(EventLog):
         self._position: tuple[int, int] | None = None
         """Where the consumer stands, if that is known: partition and offset."""
         self._reader: object = None
+        self._known = Known()
 
     def __reduce__(self) -> tuple[type["KafkaEventLog"], tuple[KafkaSettings]]:
         """Settings alone: another process makes its own clients."""
@@ -46,6 +71,21 @@ class KafkaEventLog(EventLog):
     @property
     def topic(self) -> str:
         return self._settings.topic
+
+    @property
+    def identity(self) -> LogIdentity:
+        """With Kafka's ids of topic and cluster, asked for now. A topic that is deleted and made again while it is
+        read has another one afterwards."""
+
+        def ask() -> LogIdentity:
+            asked = self._admin.describe_topics(
+                TopicCollection([self.topic]), request_timeout=self._settings.answers_within.total_seconds()
+            )
+            topic_id = str(asked[self.topic].result().topic_id)
+            cluster_id = self._consumer.list_topics(self.topic, timeout=1).cluster_id
+            return LogIdentity(self.topic, None if topic_id == _NO_ID else topic_id, cluster_id or None)
+
+        return self._insist(ask, passing=UNKNOWN_TOPIC)
 
     def ensure_readable(self) -> None:
         """Raises `GameAnalyticsError` if no broker answers in the time that the settings give it, credentials are
@@ -58,19 +98,114 @@ class KafkaEventLog(EventLog):
         low = self._offsets(partitions, OffsetSpec.earliest())
         high = self._offsets(partitions, OffsetSpec.latest())
         stable = self._offsets(partitions, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)
-        return {
+        extents = {
             partition: Extent(low[partition].offset, high[partition].offset, stable[partition].offset)
             for partition in partitions
         }
+        self._known = self._known.renewed(extents)
+        return extents
 
     def first_at_or_after(self, instant: datetime) -> Mapping[int, Found | None]:
-        """By the brokers' time index. The consumer's `offsets_for_times` asks the same, but drops the timestamp that
-        was found."""
-        found = self._offsets(self._partitions(), OffsetSpec.for_timestamp(milliseconds(instant)))
-        return {
+        """Of the partitions that `extents` told last, by the brokers' time index. Below the stable offset its answers
+        are not taken on trust: it also knows control records, which brokers stamp, and messages that were aborted.
+
+        (The consumer's `offsets_for_times` asks the same, but drops the timestamp that was found.)
+        """
+        if not self._known.extents:
+            self.extents()
+        deadline = self._patience_ends()
+        while True:
+            try:
+                return self._first_stamped(milliseconds(instant))
+            except OffsetGone:  # retention came between the question and the look at what was found
+                if time.monotonic() > deadline:
+                    raise
+                self.extents()
+
+    def _first_stamped(self, timestamp_ms: int) -> Mapping[int, Found | None]:
+        answers = self._offsets(list(self._known.extents), OffsetSpec.for_timestamp(timestamp_ms))
+        told = {
             partition: Found(answer.offset, answer.timestamp) if answer.offset >= 0 else None
-            for partition, answer in found.items()
+            for partition, answer in answers.items()
         }
+        starts = {
+            partition: start
+            for partition, found in told.items()
+            if (start := self._start_of_search(partition, found, timestamp_ms)) is not None
+        }
+        firsts = self._first_delivered(starts)
+        return {
+            partition: self._from(partition, firsts[partition], timestamp_ms) if partition in firsts else found
+            for partition, found in told.items()
+        }
+
+    def _start_of_search(self, partition: int, told: Found | None, timestamp_ms: int) -> int | None:
+        """The offset from which on the look-up's message is to be found by reading; None where the broker's word is
+        all that can be had, or is enough."""
+        extent = self._known.extents[partition]
+        if told is not None:
+            return told.offset if told.offset < extent.stable else None
+        return extent.low if extent.low > 0 and self._may_hold(partition, timestamp_ms) else None
+
+    def _may_hold(self, partition: int, timestamp_ms: int) -> bool:
+        """Whether a partition that has dropped messages may hold one of this timestamp or later although its index
+        says no: it looks into one file alone, the first that ever held such a message, even if that one was dropped."""
+        if not self._known.newest:
+            answers = self._offsets(list(self._known.extents), OffsetSpec.max_timestamp())
+            self._known.newest.update({each: Found(told.offset, told.timestamp) for each, told in answers.items()})
+        return self._known.newest[partition].timestamp_ms >= timestamp_ms
+
+    def _first_delivered(self, offsets: Mapping[int, int]) -> dict[int, Found | None]:
+        """By partition the first message at the offset or behind it; None if there is none that can be read yet."""
+        known = self._known.firsts
+        new = {partition: offset for partition, offset in offsets.items() if (partition, offset) not in known}
+        if new:
+            self._peek(new)
+        return {partition: known[partition, offset] for partition, offset in offsets.items()}
+
+    def _peek(self, offsets: Mapping[int, int]) -> None:
+        left = dict(offsets)
+        self._grievances.forget()
+        deadline = self._patience_ends()
+        for firsts, errors in first_delivered(self._peeker, self.topic, offsets):
+            for partition, error in errors.items():
+                self._ensure_it_may_pass(error, partition, offsets[partition])
+            for partition, found in firsts.items():
+                self._known.firsts[partition, left.pop(partition)] = found
+            if firsts:
+                deadline = self._patience_ends()
+            elif left:
+                self._keep_waiting(deadline, *next(iter(left.items())))
+
+    def _from(self, partition: int, first: Found | None, timestamp_ms: int) -> Found | None:
+        """The message of this timestamp or later among ``first`` and those behind it, all those before being older."""
+        if first is None or first.timestamp_ms >= timestamp_ms:
+            return first
+        near = self._scan(partition, first.offset, timestamp_ms)
+        if near is None or near.timestamp_ms >= timestamp_ms:
+            return near
+        stamped = (
+            Found(_offset(message), message.timestamp()[1])
+            for messages in self._deliveries(partition, near.offset, self._known.extents[partition].stable)
+            for message in messages
+        )
+        return next((found for found in stamped if found.timestamp_ms >= timestamp_ms), None)
+
+    def _scan(self, partition: int, first: int, timestamp_ms: int) -> Found | None:
+        """The first message from offset ``first`` on that is stamped in the timestamp's minute or later."""
+        scan = self._known.scans.get(partition)
+        if scan is None or not scan.covers(first):
+            scan = self._known.scans[partition] = Scan(first, first)
+        end = self._known.extents[partition].stable
+        found = scan.first_since_minute_of(timestamp_ms)
+        if found is None:
+            for messages in self._deliveries(partition, scan.position, end):
+                scan.add(messages)
+                found = scan.first_since_minute_of(timestamp_ms)
+                if found is not None:
+                    return found
+            scan.position = max(scan.position, end)
+        return found
 
     def read(
         self, partition: int, first: int, end: int, *, max_messages: int, max_bytes: int
@@ -133,28 +268,31 @@ class KafkaEventLog(EventLog):
         for message, error in errors:
             if error.code() == KafkaError._PARTITION_EOF:
                 position = max(position, _offset(message))
-            elif error.code() == KafkaError._AUTO_OFFSET_RESET:
-                raise self._unreadable(
-                    partition, position, f"is no longer there ({error.str()}). Run again; that tells what is left"
-                )
-            elif error.code() in DAMAGED:
-                raise self._unreadable(
-                    partition, position, f"can't be read, it is damaged ({error.str()}). Mend the broker's files"
-                )
-            elif error.code() in PERMANENT:
-                raise self._explained(error)
             else:
-                self._grievances(error)
+                self._ensure_it_may_pass(error, partition, position)
         messages = [message for message in delivered if message.error() is None] if errors else delivered
         if messages:
             position = max(position, _offset(messages[-1]) + 1)
         return messages, position
 
-    def _unreadable(self, partition: int, position: int, why: str) -> GameAnalyticsError:
-        return GameAnalyticsError(
+    def _ensure_it_may_pass(self, error: KafkaError, partition: int, position: int) -> None:
+        """Raises if waiting does not help: `OffsetGone` where the offset was dropped."""
+        where = (
             f"Kafka at {self._settings.bootstrap_servers}: {self.topic}, partition {partition}, offset {position} or "
-            f"one soon after it {why}. Nothing was committed."
+            "one soon after it"
         )
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:
+            raise OffsetGone(
+                f"{where} is no longer there ({error.str()}). Run again; that tells what is left. Nothing was "
+                "committed."
+            )
+        if error.code() in DAMAGED:
+            raise GameAnalyticsError(
+                f"{where} can't be read, it is damaged ({error.str()}). Mend the broker's files. Nothing was committed."
+            )
+        if error.code() in PERMANENT:
+            raise self._explained(error)
+        self._grievances(error)
 
     def _patience_ends(self) -> float:
         return time.monotonic() + self._settings.patience.total_seconds()
@@ -166,11 +304,12 @@ class KafkaEventLog(EventLog):
             raise self._explained(told)
         if time.monotonic() > deadline:
             last = "the broker says nothing" if told is None else f"last heard: {told.str()}"
-            leader = self._leaders.get(partition, "its leader")
+            advice = None if told is None else unreachable_advice(told, self._settings.bootstrap_servers)
+            advice = advice or f"Look whether {self._leaders.get(partition, 'its leader')} is up, then run again."
             raise Unavailable(
                 f"Kafka at {self._settings.bootstrap_servers} has delivered nothing of {self.topic}, partition "
                 f"{partition}, from offset {position} on for {self._settings.patience.total_seconds():.0f} s ({last}). "
-                f"Nothing was committed. Look whether {leader} is up, then run again.",
+                f"Nothing was committed. {advice}",
                 waited=True,
             )
 
@@ -213,7 +352,9 @@ class KafkaEventLog(EventLog):
                 return ask()
             except KafkaException as failure:
                 refusal = error_of(failure)
-            self._consumer.poll(0)  # hands over what the background threads complain about, or a message
+            # These hand over what the background threads complain about; the consumer at times a message.
+            self._admin.poll(0)
+            self._consumer.poll(0)
             self._position = None
             explained = self._explained(self._grievances.worst() or refusal)
             will_pass = isinstance(explained, Unavailable) or refusal.code() in passing
@@ -241,6 +382,14 @@ class KafkaEventLog(EventLog):
     def _consumer(self) -> Consumer:
         with self._settings.readable_refusals("KAFKA_CONFIG_FILE"):
             return Consumer({**self._settings.client(CONSUMER_DEFAULTS), **READING}, error_cb=self._grievances)
+
+    @cached_property
+    def _peeker(self) -> Consumer:
+        """Reads as the other consumer does, but only a little: one that fetches for a landing takes megabytes of each
+        partition before it can be told to stop (0.2 instead of 0.005 s a look-up)."""
+        with self._settings.readable_refusals("KAFKA_CONFIG_FILE"):
+            properties = {**self._settings.client(CONSUMER_DEFAULTS), **READING, **PEEKING}
+            return Consumer(properties, error_cb=self._grievances)
 
     @cached_property
     def _admin(self) -> AdminClient:

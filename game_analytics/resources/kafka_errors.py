@@ -1,6 +1,7 @@
 """What librdkafka reports, as one line that names the cluster, the thing and the next step. No credential appears in
 it."""
 
+import re
 from collections import deque
 
 from confluent_kafka import KafkaError, KafkaException
@@ -70,14 +71,33 @@ def reason(error: KafkaError) -> str:
     return f"{error.name()}: {error.str()}".rstrip(".")
 
 
+_OF_A_BROKER = re.compile(r"(?:[a-z_]+://)?(?P<address>[^/\s]+)/(?P<number>[0-9]+): ")
+"""How librdkafka's errors begin that are about a broker which it knows from the cluster; others say /bootstrap."""
+
+
+def unreachable_advice(error: KafkaError, bootstrap_servers: str) -> str | None:
+    """What to do if the error is about a broker at an address that the cluster gave, and nobody here; else None."""
+    broker = _OF_A_BROKER.match(error.str())
+    if error.code() not in NO_ANSWER or broker is None:
+        return None
+    if broker["address"] in {server.strip() for server in bootstrap_servers.split(",")}:
+        return None
+    return (
+        f"The cluster tells its clients to reach broker {broker['number']} at {broker['address']}, which can't be "
+        "reached from here: check advertised.listeners of that broker, and whether this machine can resolve and reach "
+        "that address."
+    )
+
+
 def explain(error: KafkaError, cluster: str, topic: str) -> GameAnalyticsError:
     """The fault as an error of ours: `Unavailable` if the same may succeed later."""
     where, why = f"Kafka at {cluster}", reason(error)
     if error.code() in NO_ANSWER:
-        return Unavailable(
-            f"{where} does not answer ({why}). Start it, or check KAFKA_BOOTSTRAP_SERVERS, and security.protocol in "
-            "the file that KAFKA_CONFIG_FILE names."
+        advice = unreachable_advice(error, cluster) or (
+            "Start it, or check KAFKA_BOOTSTRAP_SERVERS, and security.protocol in the file that KAFKA_CONFIG_FILE "
+            "names."
         )
+        return Unavailable(f"{where} does not answer ({why}). {advice}")
     if error.code() in NOT_READY:
         return Unavailable(f"{where} is not ready to serve the topic {topic} ({why}). Try again later.")
     return GameAnalyticsError(f"{where} {_verdict(error.code(), topic, why)}")

@@ -3,6 +3,7 @@
 Settings can be sent to another process, and show no password.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,22 @@ from confluent_kafka import KafkaException
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.resources.kafka_errors import error_of
 from game_analytics.resources.kafka_properties import CLIENT_DEFAULTS
+
+_SERVER = re.compile(r"(\[[0-9A-Fa-f:.%\w]+\]|[^\s:/@,\[\]]+)(:[0-9]{1,5})?")
+_TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")  # as Kafka itself has it
+
+
+@dataclass(frozen=True)
+class NamedBy:
+    """What an error tells people to mend: the names by which they gave the cluster, the topic and the properties."""
+
+    servers: str
+    topic: str
+    file: str
+
+
+OPTIONS = NamedBy("--bootstrap-servers", "--topic", "--config-file")
+VARIABLES = NamedBy("KAFKA_BOOTSTRAP_SERVERS", "KAFKA_TOPIC", "KAFKA_CONFIG_FILE")
 
 
 @dataclass(frozen=True)
@@ -32,6 +49,23 @@ class KafkaSettings:
         """The properties of a client: our defaults and its ``own``, unless the file says otherwise, on this cluster."""
         return {**CLIENT_DEFAULTS, **own, **self.properties, "bootstrap.servers": self.bootstrap_servers}
 
+    def ensure_well_formed(self, named_by: NamedBy) -> None:
+        """Raises `GameAnalyticsError` unless servers and topic are written as Kafka's clients expect them. Asks
+        nobody: a client would look for a host of that name, or for such a topic, for as long as it may wait."""
+        servers = [server.strip() for server in self.bootstrap_servers.split(",")]
+        for server in servers:
+            if not _SERVER.fullmatch(server):
+                raise GameAnalyticsError(
+                    f"{named_by.servers} names {_without_user(server)!r}; `host:port` is expected, several by commas, "
+                    f"without a protocol: kafka-1:9092,kafka-2:9092. SASL and TLS are set in the file that "
+                    f"{named_by.file} names."
+                )
+        if not _TOPIC.fullmatch(self.topic):
+            raise GameAnalyticsError(
+                f"{named_by.topic} is {self.topic!r}; the name of one topic is expected, neither a list nor a pattern: "
+                "letters, digits, `.`, `_` and `-`, at most 249. Name the topic that holds the events."
+            )
+
     @contextmanager
     def readable_refusals(self, named_by: str) -> Iterator[None]:
         """What librdkafka says within the block of properties that it can't make a client of, as `GameAnalyticsError`.
@@ -50,3 +84,8 @@ class KafkaSettings:
             told = told.replace(f'"{value}"', '"…"')
             told = told.removesuffix(value) + "…" if told.endswith(f": {value}") else told
         return told.rstrip(".")
+
+
+def _without_user(server: str) -> str:
+    """A URL may hold a password."""
+    return re.sub(r"[^/]*@", "…@", server)

@@ -3,7 +3,6 @@
 import time
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -12,8 +11,16 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetS
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.resources.event_log import Found
-from game_analytics.resources.kafka_errors import NO_ANSWER, NOT_READY, PERMANENT, Grievances, error_of, reason
-from game_analytics.resources.kafka_settings import KafkaSettings
+from game_analytics.resources.kafka_errors import (
+    NO_ANSWER,
+    NOT_READY,
+    PERMANENT,
+    Grievances,
+    error_of,
+    reason,
+    unreachable_advice,
+)
+from game_analytics.resources.kafka_settings import OPTIONS, KafkaSettings, NamedBy
 
 # What a topic must be for days of long ago to stay in it; a cluster's own defaults may be others.
 _KEPT_FOR_EVER = {
@@ -26,19 +33,6 @@ _KEPT_FOR_EVER = {
 _MESSAGE_BYTES = 250  # what one takes in a segment that is not compressed, and rather more than less
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class NamedBy:
-    """What an error tells people to mend: the names by which they gave the cluster, the topic and the properties."""
-
-    servers: str
-    topic: str
-    file: str
-
-
-OPTIONS = NamedBy("--bootstrap-servers", "--topic", "--config-file")
-VARIABLES = NamedBy("KAFKA_BOOTSTRAP_SERVERS", "KAFKA_TOPIC", "KAFKA_CONFIG_FILE")
 
 
 class Topic:
@@ -96,9 +90,18 @@ class Topic:
             )
 
     def newest(self, partitions: int) -> dict[int, Found]:
-        """The message with the latest timestamp of each partition that holds any."""
-        answers = self._offsets(partitions, OffsetSpec.max_timestamp())
-        return {partition: found for partition, found in answers.items() if found.offset >= 0}
+        """The message with the latest timestamp of each partition that holds any. Where that one was dropped, and
+        older ones are left, the last of them stands for it: a topic that is written by time has its newest there."""
+        newest = self._offsets(partitions, OffsetSpec.max_timestamp())
+        lows = self._offsets(partitions, OffsetSpec.earliest())
+        ends = self.ends(partitions)
+        return {
+            partition: found
+            if found.offset >= lows[partition].offset
+            else Found(ends[partition] - 1, found.timestamp_ms)
+            for partition, found in newest.items()
+            if found.offset >= 0 and lows[partition].offset < ends[partition]
+        }
 
     def ends(self, partitions: int) -> dict[int, int]:
         """The high watermark of each partition."""
@@ -136,9 +139,11 @@ class Topic:
                     f"file that {names.file} names says about SASL and TLS."
                 )
         if error.code() in NO_ANSWER | NOT_READY:
+            advice = unreachable_advice(error, self._settings.bootstrap_servers) or (
+                f"Start it, or check {names.servers} and what the file that {names.file} names says about SASL and TLS."
+            )
             return Unavailable(
-                f"Kafka at {self._settings.bootstrap_servers} does not answer ({reason(error)}). Start it, or check "
-                f"{names.servers} and what the file that {names.file} names says about SASL and TLS."
+                f"Kafka at {self._settings.bootstrap_servers} does not answer ({reason(error)}). {advice}"
             )
         return GameAnalyticsError(
             f"Kafka at {self._settings.bootstrap_servers}, topic {self._settings.topic}: {reason(error)}. Check "

@@ -44,7 +44,12 @@ class Owed:
 
     def word(self, place: str) -> str:
         """The key in short, for a tag."""
-        return hashlib.sha256(self.key(place).encode()).hexdigest()[:16]
+        return word_of(self.key(place))
+
+
+def word_of(key: str) -> str:
+    """What a tag has of a key."""
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def owed_of(pairs: Mapping[str, Pair], judged: Mapping[str, Judged]) -> list[Owed]:
@@ -72,7 +77,11 @@ Attempts = Mapping[str, Sequence[dg.RunRecord]]
 
 def attempts_of_days(around: Surroundings, owed: Sequence[Owed]) -> Attempts:
     """The runs that were asked for, where each is of one day."""
-    words = [each.word(around.place) for each in owed]
+    return attempts_by_word(around, [each.word(around.place) for each in owed])
+
+
+def attempts_by_word(around: Surroundings, words: Sequence[str]) -> Attempts:
+    """The runs that carry one of these words."""
     found: dict[str, list[dg.RunRecord]] = {}
     for start in range(0, len(words), _LOOKED_UP_AT_ONCE):
         wanted = {ASKED_FOR_TAG: words[start : start + _LOOKED_UP_AT_ONCE]}
@@ -122,6 +131,16 @@ def answers(
     return told
 
 
+def is_of_many(record: dg.RunRecord) -> bool:
+    """Whether a run was asked for on behalf of several days. That it failed tells nothing of each of them."""
+    return " " in record.dagster_run.tags.get(ASKED_FOR_TAG, "")
+
+
+def has_failed_with_others(records: Sequence[dg.RunRecord]) -> bool:
+    """Whether the day was asked for together with others, and that run failed: it is asked for alone then."""
+    return any(is_of_many(record) for record in _with(records, dg.DagsterRunStatus.FAILURE))
+
+
 def _with(records: Sequence[dg.RunRecord], status: dg.DagsterRunStatus) -> list[dg.RunRecord]:
     return [record for record in records if record.dagster_run.status is status]
 
@@ -132,7 +151,11 @@ def _made_here(record: dg.EventLogRecord | None, place: str) -> dg.EventLogRecor
 
 def _has_failed(records: Sequence[dg.RunRecord], made: dg.EventLogRecord | None) -> bool:
     """Whether a run has failed, and nobody has made the day since."""
-    failures = [record.create_timestamp.timestamp() for record in _with(records, dg.DagsterRunStatus.FAILURE)]
+    failures = [
+        record.create_timestamp.timestamp()
+        for record in _with(records, dg.DagsterRunStatus.FAILURE)
+        if not is_of_many(record)
+    ]
     return bool(failures) and (made is None or made.timestamp < max(failures))
 
 

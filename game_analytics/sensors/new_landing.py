@@ -5,6 +5,7 @@ It compares facts at each tick and keeps no cursor: the manifests in ``raw/manif
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import date, timedelta
 from functools import partial
 from itertools import chain, islice
@@ -31,6 +32,7 @@ from game_analytics.sensors.asking import (
     answers,
     attempts_of_stretches,
     fresh_key,
+    has_failed_with_others,
     not_looked_at,
     owed_of,
     unseen,
@@ -72,7 +74,8 @@ def new_landing(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.S
     said = [*unseen(told, opened, "stats"), *stay.values(), *not_looked_at(judged), *_foreign(judged, opened)]
     for line in said:
         context.log.warning(line)
-    stretches = islice(_stretches([each for each in asked if each not in stay]), MAX_REQUESTS)
+    alone = {each for each in asked if has_failed_with_others(told.ask[each])}
+    stretches = islice(_stretches([each for each in asked if each not in stay], alone), MAX_REQUESTS)
     requests = [_request(each, told.ask, opened.place) for each in stretches]
     if requests:
         return dg.SensorResult(run_requests=requests)
@@ -107,7 +110,7 @@ def _comparison(context: dg.SensorEvaluationContext, lake: Lake, pairs: Mapping[
 
 def _why_it_stays(lake: Lake, owed: Owed) -> str | None:
     """Why a day is not to be counted; None if it is. Where nothing was landed of the messages that were read, all of
-    them unreadable or of ignored types, the landing's run has failed, and stats and board stay as they stood."""
+    them unreadable or of ignored types, stats and board are left as they stand until somebody has had a look."""
     try:
         standing = read_standing(lake, date.fromisoformat(owed.day))
     except Unavailable:
@@ -125,11 +128,14 @@ def _why_it_stays(lake: Lake, owed: Owed) -> str | None:
     )
 
 
-def _stretches(owed: Iterable[Owed]) -> Iterator[Sequence[Owed]]:
-    """Days that follow one another, oldest first."""
+def _stretches(owed: Iterable[Owed], alone: AbstractSet[Owed]) -> Iterator[Sequence[Owed]]:
+    """Days that follow one another, oldest first; those that are to be asked for alone by themselves."""
     stretch: list[Owed] = []
     for each in owed:
-        follows = stretch and date.fromisoformat(each.day) == date.fromisoformat(stretch[-1].day) + _ONE_DAY
+        parted = bool(stretch) and bool(alone & {stretch[-1], each})
+        follows = (
+            stretch and not parted and date.fromisoformat(each.day) == date.fromisoformat(stretch[-1].day) + _ONE_DAY
+        )
         if stretch and (not follows or len(stretch) == MAX_DAYS):
             yield stretch
             stretch = []

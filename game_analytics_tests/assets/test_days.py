@@ -6,7 +6,7 @@ from datetime import date
 import dagster as dg
 import pytest
 
-from game_analytics.assets.days import DayReport, materialize_days
+from game_analytics.assets.days import DayReport, Results, materialize_days
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.partitions import daily
 from game_analytics_tests.harness import failure_of
@@ -24,8 +24,8 @@ def run_days(
         backfill_policy=dg.BackfillPolicy.single_run(),
         check_specs=[dg.AssetCheckSpec("is_well", asset="diary")],
     )
-    def diary(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        return materialize_days(context, work, pauses)
+    def diary(context: dg.AssetExecutionContext) -> Results:
+        yield from materialize_days(context, work, pauses)
 
     span = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
     with dg.DagsterInstance.ephemeral() as instance:

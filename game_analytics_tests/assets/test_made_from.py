@@ -55,7 +55,7 @@ def test_stats_name_their_manifest_by_content_and_tell_their_own_sums(pipeline: 
     assert own_metadata(pipeline.lake, STATS) == {
         "game_analytics.manifest_sha256": sha256(pipeline.lake, MANIFEST),
         "game_analytics.counted": "rows=2 kills=2 deaths=1",
-        "game_analytics.rows_sha256": hashlib.sha256(b"ann\t2\t0\nbob\t0\t1").hexdigest(),
+        "game_analytics.rows_sha256": hashlib.sha256(b"ann\t2\t0\nbob\t0\t1\n").hexdigest(),
     }
 
 

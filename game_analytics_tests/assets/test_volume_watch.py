@@ -60,6 +60,20 @@ def test_days_more_than_two_weeks_before_are_not_compared_with(five_days_of_ten:
     assert not landed(five_days_of_ten, "2025-12-15")["usual_volume"].passed  # empty, and sees the 1st to the 5th
 
 
+def test_a_day_after_four_weeks_is_compared_with_its_weekday(lake_resource: LakeResource) -> None:
+    """Mondays have 30 kills, the other days 10. The 1st of December is a Monday, and so is the 29th."""
+    busy = [30 if day % 7 == 0 else 10 for day in range(28)]
+    with pipeline_on(lake_resource, given_log(with_kills(*busy, 10))) as pipeline:
+        result = pipeline.run("daily_stats_job", days=("2025-12-01", "2025-12-29"))
+        usual = checks_of(result)["usual_volume"]
+        assert str(usual.description).splitlines()[-1] == (
+            "2025-12-29: 10 events were landed, fewer than usual by more than 50%: the median of the 4 Mondays before "
+            "is 30"
+        )
+        landed_again = landed(pipeline, "2025-12-29")["usual_volume"]
+        assert landed_again.description == str(usual.description).splitlines()[-1]
+
+
 def test_the_days_of_a_range_are_compared_with_those_before_them_in_the_range(lake_resource: LakeResource) -> None:
     with pipeline_on(lake_resource, given_log(with_kills(10, 10, 10, 10, 10, 4))) as pipeline:
         result = pipeline.run("daily_stats_job", days=("2025-12-01", "2025-12-06"))

@@ -20,7 +20,7 @@ from game_analytics.definitions import lake_from_environment
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.freshness import freshness_job, leaderboard_is_fresh
 from game_analytics.jobs import daily_stats_job
-from game_analytics.landing.commit import clear_leftovers
+from game_analytics.landing.leftovers import clear_leftovers
 from game_analytics.quarantine import show_quarantine
 from game_analytics.show import show_board, show_player
 from game_analytics_tests.assets.test_reread_and_late import REREAD, SilentLog

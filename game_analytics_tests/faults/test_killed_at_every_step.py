@@ -39,10 +39,11 @@ LEFTOVERS = {
     "raw/2025_12_30/0-0-9-0123456789ab.parquet": b"left by a run that died yesterday",
     "quarantine/2025_12_30/1-5-7-ba9876543210.parquet": b"left by a run that died yesterday",
 }
-WRITES = 16
-"""Twelve slices' objects, the manifest, the removal of leftovers, the stats file and the board."""
+WRITES = 17
+"""Twelve slices' objects, a copy of the manifest that is replaced, the manifest, the removal of leftovers, the stats
+file and the board."""
 
-A_DAY_OLD = 25
+A_WEEK_OLD = 7 * 24 + 1
 LOOK_EVERY_SECONDS = 0.5
 ENDS_WITHIN_SECONDS = 60
 
@@ -143,7 +144,7 @@ def day_then(s3: S3Endpoint, client: "S3Client") -> Whole:
 def day_now(s3: S3Endpoint, client: "S3Client", day_then: Whole) -> Whole:
     """The day that a run makes of it which nothing disturbs."""
     bucket = new_name()
-    put_all(client, bucket, {**day_then.objects(), **LEFTOVERS}, hours_old=A_DAY_OLD)
+    put_all(client, bucket, {**day_then.objects(), **LEFTOVERS}, hours_old=A_WEEK_OLD)
     with proxy_before(s3) as proxy:
         assert materialize_all(lake_at(proxy.endpoint, bucket), day_log(NOW))
         assert proxy.count.writes == WRITES
@@ -167,7 +168,7 @@ def kill(s3: S3Endpoint, client: "S3Client", day_then: Whole, day_now: Whole) ->
 
     def kill_at(moment: str, number: int, workers: int) -> Trial:
         bucket = new_name()
-        put_all(client, bucket, {**day_then.objects(), **LEFTOVERS}, hours_old=A_DAY_OLD)
+        put_all(client, bucket, {**day_then.objects(), **LEFTOVERS}, hours_old=A_WEEK_OLD)
         lake = lake_at(s3, bucket).open()
         reader = Reader(lake, day_then, day_now)
         killer = Killer(moment, number)
@@ -179,9 +180,9 @@ def kill(s3: S3Endpoint, client: "S3Client", day_then: Whole, day_now: Whole) ->
         lost = list(reader.wrong)
         if read_whole(lake) != day_now:
             lost.append("the next run gives other bytes")
-        land(day_log(NOW), lake, hours_later=A_DAY_OLD)
+        land(day_log(NOW), lake, hours_later=A_WEEK_OLD)
         if {found.key for found in lake.listing("")} != day_now.objects().keys():
-            lost.append("what the dead run left is still there after a day")
+            lost.append("what the dead run left is still there after a week")
         point = f"{moment} write {number}, {killer.killed_at}"
         return Trial(point, [f"{point}: {what}" for what in lost], reader.seen)
 

@@ -261,7 +261,7 @@ def wrong_runs(runs: Sequence[dg.DagsterRun], versions: Mapping[str, Sequence[Ve
     yield from (f"{run.run_id} is {run.status}" for run in runs if not run.is_finished)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_a_thousand_files_that_land_at_once_are_each_ranked_as_they_stand_in_the_end(
     s3: S3Endpoint,
     lake_resource: LakeResource,

@@ -96,9 +96,9 @@ def admin_of(broker: Broker) -> AdminClient:
     return AdminClient({"bootstrap.servers": broker.bootstrap_servers, "log_level": 0})
 
 
-def make_topic(admin: AdminClient, partitions: int = 1, **config: str | int) -> str:
-    """Returns once every partition has a leader."""
-    name = f"topic-{uuid.uuid4()}"
+def make_topic(admin: AdminClient, partitions: int = 1, *, name: str | None = None, **config: str | int) -> str:
+    """Returns once every partition has a leader. Unless told it has a name of its own."""
+    name = name or f"topic-{uuid.uuid4()}"
     settings = {setting.replace("_", "."): str(value) for setting, value in config.items()}
     admin.create_topics([NewTopic(name, partitions, 1, config=settings)])[name].result()
     end = time.monotonic() + 30

@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewPartitions
 
 from game_analytics.landing.commit import LandingOptions, land_day
-from game_analytics.landing.window import Truncated
+from game_analytics.landing.losses import Truncated
 from game_analytics.local_stack.kafka_broker import Broker
 from game_analytics.resources.lake import Lake
 from game_analytics.rules.manifest import Account

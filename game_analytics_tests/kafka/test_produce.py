@@ -27,6 +27,7 @@ from game_analytics.produce import produce_day
 from game_analytics.resources.kafka_settings import KafkaSettings
 from game_analytics.simulation.schedule import Simulation
 from game_analytics_tests.kafka.conftest import send
+from game_analytics_tests.kafka.logs import delete_before
 from game_analytics_tests.kafka.topics import HOUR, Topic, in_memory, landed_of, two_partitions
 from game_analytics_tests.simulation.samples import UNREADABLE
 
@@ -276,3 +277,24 @@ def test_an_interrupted_day_says_how_far_it_came_and_how_to_go_on(topic_of: Call
     assert told is not None, said
     assert abs(int(told[1].replace(",", "")) - held) <= 20_000
     assert f"--delete --topic {topic.name}" in said
+
+
+def test_a_day_goes_into_a_topic_that_was_purged_of_all(topic_of: Callable[..., Topic], admin: AdminClient) -> None:
+    """Though the broker goes on telling the newest message that the topic ever had, until it has tidied up."""
+    topic = topic_of()
+    topic.produce(DAY_AFTER, two_partitions())
+    ends = topic.ends()
+    for partition, end in ends.items():
+        delete_before(admin, topic.name, partition, end)
+    topic.produce(DAY, two_partitions())
+    expected = landed_of(DAY, two_partitions())
+    assert topic.ends() == {partition: end + len(expected[partition]) for partition, end in ends.items()}
+    assert topic.delivered(ends) == expected
+
+
+def test_what_is_left_after_a_purge_keeps_an_older_day_out(topic_of: Callable[..., Topic], admin: AdminClient) -> None:
+    topic = topic_of()
+    topic.produce(DAY_AFTER, two_partitions())
+    for partition, end in topic.ends().items():
+        delete_before(admin, topic.name, partition, end - 1)
+    assert "would come too late" in topic.refusal_of(DAY, two_partitions())

@@ -1,5 +1,6 @@
 """Topics that simulated matches are published to: what a consumer finds there, and what it should find."""
 
+from collections.abc import Mapping
 from contextlib import closing
 from datetime import date, datetime, timedelta
 from io import StringIO
@@ -59,12 +60,17 @@ class Topic:
                 raise
             return {}
 
-    def messages(self) -> dict[int, list[tuple[int, bytes | None, bytes | None]]]:
-        """Timestamp, key and value of all messages, by partition and offset."""
+    def messages(
+        self, firsts: Mapping[int, int] | None = None
+    ) -> dict[int, list[tuple[int, bytes | None, bytes | None]]]:
+        """Timestamp, key and value of all messages, by partition and offset: from these offsets on, or 0."""
+        firsts = firsts or {}
         settings = {"group.id": "test", "enable.partition.eof": True, "enable.auto.commit": False, "log_level": 0}
         with closing(Consumer({"bootstrap.servers": self.broker.bootstrap_servers, **settings})) as consumer:
             partitions = sorted(consumer.list_topics(self.name, timeout=10).topics[self.name].partitions)
-            consumer.assign([TopicPartition(self.name, partition, 0) for partition in partitions])
+            consumer.assign(
+                [TopicPartition(self.name, partition, firsts.get(partition, 0)) for partition in partitions]
+            )
             found: dict[int, list[tuple[int, bytes | None, bytes | None]]] = {number: [] for number in partitions}
             ended: set[int | None] = set()
             while len(ended) < len(partitions):
@@ -80,8 +86,8 @@ class Topic:
                 found[message.partition() or 0].append((timestamp, message.key(), message.value()))
         return found
 
-    def delivered(self) -> dict[int, list[Delivered]]:
-        return {number: [(at, value) for at, _, value in found] for number, found in self.messages().items()}
+    def delivered(self, firsts: Mapping[int, int] | None = None) -> dict[int, list[Delivered]]:
+        return {number: [(at, value) for at, _, value in found] for number, found in self.messages(firsts).items()}
 
 
 def two_partitions(events_per_day: int = 2_000, partitions: int = 2, seed: int = 7) -> Simulation:

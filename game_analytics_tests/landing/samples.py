@@ -5,8 +5,11 @@ import json
 from datetime import UTC, date, datetime, timedelta
 
 from game_analytics.landing.commit import Landing, LandingOptions, land_day
+from game_analytics.landing.late import owed
+from game_analytics.landing.neighbours import Neighbours
+from game_analytics.landing.plan import Plan, plan
 from game_analytics.landing.standing import read_standing
-from game_analytics.landing.window import Lookups, Plan, plan
+from game_analytics.landing.window import Lookups
 from game_analytics.layout import manifest_key
 from game_analytics.resources.event_log import EventLog
 from game_analytics.resources.lake import Lake
@@ -29,6 +32,9 @@ def utc(text: str) -> datetime:
 MORNING_AFTER = utc("2025-12-31 06:00")
 """A clock past the end of `DAY`'s window."""
 
+FIRST_NIGHT = utc("2025-12-31 01:15")
+SECOND_NIGHT = utc("2026-01-01 01:15")
+
 
 def kill(player: str = "ann", **fields: object) -> bytes:
     return json.dumps({"event_type": "KILL", "player_id": player, **fields}).encode()
@@ -49,7 +55,7 @@ def tombstone(offset: int, delivered: str) -> Message:
 
 def planned(log: EventLog, *, day: date = DAY, now: datetime = MORNING_AFTER, lateness: timedelta = ONE_HOUR) -> Plan:
     """What a landing of a day that was never landed would read."""
-    return plan(Lookups(log, lateness, now), day, None, None, allow_truncated=False)
+    return plan(Lookups(log, lateness, now), day, Neighbours(), allow_truncated=False)
 
 
 def spans(to_read: Plan) -> dict[int, tuple[int, int]]:
@@ -106,3 +112,41 @@ def ensure_whole(lake: Lake, day: date = DAY) -> None:
     """Every object that the standing manifest lists is there."""
     missing = [landed.key for landed in standing(lake, day).objects if lake.etag(landed.key) is None]
     assert missing == []
+
+
+def heal_all(log: EventLog, lake: Lake, days: list[date], now: datetime) -> None:
+    """As the sensor late_events does, until nothing is owed."""
+    for _ in range(10):
+        found = owed(lake, days, _fail)
+        if not found:
+            return
+        day = found[0].day
+        finders = tuple(each.found_by for each in found if each.day == day)
+        land_day(log, lake, day, LandingOptions(ONE_HOUR, found_by=finders), clock=lambda: now)
+    raise AssertionError("healing does not come to an end")
+
+
+def _fail(warning: str) -> None:
+    raise AssertionError(warning)
+
+
+def kills(lake: Lake, day: date = DAY) -> dict[str, int]:
+    """Who killed how often, by the raw objects of the day."""
+    players: dict[str, int] = {}
+    for key in standing(lake, day).keys("raw"):
+        rows = lake.read_parquet(key)
+        assert rows is not None
+        for player in rows["player_id"]:
+            players[player] = players.get(player, 0) + 1
+    return players
+
+
+def before_the_mirror_went_down() -> list[Message]:
+    return [at(0, "2025-12-30 10:00", kill("ann")), at(1, "2025-12-30 23:40", kill("ann"))]
+
+
+def caught_up() -> list[Message]:
+    """The mirror keeps the time of creation: 15 kills of bob from 23:45 to 23:59, then the next day's."""
+    bobs = [at(2 + minute, f"2025-12-30 23:{45 + minute}", kill("bob")) for minute in range(15)]
+    later = ["2025-12-31 00:30", "2025-12-31 01:20", "2025-12-31 12:00"]
+    return [*before_the_mirror_went_down(), *bobs, *(at(17 + n, moment, kill("eve")) for n, moment in enumerate(later))]

@@ -65,9 +65,11 @@ def test_the_manifest_says_all_of_a_day(lake: Lake) -> None:
     assert raw == f"raw/2025_12_30/0-8-14-{hashlib.sha256(body_of(lake, raw)).hexdigest()[:12]}.parquet"
     # Key by key in this order, too: the text is the same whoever makes it.
     assert json.loads(manifest_bytes(lake), object_pairs_hook=list) == [
-        ("version", 1),
+        ("version", 2),
         ("day", "2025-12-30"),
         ("topic", "game-events"),
+        ("topic_id", None),
+        ("cluster_id", None),
         ("window", [("start", "2025-12-29T23:55:00Z"), ("end", "2025-12-31T01:00:00Z")]),
         ("window_closed", True),
         (
@@ -114,8 +116,8 @@ def test_the_manifest_says_all_of_a_day(lake: Lake) -> None:
         (
             "objects",
             [
-                [("key", raw), ("kind", "raw"), ("rows", 3)],
-                [("key", quarantine), ("kind", "quarantine"), ("rows", 1)],
+                [("key", raw), ("kind", "raw"), ("rows", 3), ("bytes", len(body_of(lake, raw)))],
+                [("key", quarantine), ("kind", "quarantine"), ("rows", 1), ("bytes", len(body_of(lake, quarantine)))],
             ],
         ),
         ("missed", [("2025-12-28", 1)]),

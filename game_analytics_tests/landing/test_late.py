@@ -8,6 +8,7 @@ import pytest
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.landing.commit import Landing, LandingOptions, land_day, lost_of
 from game_analytics.landing.late import Finding, owed
+from game_analytics.landing.standing import read_standing
 from game_analytics.layout import manifest_key
 from game_analytics.resources.event_log import EventLog
 from game_analytics.resources.lake import Lake
@@ -53,13 +54,19 @@ def land_both(log: EventLog, lake: Lake) -> Landing:
 
 
 def heal(log: EventLog, lake: Lake, day: date = DAY, found_by: date = NEXT_DAY) -> Landing:
-    return land_day(log, lake, day, LandingOptions(ONE_HOUR, up_to_landing_of=found_by), clock=lambda: LATER)
+    return land_day(log, lake, day, LandingOptions(ONE_HOUR, found_by=(found_by,)), clock=lambda: LATER)
+
+
+def landed_sha256(lake: Lake, day: date) -> str:
+    found = read_standing(lake, day)
+    assert found is not None
+    return found.sha256
 
 
 def owed_of(lake: Lake, days: Sequence[date]) -> list[Finding]:
     """What is owed, where all manifests can be read."""
     warnings: list[str] = []
-    found = owed(lake, days, ONE_HOUR, warnings.append)
+    found = owed(lake, days, warnings.append)
     assert warnings == []
     return found
 
@@ -68,7 +75,7 @@ def test_a_manifest_that_can_t_be_read_is_told_and_the_other_days_are_owed_all_t
     finder = land_both(with_two_late_ones(), lake)
     lake.put(manifest_key(TWO_DAYS_ON), b'{"version": 99}')
     warnings: list[str] = []
-    assert owed(lake, DAYS, ONE_HOUR, warnings.append) == [Finding(DAY, NEXT_DAY, 2, finder.etag)]
+    assert owed(lake, DAYS, warnings.append) == [Finding(DAY, NEXT_DAY, 2, finder.sha256, landed_sha256(lake, DAY))]
     (warning,) = warnings
     assert lake.uri(manifest_key(TWO_DAYS_ON)) in warning
 
@@ -76,8 +83,8 @@ def test_a_manifest_that_can_t_be_read_is_told_and_the_other_days_are_owed_all_t
 def test_what_a_later_landing_has_found_is_owed(lake: Lake) -> None:
     finder = land_both(with_two_late_ones(), lake)
     (finding,) = owed_of(lake, DAYS)
-    assert finding == Finding(DAY, NEXT_DAY, 2, finder.etag)
-    assert str(finding) == "2 events of 2025-12-30 in the window of 2025-12-31"
+    assert finding == Finding(DAY, NEXT_DAY, 2, finder.sha256, landed_sha256(lake, DAY))
+    assert str(finding) == "2 events of 2025-12-30, found by the landing of 2025-12-31"
 
 
 def test_a_day_read_up_to_the_finder_s_end_holds_its_late_events_and_is_owed_no_more(lake: Lake) -> None:
@@ -98,11 +105,11 @@ def test_a_healed_day_stays_healed_when_it_is_landed_again(lake: Lake) -> None:
     assert manifest_bytes(lake) == first
 
 
-def test_the_finder_reports_the_same_again_and_nothing_is_owed(lake: Lake) -> None:
+def test_a_finder_that_is_landed_again_misses_nothing_that_was_healed(lake: Lake) -> None:
     log = with_two_late_ones()
     land_both(log, lake)
     heal(log, lake)
-    assert land(log, lake, day=NEXT_DAY, now=LATER).manifest.missed == {"2025-12-30": 2}
+    assert land(log, lake, day=NEXT_DAY, now=LATER).manifest.missed == {}
     assert owed_of(lake, DAYS) == []
 
 
@@ -113,7 +120,7 @@ def test_events_that_come_later_still_are_another_finding(lake: Lake) -> None:
     land_both(log, lake)
     heal(log, lake)
     finder = land(log, lake, day=TWO_DAYS_ON, now=LATER)
-    assert owed_of(lake, DAYS) == [Finding(DAY, TWO_DAYS_ON, 1, finder.etag)]
+    assert owed_of(lake, DAYS) == [Finding(DAY, TWO_DAYS_ON, 1, finder.sha256, landed_sha256(lake, DAY))]
     assert heal(log, lake, found_by=TWO_DAYS_ON).manifest.total()["landed"] == 4
     assert owed_of(lake, DAYS) == []
 
@@ -134,7 +141,7 @@ def test_a_healed_day_does_not_have_the_days_before_it_landed_once_more(lake: La
         land(log, lake, day=day, now=LATER)
     heal(log, lake, day_before, found_by=DAY)
     heal(log, lake, DAY, found_by=NEXT_DAY)
-    assert standing(lake).missed == {"2025-12-29": 1}
+    assert standing(lake).missed == {}  # the day before has read its late event since
     assert owed_of(lake, [day_before, DAY, NEXT_DAY]) == []
 
 
@@ -181,19 +188,31 @@ def test_a_day_of_another_topic_is_not_mixed_with_this_one(lake: Lake) -> None:
     assert owed_of(lake, DAYS) == []
 
 
-def test_events_of_a_day_to_come_are_no_late_ones(lake: Lake) -> None:
+def test_an_event_of_two_days_on_is_owed_by_the_landing_that_read_it_too_early(lake: Lake) -> None:
     log = ListedLog({0: [at(0, "2025-12-30 12:00", kill(ts="2026-01-01T12:00:00Z")), at(1, "2026-01-01 12:00")]})
     for day in DAYS:
         land(log, lake, day=day, now=LATER)
     assert standing(lake).missed == {"2026-01-01": 1}
+    (finding,) = owed_of(lake, DAYS)
+    assert (finding.day, finding.found_by, finding.events) == (TWO_DAYS_ON, DAY, 1)
+    healed = heal(log, lake, TWO_DAYS_ON, found_by=DAY).manifest
+    assert (read_of(healed), healed.total()["landed"]) == ((0, 2), 2)
+    assert owed_of(lake, DAYS) == []
+
+
+def test_an_event_of_the_next_day_is_read_again_by_that_day_s_landing(lake: Lake) -> None:
+    log = ListedLog({0: [at(0, "2025-12-30 12:00", kill(ts="2025-12-31T12:00:00Z")), at(1, "2025-12-31 12:00")]})
+    assert land(log, lake, day=DAY, now=LATER).manifest.missed == {"2025-12-31": 1}
+    landed = land(log, lake, day=NEXT_DAY, now=LATER)
+    assert (read_of(landed.manifest), landed.manifest.total()["landed"]) == ((0, 2), 2)
     assert owed_of(lake, DAYS) == []
 
 
 @pytest.mark.parametrize(
     ("found_by", "says"),
     [
-        (DAY, "`up_to_landing_of` is 2025-12-30, which is no day after 2025-12-30. Name a later one."),
-        (TWO_DAYS_ON, "raw/manifests/2026_01_01.json is no landing of the topic game-events. Land that day first"),
+        (DAY, "raw/manifests/2025_12_30.json is no landing of another day than 2025-12-30. Land that day first"),
+        (TWO_DAYS_ON, "raw/manifests/2026_01_01.json is no landing of another day than 2025-12-30. Land that day"),
     ],
 )
 def test_a_finder_that_is_none_is_refused(lake: Lake, found_by: date, says: str) -> None:
@@ -224,7 +243,10 @@ def test_a_day_landed_from_another_topic_is_lost_to_this_one(lake: Lake) -> None
     log = with_two_late_ones()
     land_both(log, lake)
     (lost,) = lost_of(ListedLog(log.partitions, name="new-events"), lake, DAY, ONE_HOUR, LATER)
-    assert lost.endswith("raw/manifests/2025_12_30.json is no landing of the topic new-events")
+    assert lost == (
+        "the landing that stands was read from game-events, this log is new-events: 1 events of that landing would be "
+        "replaced by what this log holds"
+    )
 
 
 def test_what_came_within_the_lateness_allowed_was_never_missed(lake: Lake) -> None:

@@ -1,17 +1,33 @@
-"""Objects that no manifest lists are removed once they are older than a day, after the commit, and nothing else is.
+"""Objects that no manifest lists are removed once they are older than a day, after the commit; what a commit replaces
+stays for a week, and for good where events were lost.
 
 Objects are as old as the S3 server says, so here the clock of a landing is moved and theirs is the real one.
 """
 
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import polars as pl
 import pytest
 
-from game_analytics.landing.window import Truncated
-from game_analytics.layout import manifest_key
+from game_analytics.landing.losses import Truncated
+from game_analytics.layout import manifest_key, old_manifest_key
 from game_analytics.resources.lake import Lake
 from game_analytics_tests.landing.logs import Died, DiesAt
-from game_analytics_tests.landing.samples import DAY, at, ensure_whole, kill, land, stored, tombstone
+from game_analytics_tests.landing.samples import (
+    DAY,
+    at,
+    body_of,
+    ensure_whole,
+    kill,
+    land,
+    manifest_bytes,
+    standing,
+    stored,
+    tombstone,
+)
 from game_analytics_tests.listed_log import ListedLog
 
 LEFTOVERS = [
@@ -69,12 +85,96 @@ def test_what_the_manifest_lists_stays_however_old_it_is(lake: Lake) -> None:
     assert set(stored(lake)) == listed
 
 
-def test_what_only_the_manifest_before_listed_goes(lake: Lake) -> None:
-    listed = listed_by_a_landing(lake, now=after(0))
-    log = ListedLog({0: [*a_day().partitions[0], at(2, "2025-12-30 10:02", kill("ben"))]})
-    manifest = land(log, lake, now=after(25)).manifest
+def with_one_more() -> ListedLog:
+    return ListedLog({0: [*a_day().partitions[0], at(2, "2025-12-30 10:02", kill("ben"))]})
+
+
+def copies_of_manifests(lake: Lake, folder: str) -> list[str]:
+    return list(stored(lake, f"raw/2025_12_30/{folder}/"))
+
+
+def test_what_a_commit_replaces_stays_for_a_week_however_old_it_is(lake: Lake) -> None:
+    before = listed_by_a_landing(lake, now=after(0))
+    manifest = land(with_one_more(), lake, now=after(25)).manifest
+    listed = {manifest_key(DAY), *(landed.key for landed in manifest.objects)}
+    (copy,) = copies_of_manifests(lake, "replaced")
+    assert set(stored(lake)) == {*before, *listed, copy}
+    land(with_one_more(), lake, now=after(24 * 6.9))
+    assert set(stored(lake)) == {*before, *listed, copy}
+
+
+def test_what_was_replaced_a_week_ago_goes_and_its_manifest_with_it(lake: Lake) -> None:
+    listed_by_a_landing(lake, now=after(0))
+    manifest = land(with_one_more(), lake, now=after(0)).manifest
+    land(with_one_more(), lake, now=after(24 * 7.1))
     assert set(stored(lake)) == {manifest_key(DAY), *(landed.key for landed in manifest.objects)}
-    assert len(listed & set(stored(lake))) == 1  # the manifest's own key
+
+
+def test_a_replaced_landing_can_be_put_back(lake: Lake) -> None:
+    listed_by_a_landing(lake, now=after(0))
+    first = manifest_bytes(lake)
+    land(with_one_more(), lake, now=after(25))
+    (copy,) = copies_of_manifests(lake, "replaced")
+    lake.put(manifest_key(DAY), body_of(lake, copy))
+    assert manifest_bytes(lake) == first
+    ensure_whole(lake)
+
+
+def test_what_was_replaced_although_events_were_lost_stays_for_good(lake: Lake) -> None:
+    before = listed_by_a_landing(lake, now=after(0))
+    other = ListedLog({0: [at(0, "2025-12-30 18:00", kill("ben"))]}, name="other-events")
+    land(other, lake, now=after(0), allow_truncated=True)
+    land(other, lake, now=after(24 * 1_000))
+    assert before <= set(stored(lake))
+    assert len(copies_of_manifests(lake, "kept")) == 1
+
+
+def test_a_landing_that_changes_nothing_replaces_nothing(lake: Lake) -> None:
+    listed = listed_by_a_landing(lake, now=after(0))
+    assert listed_by_a_landing(lake, now=after(25)) == listed == set(stored(lake))
+
+
+def test_a_manifest_at_the_place_of_before_is_read_and_goes_once_the_day_is_landed_again(lake: Lake) -> None:
+    """Version 1, as the package before wrote it."""
+    listed_by_a_landing(lake, now=after(0))
+    document = json.loads(manifest_bytes(lake))
+    for name in ("topic_id", "cluster_id"):
+        del document[name]
+    for landed in document["objects"]:
+        del landed["bytes"]
+    lake.delete([manifest_key(DAY)])
+    old = json.dumps({**document, "version": 1}).encode()
+    lake.put(old_manifest_key(DAY), old)
+    assert standing(lake).total()["landed"] == 1
+    land(a_day(), lake, now=after(0))
+    assert old_manifest_key(DAY) not in stored(lake)
+    assert standing(lake).version == 2
+    (copy,) = copies_of_manifests(lake, "replaced")
+    assert body_of(lake, copy) == old
+
+
+@dataclass
+class LandedMeanwhile(ListedLog):
+    """While the day is read, a package of before lands it at its own place."""
+
+    arriving: list[tuple[Lake, bytes]] = field(default_factory=list)
+
+    def read(
+        self, partition: int, first: int, end: int, *, max_messages: int, max_bytes: int
+    ) -> Iterator[pl.DataFrame]:
+        while self.arriving:
+            lake, manifest = self.arriving.pop()
+            lake.put(old_manifest_key(DAY), manifest)
+        return super().read(partition, first, end, max_messages=max_messages, max_bytes=max_bytes)
+
+
+def test_a_commit_stays_conditional_on_the_place_of_before(lake: Lake) -> None:
+    wide = land(with_one_more(), lake, now=after(0)).manifest.to_json()
+    lake.delete([manifest_key(DAY)])
+    log = LandedMeanwhile({0: a_day().partitions[0]}, arriving=[(lake, wide)])
+    with pytest.raises(Truncated, match="ends at offset 2, but the standing landing has read it to offset 3"):
+        land(log, lake, now=after(0))
+    assert manifest_key(DAY) not in stored(lake)
 
 
 def test_nothing_of_other_days_and_other_datasets_goes(lake: Lake) -> None:

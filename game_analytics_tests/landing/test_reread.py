@@ -1,6 +1,6 @@
 """A quarantine that is read again with today's rules. What yesterday's rules refused is laid into the lake by hand."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 import pytest
@@ -150,7 +150,7 @@ def test_events_of_another_day_that_nobody_else_has_read_stay_and_are_told(lake:
     assert landing.manifest.missed == {"2025-12-29": 3}
     assert landing.warnings == [
         (
-            "messages that are good now, but of days whose landings have not read them, stay in this quarantine: "
+            "messages that are good now, but of days whose quarantines don't hold them, stay in this quarantine: "
             "1 of 2025-12-31"
         )
     ]
@@ -159,7 +159,8 @@ def test_events_of_another_day_that_nobody_else_has_read_stay_and_are_told(lake:
 def test_events_of_another_day_that_has_read_their_offsets_are_left_to_that_day(lake: Lake) -> None:
     """That day quarantined them as well, and its own quarantine can be read again."""
     lay(lake, quarantine_of_stricter_rules())
-    land(ListedLog({0: [at(13, "2025-12-31 12:00")]}), lake, day=NEXT_DAY, now=NOW)
+    log = ListedLog({0: [at(13, "2025-12-31 12:00", b"garbage")]}, high={0: 20})
+    land(log, lake, day=NEXT_DAY, now=NOW)
     landing = reread(lake)
     assert offsets_in_quarantine(lake) == [14, 15]
     assert account_of(landing.manifest).other_days == 2
@@ -198,21 +199,26 @@ def test_a_day_without_quarantine_stays_as_it_is(lake: Lake) -> None:
     assert manifest_bytes(lake) == before
 
 
-def test_what_was_replaced_is_cleared_away_after_a_day(lake: Lake) -> None:
+def test_what_was_replaced_is_cleared_away_after_a_week(lake: Lake) -> None:
     lay(lake, quarantine_of_stricter_rules())
     (old,) = stored(lake, "quarantine/")
     reread_day(lake, DAY, clock=lambda: datetime.now(UTC))
     assert old in stored(lake, "quarantine/")
-    in_two_days = datetime(2100, 1, 1, tzinfo=UTC)
-    reread_day(lake, DAY, clock=lambda: in_two_days)
-    assert set(stored(lake, "raw/2025_12_30/")) | set(stored(lake, "quarantine/")) == {
-        manifest_key(DAY),
-        *(landed.key for landed in standing(lake).objects),
-    }
+    for days, stays in ((6, True), (8, False)):
+        reread_day(lake, DAY, clock=lambda: datetime.now(UTC) + timedelta(days=days))  # noqa: B023 - used at once
+        assert (old in stored(lake, "quarantine/")) == stays
+    listed = {landed.key for landed in standing(lake).objects}
+    assert set(stored(lake, "raw/2025_12_30/")) | set(stored(lake, "quarantine/")) == listed
 
 
 def test_a_day_that_was_never_landed_has_no_quarantine(lake: Lake) -> None:
     with pytest.raises(GameAnalyticsError, match=r"was never landed, so nothing of it is quarantined"):
+        reread(lake)
+
+
+def test_a_day_whose_raw_folder_has_expired_says_so(lake: Lake) -> None:
+    lake.put("events/2025_12_30_events.parquet", b"stats")
+    with pytest.raises(GameAnalyticsError, match="a lifecycle rule may have expired raw/"):
         reread(lake)
 
 

@@ -13,8 +13,8 @@ import duckdb
 import polars as pl
 import pytest
 
+from game_analytics.landing.plan import Range
 from game_analytics.landing.slices import Slice, SliceReport, cut, land_slice
-from game_analytics.landing.window import Range
 from game_analytics.resources.lake import Lake
 from game_analytics_tests.landing.logs import OneByOne, Wide, off_the_calendar
 from game_analytics_tests.landing.samples import (

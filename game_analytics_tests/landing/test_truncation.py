@@ -3,7 +3,7 @@ one."""
 
 import pytest
 
-from game_analytics.landing.window import Truncated
+from game_analytics.landing.losses import Truncated
 from game_analytics.layout import manifest_key
 from game_analytics.resources.lake import Lake
 from game_analytics_tests.landing.samples import (

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from game_analytics.landing.window import Range
+from game_analytics.landing.offsets import Offsets
+from game_analytics.landing.plan import Range
 from game_analytics.resources.lake import Lake
 from game_analytics.rules.manifest import Window
 from game_analytics_tests.landing.logs import GrowsWhileLookedUp, GrowsWhileRead
@@ -40,7 +41,7 @@ def around_the_day() -> ListedLog:
 def test_a_window_runs_from_five_minutes_before_the_day_to_its_lateness_after_it() -> None:
     to_read = planned(around_the_day())
     assert to_read.window == Window(utc("2025-12-29 23:55"), utc("2025-12-31 01:00"))
-    assert to_read.ranges == [Range(partition=0, first=1, end=6, next_day_first=4)]
+    assert to_read.ranges == [Range(partition=0, first=1, end=6, next_day_first=4, own=Offsets(1, 6))]
     assert (to_read.warnings, to_read.truncated) == ([], [])
 
 
@@ -61,12 +62,12 @@ def test_the_lateness_is_configured(minutes: int, window_end: str, end: int) -> 
 def test_where_nothing_is_left_after_the_window_it_ends_at_the_high_watermark() -> None:
     # The last three offsets hold no message: markers of transactions.
     log = ListedLog({0: [at(0, "2025-12-29 12:00"), at(1, "2025-12-30 12:00")]}, high={0: 5})
-    assert planned(log).ranges == [Range(partition=0, first=1, end=5, next_day_first=5)]
+    assert planned(log).ranges == [Range(partition=0, first=1, end=5, next_day_first=5, own=Offsets(1, 5))]
 
 
 def test_where_nothing_was_delivered_since_the_start_the_range_is_empty() -> None:
     log = ListedLog({0: [at(0, "2025-12-28 12:00")]})
-    assert planned(log).ranges == [Range(partition=0, first=1, end=1, next_day_first=1)]
+    assert planned(log).ranges == [Range(partition=0, first=1, end=1, next_day_first=1, own=Offsets(1, 1))]
 
 
 def test_offsets_without_a_message_at_the_edges_belong_to_the_side_before() -> None:
@@ -118,7 +119,7 @@ def test_what_arrives_between_the_watermarks_and_the_look_ups_is_not_read_and_no
         arriving=[at(2, "2025-12-31 00:59"), at(3, "2025-12-31 01:00")],
     )
     to_read = planned(log)
-    assert to_read.ranges == [Range(partition=0, first=1, end=2, next_day_first=2)]
+    assert to_read.ranges == [Range(partition=0, first=1, end=2, next_day_first=2, own=Offsets(1, 2))]
     assert (to_read.warnings, to_read.window_closed) == ([], True)
 
 

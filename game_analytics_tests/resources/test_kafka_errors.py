@@ -4,7 +4,7 @@ import pytest
 from confluent_kafka import KafkaError
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
-from game_analytics.resources.kafka_errors import NOT_READY, PERMANENT, Grievances, explain
+from game_analytics.resources.kafka_errors import NOT_READY, PERMANENT, Grievances, explain, unreachable_advice
 
 
 def explained(code: int, reason: str = "so it is") -> GameAnalyticsError:
@@ -118,3 +118,35 @@ def test_what_was_forgotten_is_not_told_again() -> None:
 def test_a_client_that_complains_for_hours_fills_no_memory() -> None:
     """Of very many complaints only the last ones are kept, so the first is out of sight."""
     assert worst_of(KafkaError._AUTHENTICATION, *[KafkaError._TRANSPORT] * 1_000) == "complaint 1000"
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (KafkaError._RESOLVE, "kafka-7:9092/7: Failed to resolve 'kafka-7:9092': Name or service not known"),
+        (KafkaError._TRANSPORT, "kafka-7:9092/7: Connect to ipv4#10.0.0.7:9092 failed: Connection refused"),
+        (KafkaError._TRANSPORT, "sasl_ssl://kafka-7:9092/7: Connection setup timed out in state CONNECT"),
+        (KafkaError._TRANSPORT, "[fe80::7]:9092/7: Connect to ipv6#[fe80::7]:9092 failed: Network is unreachable"),
+    ],
+)
+def test_an_address_that_only_the_cluster_names_is_its_advertised_one(code: int, told: str) -> None:
+    error = explained(code, told)
+    assert isinstance(error, Unavailable)
+    assert told in str(error)
+    assert "broker 7 at " in str(error)
+    assert "check advertised.listeners of that broker" in str(error)
+    assert "KAFKA_BOOTSTRAP_SERVERS" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "kafka-1:9092/bootstrap: Failed to resolve 'kafka-1:9092': Name or service not known",
+        "kafka-1:9092/1: Connect to ipv4#10.0.0.1:9092 failed: Connection refused",  # the one that was named here
+        "kafka-2:9092/2: Connect to ipv4#10.0.0.2:9092 failed: Connection refused",
+        "1/1 brokers are down",
+        "Local: Timed out",
+    ],
+)
+def test_an_address_that_was_named_here_is_not_blamed_on_the_cluster(told: str) -> None:
+    assert unreachable_advice(KafkaError(KafkaError._TRANSPORT, told), "kafka-1:9092, kafka-2:9092") is None

@@ -214,16 +214,16 @@ def unreadable_manifests() -> list[bytes]:
 @pytest.mark.parametrize("content", unreadable_manifests(), ids=lambda content: repr(content)[:30])
 def test_what_is_no_manifest_is_named_with_the_way_out(content: bytes) -> None:
     with pytest.raises(
-        GameAnalyticsError, match=r"raw/2025_12_30/manifest\.json is no manifest \(.*land the day again"
+        GameAnalyticsError, match=r"raw/manifests/2025_12_30\.json is no manifest \(.*land the day again"
     ):
         Manifest.from_json(content, KEY)
 
 
-@pytest.mark.parametrize("version", [0, 2, 99])
+@pytest.mark.parametrize("version", [0, 3, 99])
 def test_a_manifest_of_another_version_is_not_read_as_if_it_were_known(version: int) -> None:
     content = json.dumps({**as_document(), "version": version}).encode()
     with pytest.raises(
-        GameAnalyticsError, match=rf"manifest\.json has version {version}, this package knows 1\. Upgrade the package"
+        GameAnalyticsError, match=rf"2025_12_30\.json has version {version}, this package knows 2\. Upgrade the package"
     ):
         Manifest.from_json(content, KEY)
 

@@ -107,7 +107,7 @@ def test_the_checks_that_warn_are_one_message(quiet: Pipeline) -> None:
 
 
 def test_a_run_in_which_all_is_well_is_not_told(lake_resource: LakeResource) -> None:
-    log = ListedLog({0: [at(0, "2025-12-30 12:00")]})
+    log = ListedLog({0: [at(0, "2025-12-30 12:00"), at(1, "2025-12-31 02:00")]})
     with pipeline_on(lake_resource, given_log(log)) as pipeline, webhook_server() as hook:
         assert pipeline.run("__ASSET_JOB", DAY).success
         evaluated(alert_on_checks, pipeline, AlertsResource(webhook=hook.url))

@@ -3,13 +3,14 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import dagster as dg
 import pytest
 
 from game_analytics.jobs import daily_stats_job
+from game_analytics.layout import manifest_key
 from game_analytics.resources.configured import AlertsResource, EventLogResource, LakeResource, PipelineSettings
 from game_analytics.sensors.late_events import late_events
 from game_analytics_tests.harness import Pipeline, given_log, pipeline_on
@@ -134,7 +135,7 @@ def test_it_is_asked_for_once(lake_resource: LakeResource) -> None:
     with landed(lake_resource) as pipeline:
         assert run_requested(pipeline) == [day_of(4)]
         assert tick(pipeline).skip_message == (
-            "No landing of the last 7 days has found events that an earlier one of them does not hold."
+            "No landing of the last 7 days has found events that another one of them does not hold."
         )
 
 
@@ -149,7 +150,30 @@ def test_a_run_that_is_queued_or_has_failed_is_not_asked_for_again(lake_resource
         pipeline.instance.add_run(failed)
         again = tick(pipeline)
         assert again.run_requests == []
-        assert f"1 events of {day_of(4)} in the window of {day_of(3)}" in again.skip_message
+        assert f"1 events of {day_of(4)}, found by the landing of {day_of(3)}" in again.skip_message
+
+
+def test_healing_that_a_restore_has_undone_is_asked_for_again(lake_resource: LakeResource) -> None:
+    with landed(lake_resource) as pipeline:
+        key = manifest_key(date.fromisoformat(day_of(4)))
+        before = pipeline.lake.get(key)
+        assert before is not None
+        assert run_requested(pipeline) == [day_of(4)]
+        pipeline.put(key, before.body)
+        assert run_requested(pipeline) == [day_of(4)]
+        assert run_requested(pipeline) == []
+        assert pipeline.recorded("daily_player_stats", day_of(4), "kills") == 2
+
+
+def test_a_run_that_was_cancelled_is_asked_for_again(lake_resource: LakeResource) -> None:
+    with landed(lake_resource) as pipeline:
+        (request,) = tick(pipeline).run_requests
+        tags = {**request.tags, "dagster/run_key": request.run_key}
+        cancelled = dg.DagsterRun(daily_stats_job.name, status=dg.DagsterRunStatus.CANCELED, tags=tags)
+        pipeline.instance.add_run(cancelled)
+        (again,) = tick(pipeline).run_requests
+        assert again.run_key != request.run_key
+        assert run_requested(pipeline) == [day_of(4)]
 
 
 def test_the_finder_landed_again_with_the_same_is_the_same_finding(lake_resource: LakeResource) -> None:
@@ -173,11 +197,14 @@ def test_another_finding_for_the_same_day_is_asked_for_as_well(lake_resource: La
         assert pipeline.recorded("daily_player_stats", day_of(4), "kills") == 3
 
 
-def test_two_finders_of_one_day_are_one_run_to_the_end_of_the_later_one(lake_resource: LakeResource) -> None:
+def test_two_finders_of_one_day_are_one_run_that_reads_what_both_have_read(lake_resource: LakeResource) -> None:
     log = ListedLog({0: [*with_one_late_kill().partitions[0], late_kill(4, delivered=2, happened=4)]})
     with landed(lake_resource, log) as pipeline:
         (request,) = tick(pipeline).run_requests
-        assert request.run_config["ops"]["raw_events"]["config"] == {"up_to_landing_of": day_of(2)}
+        finders = f"{day_of(3)},{day_of(2)}"
+        assert request.run_config["ops"]["raw_events"]["config"] == {"up_to_landing_of": finders}
+        assert run_requested(pipeline) == [day_of(4)]
+        assert pipeline.recorded("daily_player_stats", day_of(4), "kills") == 3
 
 
 def with_a_chain_of_late_kills() -> ListedLog:
@@ -229,7 +256,8 @@ def test_what_two_finders_have_found_is_counted_as_the_least_that_it_can_be(lake
         dropped = ListedLog({0: messages[2:]}, low={0: 2})
         (warning,) = tick(pipeline, given_log(dropped)).asset_events
         assert warning.metadata["events"].value == 1
-        assert f"at least 1 events of {day_of(5)} in the windows of {day_of(3)}, {day_of(2)}" in warning.description
+        found = f"at least 1 events of {day_of(5)}, found by the landings of {day_of(3)}, {day_of(2)}"
+        assert found in warning.description
 
 
 def test_a_day_more_than_a_week_ago_is_left_alone(lake_resource: LakeResource) -> None:
@@ -264,7 +292,7 @@ def test_a_day_that_the_log_no_longer_holds_becomes_a_warning_with_the_count(lak
         assert (warning.asset_key, warning.check_name) == (dg.AssetKey("raw_events"), "nothing_missed")
         assert (warning.passed, warning.severity) == (False, dg.AssetCheckSeverity.WARN)
         assert warning.description.startswith(
-            f"1 events of {day_of(4)} in the window of {day_of(3)} came late and can't be landed any more: partition 0 "
+            f"1 events of {day_of(4)}, found by the landing of {day_of(3)}, can't be landed any more: partition 0 "
             "has lost offsets 1 to 1 (the first one left is of "
         )
         assert warning.metadata["events"].value == 1
@@ -281,7 +309,7 @@ def test_the_warning_is_told_once(lake_resource: LakeResource) -> None:
         assert (again.run_requests, again.asset_events) == ([], [])
         assert "Asked for or told of already" in again.skip_message
         assert again.skip_message.endswith(
-            f"Can't be landed any more: 1 events of {day_of(4)} in the window of {day_of(3)}."
+            f"Can't be landed any more: 1 events of {day_of(4)}, found by the landing of {day_of(3)}."
         )
 
 

@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# Guess: after delete_records a topic simply begins later. A look-up by time then answers with the first message left that
+# is stamped at or after that time, and answers -1 ("none") only where there is no such message.
+#
+# Instead: the broker picks the first segment whose greatest stamp reaches the time, deleted messages counted, and searches
+# that segment alone. Where only a deleted message gave the segment its stamp, the answer is -1, although the segments
+# behind it are full of messages that qualify. A later time passes the segment by and finds one: the look-up says "nothing
+# from 00:05 on", and "offset 3" from 00:55 on. It does not heal while the segment stays. The look-up for the greatest
+# stamp has the same blind spot: it answers with the offset of a deleted message, below the first one that is left.
+#
+# Seen with a Kafka 4.4.0 broker, confluent-kafka 2.16.1 (librdkafka 2.16.0), minutes as stamps, a segment an hour:
+#   offset 0: minute 50 | 1: 0 | 2: 1 | next segment | 3: 120 | 4: 121; then delete_records below offset 1
+#   look-up for minute 5: -1      for minute 55: offset 3      consumer from offset 1: minutes 0 1 120 121
+#   one segment of minutes 500, 0, 1, records below 1 deleted: greatest stamp at offset 0, first offset 1
+#
+# It hurts whoever asks by time for the part of a log to read, with stamps a little out of order (as producers' clocks
+# give them) and a topic cut by delete_records (Kafka Streams does it to its repartition topics, privacy jobs do it): -1
+# is taken for "nothing since then", and hours of messages are passed over in silence.
+# Live with it: where records may be deleted, take -1 for an answer only if the message at the end of the log is older
+# than the time; else start at the beginning of the log and filter by stamp.
+set -euo pipefail
+
+work=$(mktemp -d)
+broker=
+finish() {
+    if [ -n "$broker" ]; then
+        kill "$broker" 2>/dev/null || true
+        wait "$broker" 2>/dev/null || true
+    fi
+    rm -rf "$work"
+}
+trap finish EXIT
+cd "$work"
+
+echo '<project><modelVersion>4.0.0</modelVersion><groupId>x</groupId><artifactId>x</artifactId><version>1</version>
+<packaging>pom</packaging><dependencies><dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId>
+<version>4.4.0</version></dependency></dependencies></project>' >pom.xml
+mvn -q -B -Dstyle.color=never dependency:copy-dependencies -DoutputDirectory=jars
+python3 -m venv venv
+venv/bin/pip -q --disable-pip-version-check install --no-compile confluent-kafka==2.16.1
+
+read -r port controller < <(venv/bin/python -c '
+import socket
+taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+print(*[s.getsockname()[1] for s in taken])')
+cat >broker.properties <<SETTINGS
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:$controller
+listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+controller.listener.names=CONTROLLER
+log.dirs=$work/data
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+SETTINGS
+run_java=(java -Xmx512m -XX:+UseSerialGC -XX:-UsePerfData -Djava.io.tmpdir="$work" -cp "jars/*")
+"${run_java[@]}" kafka.tools.StorageTool format --cluster-id 5L6g3nShT-eMCtK--X86sw --config broker.properties >log 2>&1
+"${run_java[@]}" kafka.Kafka broker.properties >>log 2>&1 &
+broker=$!
+
+timeout 120 venv/bin/python - "127.0.0.1:$port" <<'PYTHON'
+import sys
+import time
+
+import confluent_kafka as ck
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+
+servers = {"bootstrap.servers": sys.argv[1], "log_level": 0}
+admin = AdminClient(servers)
+for _ in range(60):  # until the broker answers
+    try:
+        admin.list_topics(timeout=1)
+        break
+    except ck.KafkaException:
+        time.sleep(0.5)
+print("Kafka 4.4.0, confluent-kafka", ck.version(), "librdkafka", ck.libversion()[0])
+
+MINUTE = 60_000
+midnight = 1_700_006_400_000  # 15 November 2023
+
+
+def topic(name: str, minutes: list[int], **config: str) -> None:
+    admin.create_topics([NewTopic(name, 1, 1, config={"retention.ms": "-1", **config})])[name].result()
+    producer = ck.Producer(servers)
+    for minute in minutes:
+        producer.produce(name, b"kill", timestamp=midnight + minute * MINUTE)
+        producer.flush()
+    admin.delete_records([ck.TopicPartition(name, 0, 1)])[ck.TopicPartition(name, 0)].result()
+
+
+def look_up(name: str, spec: OffsetSpec) -> int:
+    (answer,) = (each.result() for each in admin.list_offsets({ck.TopicPartition(name, 0): spec}).values())
+    return answer.offset
+
+
+def first_since(minute: int) -> int:
+    return look_up("events", OffsetSpec.for_timestamp(midnight + minute * MINUTE))
+
+
+topic("events", [50, 0, 1, 120, 121], **{"segment.ms": str(60 * MINUTE)})
+answers = {minute: first_since(minute) for minute in (0, 5, 50, 55)}
+print("look-ups by minute:", answers)
+
+consumer = ck.Consumer({**servers, "group.id": "reader", "enable.auto.commit": False, "enable.partition.eof": True})
+consumer.assign([ck.TopicPartition("events", 0, 1)])
+delivered = []
+while (message := consumer.poll(20)) is not None and message.error() is None:
+    delivered.append((message.timestamp()[1] - midnight) // MINUTE)
+for_times = consumer.offsets_for_times([ck.TopicPartition("events", 0, midnight + 5 * MINUTE)])[0].offset
+consumer.close()
+print("minutes delivered from offset 1 on:", delivered)
+print("offsets_for_times for minute 5:", for_times)
+
+topic("one_segment", [500, 0, 1])
+greatest, first = (look_up("one_segment", spec()) for spec in (OffsetSpec.max_timestamp, OffsetSpec.earliest))
+print(f"greatest stamp at offset {greatest}, first offset {first}")
+assert delivered == [0, 1, 120, 121]
+assert answers == {0: 1, 5: -1, 50: -1, 55: 3} and for_times == ck.OFFSET_END
+assert (greatest, first) == (0, 1)
+PYTHON

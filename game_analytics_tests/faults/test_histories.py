@@ -1,0 +1,39 @@
+"""Trial: thousands of histories of four days, and no event of a landed day lost in silence.
+
+Each event of a landed day is in that day's raw objects once the sensor has nothing more to heal, or lies where the next
+day's landing begins, or before the first landing, which has named the offsets. A message that can't be read is in some
+day's quarantine.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from game_analytics_tests.faults.histories import fates, history
+
+HISTORIES = 2_000
+_AT_ONCE = 250
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("first_seed", range(0, HISTORIES, _AT_ONCE))
+def test_no_event_of_a_landed_day_is_lost_in_silence(
+    first_seed: int, record_property: Callable[[str, object], None]
+) -> None:
+    sums, lost = Counter[str](), {}
+    for seed in range(first_seed, first_seed + _AT_ONCE):
+        played = history(seed)
+        played.play()
+        found = fates(played)
+        sums.update(counted=found.counted, named=found.named, to_come=found.to_come)
+        if found.lost:
+            lost[seed] = found.lost
+    record_property(
+        "trial",
+        f"histories of four days, seeds {first_seed} to {first_seed + _AT_ONCE - 1}: {sums['counted']:,} messages are "
+        f"where they belong, {sums['to_come']:,} are left to the next day's landing, {sums['named']:,} lie before the "
+        f"first landing and are named; lost {sum(map(len, lost.values()))}",
+    )
+    assert lost == {}
+    assert sums["counted"] > 30 * _AT_ONCE  # they are no empty histories
