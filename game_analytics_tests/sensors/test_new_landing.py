@@ -188,7 +188,7 @@ def test_a_manifest_that_can_t_be_read_is_named_and_the_others_go_ahead(pipeline
     assert "2025_12_28.json is no manifest" in tick(pipeline).skipped
 
 
-def test_a_failed_day_of_a_stretch_is_not_asked_for_again_and_the_others_are_done(pipeline: Pipeline) -> None:
+def test_a_failed_day_of_a_stretch_is_asked_for_once_more_alone_and_the_others_are_done(pipeline: Pipeline) -> None:
     """What the failed one lists is gone."""
     listed = manifest_of("2025-12-29", read=1, landed=1).replace(
         b'"objects": []',
@@ -200,6 +200,9 @@ def test_a_failed_day_of_a_stretch_is_not_asked_for_again_and_the_others_are_don
     request = tick(pipeline).request
     assert days_of(request) == ("2025-12-28", DAY)
     assert not run(pipeline, request)
+    alone = tick(pipeline).request
+    assert days_of(alone) == ("2025-12-29", "2025-12-29")
+    assert not run(pipeline, alone)
     said = tick(pipeline).skipped
     assert said.startswith("1 stats files are behind their landings, but were asked for already (failed: 2025-12-29)")
 
