@@ -83,22 +83,6 @@ def _fact(record: dg.EventLogRecord) -> Fact | None:
     return Fact(lake, etag, sha256, source_etag, source_sha256, rule)
 
 
-@dataclass(frozen=True)
-class Recorded:
-    """One entry of a materialization's metadata, None where it has none of that name, and the materialization's id."""
-
-    storage_id: int
-    value: Any
-
-
-def latest_recorded(
-    instance: dg.DagsterInstance, asset_key: dg.AssetKey, days: Collection[str], name: str
-) -> Mapping[str, Recorded]:
-    """What the latest materialization of each of these partitions that has one tells by this name."""
-    latest = latest_materializations(instance, asset_key, days)
-    return {day: Recorded(record.storage_id, recorded(record, name)) for day, record in latest.items()}
-
-
 def latest_materializations(
     instance: dg.DagsterInstance, asset_key: dg.AssetKey, days: Collection[str]
 ) -> Mapping[str, dg.EventLogRecord]:

@@ -52,14 +52,24 @@ def old_manifest_key(day: date) -> str:
     return f"{day_prefix('raw', day)}manifest.json"
 
 
+def replaced_prefix(day: date) -> str:
+    """The folder of the day's receipts that were replaced."""
+    return f"{day_prefix('raw', day)}replaced/"
+
+
+def kept_prefix(day: date) -> str:
+    """The folder of those that were replaced although events were lost."""
+    return f"{day_prefix('raw', day)}kept/"
+
+
 def replaced_manifest_key(day: date, sha256_hex: str) -> str:
     """A receipt that another one has replaced. What it lists stays for a week from then on."""
-    return f"{day_prefix('raw', day)}replaced/{sha256_hex[:12]}.json"
+    return f"{replaced_prefix(day)}{sha256_hex[:12]}.json"
 
 
 def kept_manifest_key(day: date, sha256_hex: str) -> str:
     """A receipt that a landing with `allow_truncated` has replaced. What it lists stays for good."""
-    return f"{day_prefix('raw', day)}kept/{sha256_hex[:12]}.json"
+    return f"{kept_prefix(day)}{sha256_hex[:12]}.json"
 
 
 def stats_key(day: date) -> str:

@@ -15,6 +15,7 @@ LAKE_TAG = "game_analytics/lake"
 """Of a run that a sensor or a schedule asked for: the lake that it is about."""
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+"""Of a run that Dagster launches for a range of partitions: its first day and its last."""
 _PARTITION = "dagster/partition"
 
 GIVEN_UP_AFTER = timedelta(days=1)
@@ -35,10 +36,16 @@ class Surroundings:
     def is_ours(self, run: dg.DagsterRun) -> bool:
         if run.tags.get(LAKE_TAG, self.place) != self.place:
             return False
-        origin = run.remote_job_origin
-        if origin is None or self.location is None:  # a run of a command line, and in a schedule
-            return True
-        return origin.repository_origin.code_location_origin.location_name == self.location
+        return is_of_location(run, self.location)
+
+
+def is_of_location(run: dg.DagsterRun, location: str | None) -> bool:
+    """Whether a run is of the code location of this name; also where its own, as of a command line's run, or this one,
+    as in a schedule, is not known."""
+    origin = run.remote_job_origin
+    if origin is None or location is None:
+        return True
+    return origin.repository_origin.code_location_origin.location_name == location
 
 
 def of_sensor(context: dg.SensorEvaluationContext, place: str) -> Surroundings:

@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from game_analytics.history import RECORDED_BEFORE, latest_facts, latest_materializations, latest_recorded, recorded
+from game_analytics.history import RECORDED_BEFORE, latest_facts, latest_materializations, recorded
 
 BOARD = dg.AssetKey("top10_leaderboard")
 STATS = dg.AssetKey("daily_player_stats")
@@ -142,8 +142,8 @@ def test_what_is_remembered_is_not_read_again(instance: dg.DagsterInstance, monk
 def test_an_entry_of_the_latest_record_is_read_each_time(instance: dg.DagsterInstance) -> None:
     """Ids of deleted records are used again, and an entry alone does not tell whose it is."""
     note(instance, BOARD, "2025-12-30", rows=4)
-    assert latest_recorded(instance, BOARD, DAYS, "rows")["2025-12-30"].value == 4
+    assert recorded(latest_materializations(instance, BOARD, DAYS)["2025-12-30"], "rows") == 4
     instance.wipe_assets([BOARD])
-    assert latest_recorded(instance, BOARD, DAYS, "rows") == {}
+    assert latest_materializations(instance, BOARD, DAYS) == {}
     note(instance, BOARD, "2025-12-30", rows=5)
-    assert latest_recorded(instance, BOARD, DAYS, "rows")["2025-12-30"].value == 5
+    assert recorded(latest_materializations(instance, BOARD, DAYS)["2025-12-30"], "rows") == 5

@@ -13,12 +13,10 @@ from game_analytics.assets.step_output import not_done_before, output_of_some_da
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.history import RECORDED_BEFORE
 from game_analytics.partitions import ensure_partitions
+from game_analytics.under_way import RANGE_END, RANGE_START
 
 DAY_TAG = "game_analytics/day"
 """Of a run that is about a day without being a partition's."""
-
-RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
-"""Of a run that Dagster launches for a range of partitions: its first day and its last."""
 
 PAUSES = (5, 15)
 """Seconds that a run waits before it tries again, when a service stops answering while it works. Dagster's own retry

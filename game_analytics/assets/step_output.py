@@ -1,6 +1,6 @@
 """The output of a step that has done some of its days: the steps behind it begin, and learn which days it has not done.
 
-The one place that uses parts of Dagster that it keeps for itself; test_ranges.py holds what they are used for.
+The one place that uses what Dagster keeps for itself of steps; test_ranges.py holds what it is used for.
 """
 
 from collections.abc import Collection

@@ -9,7 +9,14 @@ from datetime import date, datetime, timedelta
 
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.landing.standing import Standing, read_standing
-from game_analytics.layout import day_prefix, kept_manifest_key, old_manifest_key, replaced_manifest_key
+from game_analytics.layout import (
+    day_prefix,
+    kept_manifest_key,
+    kept_prefix,
+    old_manifest_key,
+    replaced_manifest_key,
+    replaced_prefix,
+)
 from game_analytics.resources.lake import InputChanged, Lake, Listed
 from game_analytics.rules.manifest import Manifest
 
@@ -36,7 +43,7 @@ def clear_leftovers(lake: Lake, day: date, now: datetime) -> list[str]:
     """Remove the day's objects that no manifest needs, once they are old. The day is committed already, so what goes
     wrong here is a warning and not its failure: the sentences that are returned."""
     try:
-        found = [each for kind in ("raw", "quarantine") for each in lake.listing(f"{kind}/{_folder(day)}")]
+        found = [*lake.listing(day_prefix("raw", day)), *lake.listing(day_prefix("quarantine", day))]
         removable = [each for each in found if _may_be_old(each, day, now)]
         standing = read_standing(lake, day) if removable else None
         if standing is not None:
@@ -47,23 +54,19 @@ def clear_leftovers(lake: Lake, day: date, now: datetime) -> list[str]:
     return []
 
 
-def _folder(day: date) -> str:
-    return day_prefix("raw", day).removeprefix("raw/")
-
-
 def _may_be_old(found: Listed, day: date, now: datetime) -> bool:
     """A manifest at the key of before goes as soon as another stands at today's."""
-    if found.key.startswith(_kept(day)):
+    if found.key.startswith(kept_prefix(day)):
         return False
-    stays = REPLACED_STAYS if found.key.startswith(_replaced(day)) else LEFTOVERS_STAY
+    stays = REPLACED_STAYS if found.key.startswith(replaced_prefix(day)) else LEFTOVERS_STAY
     return found.key == old_manifest_key(day) or now - found.last_modified > stays
 
 
 def _needed(lake: Lake, day: date, found: Sequence[Listed], now: datetime) -> Iterator[str]:
     """The objects of landings that were replaced less than a week ago, or are kept for good."""
     for each in found:
-        is_young = each.key.startswith(_replaced(day)) and now - each.last_modified <= REPLACED_STAYS
-        if is_young or each.key.startswith(_kept(day)):
+        is_young = each.key.startswith(replaced_prefix(day)) and now - each.last_modified <= REPLACED_STAYS
+        if is_young or each.key.startswith(kept_prefix(day)):
             stored = lake.get(each.key)
             if stored is not None:
                 yield from _listed(Manifest.from_json(stored.body, lake.uri(each.key)))
@@ -71,11 +74,3 @@ def _needed(lake: Lake, day: date, found: Sequence[Listed], now: datetime) -> It
 
 def _listed(manifest: Manifest) -> set[str]:
     return {landed.key for landed in manifest.objects}
-
-
-def _replaced(day: date) -> str:
-    return replaced_manifest_key(day, "").rpartition("/")[0] + "/"
-
-
-def _kept(day: date) -> str:
-    return kept_manifest_key(day, "").rpartition("/")[0] + "/"

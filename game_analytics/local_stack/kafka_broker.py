@@ -9,7 +9,6 @@ import re
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 import uuid
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
+from game_analytics.local_stack.maven import Artifact, ensure_jars
 from game_analytics.local_stack.ports import LOOPBACK, free_ports
 from game_analytics.local_stack.processes import Child, OneChild, locked_log, start_child
 
@@ -30,35 +30,17 @@ KAFKA_VERSION = "4.4.0"
 PASSWORDS = {"admin": "admin-local-only", "reader": "reader-local-only"}
 """Of the users that the SASL listener knows; they guard nothing but this machine's own playground."""
 
-_LOG4J_VERSION = "2.25.5"  # the one that Kafka itself brings, without the part that SLF4J looks for
+LOG4J_VERSION = "2.25.5"  # the one that Kafka itself brings, without the part that SLF4J looks for
 _OLDEST_JAVA = 17
-_FETCHED_WITHIN_SECONDS = 300.0
 _FORMATTED_WITHIN_SECONDS = 60.0
 _READY_WITHIN_SECONDS = 60.0
 _ASK_EVERY_SECONDS = 0.1
 _LOG_TAIL_LINES = 30
 
-_POM = f"""\
-<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>game-analytics</groupId>
-  <artifactId>local-kafka</artifactId>
-  <version>1</version>
-  <packaging>pom</packaging>
-  <dependencies>
-    <dependency>
-      <groupId>org.apache.kafka</groupId>
-      <artifactId>kafka_2.13</artifactId>
-      <version>{KAFKA_VERSION}</version>
-    </dependency>
-    <dependency>
-      <groupId>org.apache.logging.log4j</groupId>
-      <artifactId>log4j-slf4j-impl</artifactId>
-      <version>{_LOG4J_VERSION}</version>
-    </dependency>
-  </dependencies>
-</project>
-"""
+_ARTIFACTS = (
+    Artifact("org.apache.kafka", "kafka_2.13", KAFKA_VERSION),
+    Artifact("org.apache.logging.log4j", "log4j-slf4j-impl", LOG4J_VERSION),
+)
 
 _LOGGING = """\
 status = error
@@ -94,8 +76,7 @@ def find_kafka(cache: Path | None = None, search_path: str | None = None) -> Kaf
     """
     java = _find_java(search_path)
     jars = (cache or _user_cache()) / f"kafka-{KAFKA_VERSION}"
-    if not jars.exists():
-        _fetch_jars(jars, search_path)
+    ensure_jars(jars, f"Kafka {KAFKA_VERSION}", _ARTIFACTS, search_path)
     return Kafka(java, jars)
 
 
@@ -297,44 +278,3 @@ def _find_java(search_path: str | None) -> Path:
     if version is None or int(version[1]) < _OLDEST_JAVA:
         raise GameAnalyticsError(f"A Kafka broker needs Java {_OLDEST_JAVA}, and {java} says: {told.strip()}\n{how}")
     return Path(java)
-
-
-def _fetch_jars(jars: Path, search_path: str | None) -> None:
-    """Whoever finds the folder finds it complete, since it gets its name last of all."""
-    maven = shutil.which("mvn", path=search_path)
-    if maven is None:
-        raise GameAnalyticsError(
-            f"Kafka {KAFKA_VERSION} is fetched by Maven, and there is no mvn on the PATH. "
-            "Install it (on Debian: apt-get install maven)."
-        )
-    jars.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f"{jars.name}-", dir=jars.parent) as work:
-        (Path(work) / "pom.xml").write_text(_POM)
-        _run_maven(maven, Path(work))
-        try:
-            (Path(work) / "jars").rename(jars)
-        except OSError:
-            if not jars.exists():  # else another process was here first, with the same jars
-                raise
-
-
-def _run_maven(maven: str, work: Path) -> None:
-    command = [maven, "--quiet", "--batch-mode", "dependency:copy-dependencies", "-DoutputDirectory=jars"]
-    try:
-        # Its settings and proxies are the user's, so it runs in his environment.
-        subprocess.run(  # noqa: S603 (no shell)
-            command,
-            cwd=work,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=_FETCHED_WITHIN_SECONDS,
-            check=True,
-        )
-    except subprocess.TimeoutExpired as slow:
-        raise Unavailable(f"Maven did not fetch Kafka within {_FETCHED_WITHIN_SECONDS:.0f} s. Try again.") from slow
-    except subprocess.CalledProcessError as failed:
-        raise Unavailable(
-            f"Maven could not fetch Kafka {KAFKA_VERSION} (exit code {failed.returncode}). It says:\n{failed.stdout}"
-        ) from failed

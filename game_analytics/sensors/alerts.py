@@ -14,7 +14,7 @@ import msgspec
 
 from game_analytics.assets.days import DAY_TAG
 from game_analytics.resources.configured import AlertsResource
-from game_analytics.under_way import RANGE_END, RANGE_START
+from game_analytics.under_way import RANGE_END, RANGE_START, is_of_location
 
 _CLOCKS_DIFFER = timedelta(minutes=10)
 """How much later than others a run may be heard of that has ended before them: runs are processes on many machines."""
@@ -125,10 +125,8 @@ def _end_of(record: dg.RunRecord) -> float:
 
 
 def _is_ours(context: dg.SensorEvaluationContext, record: dg.RunRecord) -> bool:
-    ours, origin = context.code_location_origin, record.dagster_run.remote_job_origin
-    if ours is None or origin is None:
-        return True
-    return origin.repository_origin.code_location_origin.location_name == ours.location_name
+    ours = context.code_location_origin
+    return is_of_location(record.dagster_run, None if ours is None else ours.location_name)
 
 
 def _failure(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[str]:

@@ -190,9 +190,11 @@ def unseen(told: Answers, lake: Lake, made: str) -> list[str]:
 
 
 def not_looked_at(judged: Mapping[str, Judged]) -> list[str]:
-    """A sentence if there was no time for all days, for the tick's log."""
+    """A sentence if there was no time for all days, or some can't be read, for the tick's log."""
     days = [day for day, each in judged.items() if each.verdict is Verdict.UNKNOWN]
-    return [f"{len(days)} days were not looked at yet (from {days[0]} on); the next tick goes on."] if days else []
+    if not days:
+        return []
+    return [f"{len(days)} days were not looked at yet, or can't be read (from {days[0]} on); the next tick goes on."]
 
 
 def named(owed: Sequence[Owed], at_most: int = NAMED_AT_MOST) -> str:

@@ -3,48 +3,26 @@
 Its jars come from the user's own Maven and are kept next to the broker's; it listens nowhere.
 """
 
-import shutil
-import subprocess
-import tempfile
 import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from game_analytics.errors import GameAnalyticsError, Unavailable
-from game_analytics.local_stack.kafka_broker import Broker, Kafka
+from game_analytics.local_stack.kafka_broker import LOG4J_VERSION, Broker, Kafka
+from game_analytics.local_stack.maven import Artifact, ensure_jars
 from game_analytics.local_stack.processes import OneChild, locked_log, start_child
 from game_analytics_tests.kafka.topics import Topic
 
 MIRROR_VERSION = "4.3.1"
 
-_LOG4J_VERSION = "2.25.5"  # as the broker's
-_FETCHED_WITHIN_SECONDS = 300.0
 _COPIED_WITHIN_SECONDS = 90.0
 _LOOK_EVERY_SECONDS = 0.1
 _LOG_TAIL_LINES = 30
 
-_POM = f"""\
-<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>game-analytics</groupId>
-  <artifactId>mirror-of-the-tests</artifactId>
-  <version>1</version>
-  <packaging>pom</packaging>
-  <dependencies>
-    <dependency>
-      <groupId>org.apache.kafka</groupId>
-      <artifactId>connect-mirror</artifactId>
-      <version>{MIRROR_VERSION}</version>
-    </dependency>
-    <dependency>
-      <groupId>org.apache.logging.log4j</groupId>
-      <artifactId>log4j-slf4j-impl</artifactId>
-      <version>{_LOG4J_VERSION}</version>
-    </dependency>
-  </dependencies>
-</project>
-"""
+_ARTIFACTS = (
+    Artifact("org.apache.kafka", "connect-mirror", MIRROR_VERSION),
+    Artifact("org.apache.logging.log4j", "log4j-slf4j-impl", LOG4J_VERSION),
+)
 
 _LOGGING = """\
 status = error
@@ -72,8 +50,7 @@ def find_mirror_maker(kafka: Kafka) -> MirrorMaker:
         Unavailable: Maven could not fetch them.
     """
     jars = kafka.jars.parent / f"mirror-{MIRROR_VERSION}"
-    if not jars.exists():
-        _fetch_jars(jars)
+    ensure_jars(jars, f"MirrorMaker {MIRROR_VERSION}", _ARTIFACTS)
     return MirrorMaker(kafka.java, jars)
 
 
@@ -154,38 +131,3 @@ def _settings(bootstrap_servers: str, topic: str) -> dict[str, str | int]:
         "plugin.discovery": "service_load",
         "target.plugin.discovery": "service_load",
     }
-
-
-def _fetch_jars(jars: Path) -> None:
-    """Whoever finds the folder finds it complete, since it gets its name last of all."""
-    maven = shutil.which("mvn")
-    if maven is None:
-        raise GameAnalyticsError(f"MirrorMaker {MIRROR_VERSION} is fetched by Maven, and there is no mvn on the PATH.")
-    jars.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f"{jars.name}-", dir=jars.parent) as work:
-        (Path(work) / "pom.xml").write_text(_POM)
-        _run_maven(maven, Path(work))
-        try:
-            (Path(work) / "jars").rename(jars)
-        except OSError:
-            if not jars.exists():  # else another process was here first, with the same jars
-                raise
-
-
-def _run_maven(maven: str, work: Path) -> None:
-    command = [maven, "--quiet", "--batch-mode", "dependency:copy-dependencies", "-DoutputDirectory=jars"]
-    try:
-        subprocess.run(  # noqa: S603 (no shell)
-            command,
-            cwd=work,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=_FETCHED_WITHIN_SECONDS,
-            check=True,
-        )
-    except subprocess.TimeoutExpired as slow:
-        raise Unavailable(f"Maven did not fetch MirrorMaker within {_FETCHED_WITHIN_SECONDS:.0f} s.") from slow
-    except subprocess.CalledProcessError as failed:
-        raise Unavailable(f"Maven could not fetch MirrorMaker {MIRROR_VERSION}. It says:\n{failed.stdout}") from failed
