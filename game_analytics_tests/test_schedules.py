@@ -209,6 +209,12 @@ def test_nothing_owed_is_said_in_the_tick(ground: Ground) -> None:
     assert skipped == "The last 7 days are landed and counted, each from a closed window."
 
 
+def test_a_manifest_that_can_t_be_read_keeps_no_other_day_waiting(ground: Ground) -> None:
+    put_counted(ground.lake, *december(23, 27))
+    ground.lake.put("raw/manifests/2025_12_28.json", b"damaged")
+    assert asked_for(ground, at("2025-12-30T01:15")) == ["2025-12-29"]
+
+
 def test_a_day_landed_too_early_is_asked_for_after_its_window_closed_and_not_before(
     ground: Ground,
 ) -> None:

@@ -67,6 +67,14 @@ def test_events_that_nobody_will_land_warn_with_the_remedy(lake_resource: LakeRe
     assert f'materialize raw_events and daily_player_stats with `up_to_landing_of: "{day}"`' in says
 
 
+def test_a_finder_that_is_too_long_ago_has_nothing_healed(lake_resource: LakeResource) -> None:
+    """The sensor looks at the landings of the last week alone."""
+    day, other = days_ago(11), days_ago(6)
+    passed, says = checked(lake_resource, kills_of(day, 500, other), [day])
+    assert not passed
+    assert says.startswith(f"{day}: 1 events of {other} were not read by those days' landings")
+
+
 def test_a_day_without_strays_is_well(lake_resource: LakeResource) -> None:
     day = days_ago(3)
     assert checked(lake_resource, kills_of(day, 5), [day]) == (True, f"{day}: all is well")

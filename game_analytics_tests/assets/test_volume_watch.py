@@ -2,14 +2,21 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import pytest
 
+from game_analytics.definitions import pipeline
+from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics.resources.configured import LakeResource, PipelineSettings
+from game_analytics_tests.conftest import lake_at
 from game_analytics_tests.harness import Pipeline, given_log, pipeline_on
 from game_analytics_tests.landing.samples import kill
 from game_analytics_tests.listed_log import ListedLog, Message
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 FIRST = datetime(2025, 12, 1, tzinfo=UTC)
 
@@ -41,6 +48,18 @@ def five_days_of_ten(lake_resource: LakeResource) -> Iterator[Pipeline]:
     with pipeline_on(lake_resource, given_log(with_kills(10, 10, 10, 10, 10, 4))) as pipeline:
         assert pipeline.run("daily_stats_job", days=("2025-12-01", "2025-12-05")).success
         yield pipeline
+
+
+def test_days_of_another_lake_are_not_compared_with(
+    five_days_of_ten: Pipeline, s3: S3Endpoint, client: "S3Client"
+) -> None:
+    """As staging and production may share one instance."""
+    client.create_bucket(Bucket="another-lake")
+    definitions = pipeline(
+        given_log(with_kills(10, 10, 10, 10, 10, 4)), lake_at(s3, "another-lake"), PipelineSettings()
+    )
+    other = Pipeline(definitions, lake_at(s3, "another-lake"), five_days_of_ten.instance)
+    assert landed(other, "2025-12-06")["usual_volume"].passed
 
 
 def test_a_day_with_half_as_many_events_as_usual_warns(five_days_of_ten: Pipeline) -> None:

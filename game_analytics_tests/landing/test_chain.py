@@ -8,11 +8,13 @@ import msgspec
 import polars as pl
 import pytest
 
-from game_analytics.landing.commit import Landing, LandingOptions, land_day
+from game_analytics.landing.commit import Landing, LandingOptions, land_day, lost_of
 from game_analytics.landing.losses import Truncated
+from game_analytics.landing.reread import reread_day
 from game_analytics.layout import manifest_key
 from game_analytics.resources.event_log import Found
-from game_analytics.rules.manifest import LogIdentity
+from game_analytics.resources.lake import to_parquet
+from game_analytics.rules.manifest import LogIdentity, Manifest
 from game_analytics_tests.landing.samples import (
     DAY,
     DAY_BEFORE,
@@ -240,6 +242,21 @@ def test_what_can_t_be_read_between_two_landings_is_held_by_the_one_that_reads_i
     assert 1 in (*quarantined(lake, DAY), *quarantined(lake, NEXT_DAY))
 
 
+def test_a_re_read_does_not_leave_an_event_to_a_day_that_only_read_it_to_heal(lake: MemoryLake) -> None:
+    """Yesterday's rules refused offset 4, a kill of the day that was healed: the finder alone holds it."""
+    healed(lake)
+    (key,) = standing(lake, NEXT_DAY).keys("quarantine")
+    rows = lake.read_parquet(key)
+    assert rows is not None
+    late = pl.lit(kill("bob", ts="2025-12-30T23:58:00Z"), pl.Binary)
+    refused = pl.when(pl.col("kafka_offset") == 4).then(late).otherwise("value")
+    lake.put(key, to_parquet(rows.with_columns(value=refused)))
+    landing = reread_day(lake, NEXT_DAY, clock=lambda: utc("2026-01-02 06:00"))
+    assert quarantined(lake, NEXT_DAY) == [2, 4]
+    (warning,) = landing.warnings
+    assert warning.endswith("days whose quarantines don't hold them, stay in this quarantine: 1 of 2025-12-30")
+
+
 # Before the topic's first message, and messages of no day
 
 
@@ -351,6 +368,36 @@ def test_a_topic_created_again_on_the_day_itself_is_told_by_the_day_before(lake:
     ) as raised:
         land(topic(at(0, "2025-12-30 18:00"), log=CREATED_AGAIN), lake)
     assert "begins at 2025-12-30T18:00:00Z: what was delivered before is gone" in str(raised.value)
+
+
+def test_stragglers_in_a_topic_that_was_created_again_prove_nothing(lake: MemoryLake) -> None:
+    land(topic(at(0, "2025-12-29 10:00")), lake, day=DAY_BEFORE)
+    stragglers = [at(0, "2025-12-29 22:00"), at(1, "2025-12-29 22:01")]
+    with pytest.raises(Truncated, match="the topic was created again or is another one since 2025-12-29 was landed"):
+        land(topic(*stragglers, at(2, "2025-12-30 18:00"), log=CREATED_AGAIN), lake)
+
+
+def test_what_the_log_has_dropped_of_a_finder_is_lost_to_the_day(lake: MemoryLake) -> None:
+    """Two events of the day that were found too early, and one of them has gone since."""
+    early = [at(n, "2025-12-29 12:00", kill("bob", ts="2025-12-30T10:00:00Z")) for n in (1, 2)]
+    messages = [at(0, "2025-12-29 10:00"), *early, at(3, "2025-12-30 12:00"), at(4, "2025-12-31 12:00")]
+    land(topic(*messages), lake, day=DAY_BEFORE, now=SECOND_NIGHT)
+    log = topic(*messages[2:], low=2)
+    (why,) = lost_of(topic(*messages[2:], low=2), lake, DAY_BEFORE, ONE_HOUR, SECOND_NIGHT)
+    assert why.startswith("partition 0 has lost offsets 0 to 1")
+    land(topic(*messages), lake, now=SECOND_NIGHT)
+    assert lost_of(topic(*messages), lake, DAY, ONE_HOUR, SECOND_NIGHT, (DAY_BEFORE,)) == []
+    lake.put(manifest_key(DAY), without_what_was_early(lake).to_json())
+    assert lost_of(log, lake, DAY, ONE_HOUR, SECOND_NIGHT) == []
+    (why,) = lost_of(log, lake, DAY, ONE_HOUR, SECOND_NIGHT, (DAY_BEFORE,))
+    assert why == "partition 0 no longer holds all of offsets 0 to 2, which the landing of 2025-12-29 has read"
+
+
+def without_what_was_early(lake: MemoryLake) -> Manifest:
+    """The day as a landing by its own window alone would have it."""
+    manifest = standing(lake)
+    account = msgspec.structs.replace(account_of(manifest), first=3, read=1, landed=1, other_days=0)
+    return msgspec.structs.replace(manifest, partitions=[account])
 
 
 def test_a_new_cluster_that_still_holds_something_older_than_the_window_is_whole(lake: MemoryLake) -> None:

@@ -313,6 +313,16 @@ def test_the_warning_is_told_once(lake_resource: LakeResource) -> None:
         )
 
 
+def test_a_day_that_was_lost_to_a_wrong_setting_is_asked_for_once_that_is_corrected(
+    lake_resource: LakeResource,
+) -> None:
+    with landed(lake_resource) as pipeline:
+        wrong = tick(pipeline, given_log(ListedLog(with_one_late_kill().partitions, name="another-topic")))
+        assert (wrong.run_requests, len(wrong.asset_events)) == ([], 1)
+        corrected = tick(pipeline, cursor=wrong.cursor)
+        assert [request.partition_key for request in corrected.run_requests] == [day_of(4)]
+
+
 def test_what_was_told_is_forgotten_when_it_no_longer_stands(lake_resource: LakeResource) -> None:
     with landed(lake_resource) as pipeline:
         after = tick(pipeline, cursor=json.dumps(["late 2024-01-01 2024-01-02 abc"]))
