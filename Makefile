@@ -37,7 +37,7 @@ test-real: .venv/ready  ## the tests against real servers and a browser; those s
 	@$(BIN)/pytest --numprocesses 2 -m real
 
 pictures: .venv/ready  ## take the screenshots of the README and docs/ again, with a real browser
-	@PICTURES=docs/images REQUIRE_STACK=1 $(BIN)/pytest game_analytics_tests/stack/test_browser.py
+	@PICTURES=docs/images REQUIRE_STACK=1 $(BIN)/pytest game_analytics_tests/local_stack/stack/test_browser.py
 
 bench: .venv/ready  ## the project beside its rivals and its own parts; an hour or more, and Java, for all of it
 	@$(BIN)/python -m benchmarks $(FIGURES)

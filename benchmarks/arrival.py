@@ -27,15 +27,15 @@ from benchmarks.own_lake import lake_at
 from benchmarks.rows import Row, at_most_more
 from benchmarks.tick import stats_file
 from benchmarks.with_idle_run import idle_job
+from game_analytics.defs.jobs import leaderboard_job
+from game_analytics.defs.sensors.new_stats_file import new_stats_file
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.jobs import leaderboard_job
-from game_analytics.layout import board_key, stats_key
+from game_analytics.lake.bucket import Lake
+from game_analytics.lake.names import board_key, stats_key
 from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics.local_stack.ports import free_ports
 from game_analytics.local_stack.processes import start_child
 from game_analytics.local_stack.running import answers
-from game_analytics.resources.lake import Lake
-from game_analytics.sensors.new_stats_file import new_stats_file
 
 T = TypeVar("T")
 

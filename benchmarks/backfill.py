@@ -26,9 +26,9 @@ from benchmarks.rows import Row, at_most_times
 from benchmarks.simulated_days import days_before, publish_days
 from benchmarks.watched import watch
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.layout import board_key, manifest_key, stats_key
-from game_analytics.resources.kafka_settings import KafkaSettings
+from game_analytics.lake.names import board_key, manifest_key, stats_key
 from game_analytics.simulation.schedule import Simulation
+from game_analytics.sources.kafka.client import KafkaSettings
 
 _DAYS = 365
 _EVENTS_A_DAY = 20_000

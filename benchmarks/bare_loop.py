@@ -8,7 +8,7 @@ import sys
 from confluent_kafka import Consumer, TopicPartition
 
 from benchmarks.measuring import Job, measure
-from game_analytics.resources.kafka_properties import CLIENT_DEFAULTS, CONSUMER_DEFAULTS, READING
+from game_analytics.sources.kafka.properties import CLIENT_DEFAULTS, CONSUMER_DEFAULTS, READING
 
 _AT_ONCE = {"defaults": 10_000, "as-landing": 200}
 """As many at once as the sketch takes, and as landing takes."""

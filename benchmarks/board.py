@@ -13,8 +13,8 @@ from benchmarks.ground import DAY, Ground
 from benchmarks.jobs import job_for, run_ours, run_rival
 from benchmarks.rows import Row, at_most_times
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.layout import board_key, stats_key
-from game_analytics.resources.lake import to_parquet
+from game_analytics.lake.bucket import to_parquet
+from game_analytics.lake.names import board_key, stats_key
 from game_analytics.rules.leaderboard import BOARD_SIZE
 
 _PLAYERS = 20_000_000

@@ -7,7 +7,7 @@ from benchmarks.ground import DAY, PROJECT, Ground, materialize
 from benchmarks.rows import Row, at_most_more
 from benchmarks.watched import Taken, watch
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.layout import board_key
+from game_analytics.lake.names import board_key
 
 _EVENTS = 20_000
 _OURS = "game_analytics.definitions"

@@ -21,12 +21,12 @@ from benchmarks.ground import DAY, RIVALS, Ground, materialize
 from benchmarks.rows import Row, times_less
 from benchmarks.watched import Taken, watch
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.layout import board_key, stats_key
-from game_analytics.resources.event_log import milliseconds
-from game_analytics.resources.kafka import KafkaEventLog
-from game_analytics.resources.kafka_settings import KafkaSettings
-from game_analytics.resources.kafka_topic import Topic
+from game_analytics.lake.names import board_key, stats_key
 from game_analytics.simulation.trouble import MALFORMED
+from game_analytics.sources.event_log import milliseconds
+from game_analytics.sources.kafka.client import KafkaSettings
+from game_analytics.sources.kafka.log import KafkaEventLog
+from game_analytics.sources.kafka.topic import Topic
 
 _LARGE = 1_000_000
 _SMALLEST = 10_000

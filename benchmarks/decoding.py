@@ -11,8 +11,8 @@ import msgspec
 import polars as pl
 
 from game_analytics.landing.slices import MAX_BATCH, MAX_BATCH_BYTES
-from game_analytics.resources.memory import MemoryEventLog
 from game_analytics.rules.events import classify
+from game_analytics.simulation.log import MemoryEventLog
 from game_analytics.simulation.schedule import Simulation
 from game_analytics.simulation.trouble import MALFORMED_IN_TURN
 

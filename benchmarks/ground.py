@@ -12,12 +12,12 @@ from pathlib import Path
 
 from benchmarks.own_lake import lake_at
 from game_analytics.errors import GameAnalyticsError
+from game_analytics.lake.bucket import Lake
 from game_analytics.local_stack.endpoint import S3Endpoint, make_bucket
 from game_analytics.local_stack.environment import stack_variables, with_stack, without_settings
 from game_analytics.local_stack.kafka_broker import Broker, find_kafka
 from game_analytics.local_stack.ports import free_ports
 from game_analytics.local_stack.seaweedfs import WHEEL, find_weed, seaweedfs
-from game_analytics.resources.lake import Lake
 
 PROJECT = Path(__file__).parents[1]
 RIVALS = Path(__file__).parent / "rivals"

@@ -8,10 +8,10 @@ from datetime import UTC, date, datetime, timedelta
 
 from benchmarks.measuring import Job, measure
 from benchmarks.own_lake import lake_at
-from game_analytics.landing.commit import LandingOptions, land_day
+from game_analytics.landing.day import LandingOptions, land_day
 from game_analytics.local_stack.endpoint import S3Endpoint
-from game_analytics.resources.kafka import KafkaEventLog
-from game_analytics.resources.kafka_settings import KafkaSettings
+from game_analytics.sources.kafka.client import KafkaSettings
+from game_analytics.sources.kafka.log import KafkaEventLog
 
 DAY = date(2025, 12, 30)
 

@@ -10,7 +10,7 @@ import duckdb
 from benchmarks.ground import DAY
 from benchmarks.own_lake import lake_of
 from benchmarks.rivals.job import Job, measured
-from game_analytics.assets.top10_leaderboard import publish_board, stats_of
+from game_analytics.defs.assets.top10_leaderboard import publish_board, stats_of
 from game_analytics.rules.leaderboard import ensure_each_once
 
 

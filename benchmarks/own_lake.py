@@ -1,8 +1,8 @@
 """A bucket on one of the benchmark's S3 servers as the project sees it."""
 
 from benchmarks.rivals.job import Job
+from game_analytics.lake.bucket import Lake, LakeSettings
 from game_analytics.local_stack.endpoint import S3Endpoint
-from game_analytics.resources.lake import Lake, LakeSettings
 
 
 def lake_at(s3: S3Endpoint, bucket: str) -> Lake:

@@ -6,7 +6,7 @@ from datetime import date
 from benchmarks.ground import DAY
 from benchmarks.own_lake import lake_of
 from benchmarks.rivals.job import Job, measured
-from game_analytics.assets.daily_player_stats import publish_stats
+from game_analytics.defs.assets.daily_player_stats import publish_stats
 
 
 def _prepare(job: Job) -> Callable[[], object]:

@@ -6,11 +6,11 @@ from rich.console import Console
 
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.landing.window import window_of
-from game_analytics.produce import LATENESS
-from game_analytics.publishing import AT_ONCE, Publisher, as_messages, open_topic
-from game_analytics.resources.kafka_settings import KafkaSettings
 from game_analytics.simulation.messages import timeline
+from game_analytics.simulation.publish_day import LATENESS
+from game_analytics.simulation.publisher import AT_ONCE, Publisher, as_messages, open_topic
 from game_analytics.simulation.schedule import Simulation, hour_at
+from game_analytics.sources.kafka.client import KafkaSettings
 
 _SETTLES_WITHIN_SECONDS = 300
 

@@ -16,8 +16,8 @@ from benchmarks.raw_day import store_raw_day
 from benchmarks.rivals.job import Job
 from benchmarks.rows import Row, at_most_times
 from benchmarks.spark_jars import fetched
-from game_analytics.layout import stats_key
-from game_analytics.resources.lake import Lake
+from game_analytics.lake.bucket import Lake
+from game_analytics.lake.names import stats_key
 from game_analytics.rules.player_stats import STATS
 
 _ASKED_OF = 50_000_000

@@ -19,8 +19,8 @@ from dagster._core.remote_origin import RegisteredCodeLocationOrigin
 from dagster._grpc.impl import get_external_sensor_execution
 
 from game_analytics.definitions import defs, lake_from_environment
-from game_analytics.layout import BOARDS_PREFIX, STATS_PREFIX
-from game_analytics.sensors.new_stats_file import new_stats_file
+from game_analytics.defs.sensors.new_stats_file import new_stats_file
+from game_analytics.lake.names import BOARDS_PREFIX, STATS_PREFIX
 
 TICKS = 5
 """Of which a run is the median."""

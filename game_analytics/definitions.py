@@ -7,13 +7,13 @@ import dagster as dg
 from dagster_aws.s3 import S3Resource
 from dagster_duckdb import DuckDBResource
 
-from game_analytics.assets.daily_player_stats import daily_player_stats
-from game_analytics.assets.raw_events import raw_events
-from game_analytics.assets.top10_leaderboard import top10_leaderboard
-from game_analytics.errors import GameAnalyticsError
-from game_analytics.freshness import freshness_job
-from game_analytics.jobs import daily_stats_job, leaderboard_job, stats_job
-from game_analytics.resources.configured import (
+from game_analytics.cli.database import Database
+from game_analytics.defs.assets.daily_player_stats import daily_player_stats
+from game_analytics.defs.assets.raw_events import raw_events
+from game_analytics.defs.assets.top10_leaderboard import top10_leaderboard
+from game_analytics.defs.freshness import freshness_job
+from game_analytics.defs.jobs import daily_stats_job, leaderboard_job, stats_job
+from game_analytics.defs.resources import (
     MAX_LATENESS_MINUTES,
     AlertsResource,
     EventLogResource,
@@ -22,13 +22,13 @@ from game_analytics.resources.configured import (
     MemoryEventLogResource,
     PipelineSettings,
 )
-from game_analytics.resources.database import Database
-from game_analytics.resources.kafka_settings import VARIABLES, KafkaSettings
-from game_analytics.schedules import daily_stats_schedule, freshness_schedule
-from game_analytics.sensors.alerts import alert_on_checks, alert_on_failure
-from game_analytics.sensors.late_events import late_events
-from game_analytics.sensors.new_landing import new_landing
-from game_analytics.sensors.new_stats_file import new_stats_file
+from game_analytics.defs.schedules import daily_stats_schedule, freshness_schedule
+from game_analytics.defs.sensors.alerts import alert_on_checks, alert_on_failure
+from game_analytics.defs.sensors.late_events import late_events
+from game_analytics.defs.sensors.new_landing import new_landing
+from game_analytics.defs.sensors.new_stats_file import new_stats_file
+from game_analytics.errors import GameAnalyticsError
+from game_analytics.sources.kafka.client import VARIABLES, KafkaSettings
 
 WHERE = {
     raw_events: "raw/YYYY_MM_DD/",

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from dagster_aws.s3 import S3Resource
 
+from game_analytics.defs.resources import LakeResource
+from game_analytics.lake.bucket import Lake
 from game_analytics.local_stack.embedded_s3 import embedded_s3
 from game_analytics.local_stack.endpoint import S3Endpoint, s3_client
-from game_analytics.resources.configured import LakeResource
-from game_analytics.resources.lake import Lake
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

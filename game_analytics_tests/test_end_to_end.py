@@ -19,10 +19,10 @@ import polars as pl
 import pytest
 from dagster_aws.s3 import S3Resource
 
+from game_analytics.defs.resources import LakeResource
+from game_analytics.lake.bucket import Lake
 from game_analytics.local_stack.ports import free_ports
-from game_analytics.resources.configured import LakeResource
-from game_analytics.resources.lake import Lake
-from game_analytics_tests.harness import foreign_stats, parquet
+from game_analytics_tests.support.harness import foreign_stats, parquet
 
 pytestmark = pytest.mark.real
 

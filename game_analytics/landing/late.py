@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import date
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
+from game_analytics.lake.bucket import Lake
+from game_analytics.lake.manifest import Manifest
+from game_analytics.lake.standing import Standing, read_standing
 from game_analytics.landing.offsets import NOTHING, Offsets
-from game_analytics.landing.standing import Standing, read_standing
-from game_analytics.resources.lake import Lake
-from game_analytics.rules.manifest import Manifest
 
 
 @dataclass(frozen=True)

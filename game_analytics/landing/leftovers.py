@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.landing.standing import Standing, read_standing
-from game_analytics.layout import (
+from game_analytics.lake.bucket import InputChanged, Lake, Listed
+from game_analytics.lake.manifest import Manifest
+from game_analytics.lake.names import (
     day_prefix,
     kept_manifest_key,
     kept_prefix,
@@ -17,8 +18,7 @@ from game_analytics.layout import (
     replaced_manifest_key,
     replaced_prefix,
 )
-from game_analytics.resources.lake import InputChanged, Lake, Listed
-from game_analytics.rules.manifest import Manifest
+from game_analytics.lake.standing import Standing, read_standing
 
 LEFTOVERS_STAY = timedelta(hours=24)
 """How long an object that no manifest lists is left alone: a landing that is under way may be about to list it."""

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from game_analytics.errors import GameAnalyticsError
+from game_analytics.lake.manifest import Manifest, Window
 from game_analytics.landing.neighbours import Neighbours
 from game_analytics.landing.window import Lookups, milliseconds_of, moment
-from game_analytics.rules.manifest import Manifest, Window
 
 A_FEW = 10
 """So many messages older than a window may be stragglers."""

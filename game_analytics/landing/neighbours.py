@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from game_analytics.rules.manifest import LogIdentity, Manifest
+from game_analytics.lake.manifest import LogIdentity, Manifest
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 
+from game_analytics.lake.manifest import Manifest, Window
+from game_analytics.lake.names import FIRST_DAY
 from game_analytics.landing.losses import Truncated, another_log, known_start, truncations
 from game_analytics.landing.neighbours import Neighbours
 from game_analytics.landing.offsets import EVERYTHING, NOTHING, Offsets
 from game_analytics.landing.window import Lookups, milliseconds_of, moment, window_of
-from game_analytics.layout import FIRST_DAY
-from game_analytics.rules.manifest import Manifest, Window
 
 SOON = timedelta(hours=1)
 """How long after a window's start a busy partition has its first message of it at the latest."""

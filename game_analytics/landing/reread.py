@@ -10,14 +10,14 @@ import msgspec
 import polars as pl
 
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.landing.commit import Landing, is_recent, sha256_of
+from game_analytics.lake.bucket import InputChanged, Lake
+from game_analytics.lake.manifest import Account, LandedObject, LogIdentity, Manifest, ensure_balanced
+from game_analytics.lake.names import manifest_key, slice_of_key, stats_key
+from game_analytics.lake.standing import Landings, Standing, read_standing, still_stands
+from game_analytics.landing.day import Landing, is_recent, sha256_of
 from game_analytics.landing.leftovers import clear_leftovers, keep_replaced
 from game_analytics.landing.slices import COUNTS, STRAYS, Slice, store
-from game_analytics.landing.standing import Landings, Standing, read_standing, still_stands
-from game_analytics.layout import manifest_key, slice_of_key, stats_key
-from game_analytics.resources.lake import InputChanged, Lake
 from game_analytics.rules.events import REASONS, Classified, classify
-from game_analytics.rules.manifest import Account, LandedObject, LogIdentity, Manifest, ensure_balanced
 
 
 @dataclass

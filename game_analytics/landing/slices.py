@@ -12,13 +12,13 @@ from datetime import date
 
 import polars as pl
 
+from game_analytics.lake.bucket import Lake, to_parquet
+from game_analytics.lake.manifest import LandedObject, ObjectKind, Unbalanced
+from game_analytics.lake.names import slice_key
 from game_analytics.landing.offsets import EVERYTHING, NOTHING, Offsets
 from game_analytics.landing.plan import Range
-from game_analytics.layout import slice_key
-from game_analytics.resources.event_log import EventLog
-from game_analytics.resources.lake import Lake, to_parquet
 from game_analytics.rules.events import Classified, classify
-from game_analytics.rules.manifest import LandedObject, ObjectKind, Unbalanced
+from game_analytics.sources.event_log import EventLog
 
 MAX_SLICE = 250_000
 """Offsets in a slice, unless configured."""

@@ -6,9 +6,9 @@ from datetime import date
 
 import polars as pl
 
+from game_analytics.lake.manifest import Account, LandedObject
 from game_analytics.landing.plan import Range
 from game_analytics.landing.slices import COUNTS, SliceReport
-from game_analytics.rules.manifest import Account, LandedObject
 
 Missed = Callable[[date, int, pl.Series], int]
 """Of events of another day, at these offsets of a partition: how many that day does not hold."""

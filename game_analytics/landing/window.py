@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 
+from game_analytics.lake.manifest import LogIdentity, Window
+from game_analytics.lake.names import FIRST_DAY
 from game_analytics.landing.offsets import NOTHING, Offsets
-from game_analytics.layout import FIRST_DAY
-from game_analytics.resources.event_log import EventLog, Extent, Found
-from game_analytics.rules.manifest import LogIdentity, Window
+from game_analytics.sources.event_log import EventLog, Extent, Found
 
 LEAD = timedelta(minutes=5)
 """How long before its day a window starts: clocks of producers differ."""

@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from game_analytics.defs.abandoned_runs import close_abandoned_runs
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.local_stack.abandoned_runs import close_abandoned_runs
 from game_analytics.local_stack.embedded_s3 import embedded_s3
 from game_analytics.local_stack.endpoint import S3Endpoint, make_bucket
 from game_analytics.local_stack.environment import stack_variables, with_stack, write_shell_file
@@ -18,7 +18,7 @@ from game_analytics.local_stack.ports import LOOPBACK, require_free_port
 from game_analytics.local_stack.processes import Child, start_child
 from game_analytics.local_stack.running import answers, only_one, say, shown
 from game_analytics.local_stack.seaweedfs import WHEEL, SeaweedFS, find_weed, seaweedfs
-from game_analytics.stop_signal import StopSignal, stop_signals
+from game_analytics.local_stack.stop_signal import StopSignal, stop_signals
 
 _LOOK_EVERY_SECONDS = 0.1
 

@@ -23,7 +23,7 @@ from game_analytics.local_stack.ports import LOOPBACK
 from game_analytics.local_stack.postgres import Postgres, find_postgres
 from game_analytics.local_stack.running import answers, only_one, say, shown
 from game_analytics.local_stack.seaweedfs import ACCESS_KEY_ID, SECRET_ACCESS_KEY, WHEEL, find_weed
-from game_analytics.stop_signal import StopSignal, stop_signals
+from game_analytics.local_stack.stop_signal import StopSignal, stop_signals
 
 TOPIC = "game-events"
 SERVICES: Mapping[str, Sequence[str]] = {name: ("serve", name) for name in ("code", "webserver", "daemon")}

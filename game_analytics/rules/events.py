@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 
 import polars as pl
 
-from game_analytics.rules.decoding import decode
+from game_analytics.sources.formats.json import decode
 
 REASONS = (
     "tombstone",

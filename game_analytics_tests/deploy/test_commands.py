@@ -16,10 +16,10 @@ from dagster._daemon.cli import run_command
 from dagster_shared.cli import WorkspaceOpts
 from dagster_webserver.cli import dagster_webserver
 
+from game_analytics.cli.serve import SERVICES
 from game_analytics.local_stack.environment import without_settings
 from game_analytics.local_stack.ports import free_ports
-from game_analytics.serve import SERVICES
-from game_analytics_tests.deploy.files import FOLDER, environment_of, services
+from game_analytics_tests.support.deployment import FOLDER, environment_of, services
 
 PROGRAMS = Path(sys.executable).parent
 

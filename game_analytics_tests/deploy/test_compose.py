@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from game_analytics.cli import main
+from game_analytics.cli.main import main
 from game_analytics.local_stack.kafka_broker import KAFKA_VERSION
-from game_analytics_tests.deploy.files import (
+from game_analytics_tests.support.deployment import (
     COMPOSE,
     DAGSTER,
     EXAMPLE,

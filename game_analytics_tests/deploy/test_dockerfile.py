@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tomllib
 
-from game_analytics_tests.deploy.files import DOCKERFILE, ROOT, environment_of, instructions, services
+from game_analytics_tests.support.deployment import DOCKERFILE, ROOT, environment_of, instructions, services
 
 
 def words_of(name: str) -> list[str]:

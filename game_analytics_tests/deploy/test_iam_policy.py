@@ -16,8 +16,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from game_analytics.local_stack.endpoint import S3Endpoint, s3_client
-from game_analytics_tests.deploy.rights import Right, User, read_policy, user_with
-from game_analytics_tests.deploy.services import (
+from game_analytics_tests.support.proxy import Fate, Forward, Refuse, Request
+from game_analytics_tests.support.rights import Right, User, read_policy, user_with
+from game_analytics_tests.support.services import (
     Deed,
     clear_away_after_a_day,
     code_location,
@@ -31,7 +32,6 @@ from game_analytics_tests.deploy.services import (
     trouble_with,
     watch,
 )
-from game_analytics_tests.faults.proxy import Fate, Forward, Refuse, Request
 from game_analytics_tests.test_end_to_end import wait_until
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from game_analytics.layout import board_key, day_prefix, manifest_key, stats_key
-from game_analytics_tests.landing.samples import DAY
+from game_analytics.lake.names import board_key, day_prefix, manifest_key, stats_key
+from game_analytics_tests.support.samples import DAY
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

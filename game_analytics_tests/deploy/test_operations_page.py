@@ -6,9 +6,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from game_analytics.assets.daily_player_stats import daily_player_stats
-from game_analytics.assets.raw_events import raw_events
-from game_analytics.assets.top10_leaderboard import top10_leaderboard
+from game_analytics.defs.assets.daily_player_stats import daily_player_stats
+from game_analytics.defs.assets.raw_events import raw_events
+from game_analytics.defs.assets.top10_leaderboard import top10_leaderboard
 
 PROJECT = Path(__file__).parents[2]
 PAGE = PROJECT / "docs" / "operations.md"

@@ -16,9 +16,9 @@ from dagster._core.workspace.load import location_origins_from_yaml_paths
 from dagster_aws.s3.compute_log_manager import S3ComputeLogManager
 from dagster_postgres.utils import pg_url_from_config
 
+from game_analytics.defs.run_launcher import WatchedRunLauncher
 from game_analytics.local_stack.environment import without_settings
-from game_analytics.run_launcher import WatchedRunLauncher
-from game_analytics_tests.deploy.files import DAGSTER, FOLDER, environment_of
+from game_analytics_tests.support.deployment import DAGSTER, FOLDER, environment_of
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from game_analytics.local_stack.stack import PREPARE, SERVICES, TOPIC, StackSettings, producer
-from game_analytics_tests.deploy.files import DAGSTER, FOLDER, environment_of, instructions, services
+from game_analytics_tests.support.deployment import DAGSTER, FOLDER, environment_of, instructions, services
 
 PROGRAM = "game-analytics"
 

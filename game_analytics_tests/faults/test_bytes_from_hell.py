@@ -13,14 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from game_analytics.resources.lake import Lake
-from game_analytics.rules.manifest import Manifest
-from game_analytics_tests.faults.nasty_messages import FAMILIES, FIELDS, corpus, truncated, valid_messages
-from game_analytics_tests.landing.samples import DAY, account_of, body_of, land, standing, utc
-from game_analytics_tests.listed_log import ListedLog, Message
-from game_analytics_tests.rules.batches import NOON_MS, fates, word
-from game_analytics_tests.rules.odd_messages import MESSAGES, events
-from game_analytics_tests.rules.reference_decoder import (
+from game_analytics.lake.bucket import Lake
+from game_analytics.lake.manifest import Manifest
+from game_analytics_tests.support.batches import NOON_MS, fates, word
+from game_analytics_tests.support.listed_log import ListedLog, Message
+from game_analytics_tests.support.nasty_messages import FAMILIES, FIELDS, corpus, truncated, valid_messages
+from game_analytics_tests.support.odd_messages import MESSAGES, events
+from game_analytics_tests.support.reference_decoder import (
     Fate,
     Ignored,
     Landed,
@@ -28,6 +27,7 @@ from game_analytics_tests.rules.reference_decoder import (
     Quarantined,
     fate_of,
 )
+from game_analytics_tests.support.samples import DAY, account_of, body_of, land, standing, utc
 
 Values = Sequence[bytes | None]
 Trial = Callable[[str, object], None]

@@ -16,23 +16,23 @@ import pytest
 from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster_aws.s3 import S3Resource
 
-from game_analytics.assets.top10_leaderboard import stats_of
 from game_analytics.definitions import DUCKDB
-from game_analytics.errors import GameAnalyticsError
-from game_analytics.landing.slices import Slice
-from game_analytics.landing.workers import land_slices
-from game_analytics.local_stack.endpoint import S3Endpoint
-from game_analytics.resources.configured import (
+from game_analytics.defs.assets.top10_leaderboard import stats_of
+from game_analytics.defs.resources import (
     KafkaEventLogResource,
     LakeResource,
     PipelineSettings,
 )
-from game_analytics.resources.lake import Lake
-from game_analytics_tests.harness import ALL, Pipeline, pipeline_on, small_simulation
-from game_analytics_tests.landing.logs import Waits
-from game_analytics_tests.landing.samples import DAY, at
-from game_analytics_tests.resources.answering_s3 import Answer, answering, closed_port
-from game_analytics_tests.resources.test_s3_errors import LISTED
+from game_analytics.engines.local import land_slices
+from game_analytics.errors import GameAnalyticsError
+from game_analytics.lake.bucket import Lake
+from game_analytics.landing.slices import Slice
+from game_analytics.local_stack.endpoint import S3Endpoint
+from game_analytics_tests.lake.test_errors import LISTED
+from game_analytics_tests.support.answering_s3 import Answer, answering, closed_port
+from game_analytics_tests.support.harness import ALL, Pipeline, pipeline_on, small_simulation
+from game_analytics_tests.support.logs import Waits
+from game_analytics_tests.support.samples import DAY, at
 
 Trial = Callable[[str, object], None]
 
@@ -282,7 +282,7 @@ def test_no_process_is_started_with_a_secret_on_its_command_line(
 
     reports = list(land_slices(log, lake, [Slice(DAY, partition, 0, 1) for partition in (0, 1)], 2, look))
     assert sum(report.landed for report in reports) == 2
-    assert sum("game_analytics.landing.worker" in line for line in seen) == 1
+    assert sum("game_analytics.engines.worker" in line for line in seen) == 1
     ensure_silent("\n".join(seen))
     ensure_silent(repr([lake, log, reports]))
     record_property("trial", f"credentials: none on the command lines of {len(seen)} processes")

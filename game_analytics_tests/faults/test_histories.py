@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from game_analytics_tests.faults.histories import fates, history
+from game_analytics_tests.support.histories import fates, history
 
 HISTORIES = 2_000
 _AT_ONCE = 250

@@ -22,22 +22,22 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from rich.console import Console
 
-from game_analytics.assets.report import board_table as board_in_markdown
-from game_analytics.assets.report import plain, quarantine_table
+from game_analytics.cli.terminal import account_table, board_table
 from game_analytics.definitions import pipeline as definitions_on
+from game_analytics.defs.metadata import board_table as board_in_markdown
+from game_analytics.defs.metadata import plain, quarantine_table
+from game_analytics.defs.resources import LakeResource, PipelineSettings
 from game_analytics.errors import GameAnalyticsError
+from game_analytics.lake.manifest import Manifest
 from game_analytics.local_stack.endpoint import S3Endpoint
-from game_analytics.resources.configured import LakeResource, PipelineSettings
 from game_analytics.rules.leaderboard import BOARD
-from game_analytics.rules.manifest import Manifest
-from game_analytics.terminal import account_table, board_table
-from game_analytics_tests.faults.nasty_names import CONTROLS, all_names, legal_names
-from game_analytics_tests.harness import ALL, Pipeline, failure_of, given_log, pipeline_on, small_simulation
-from game_analytics_tests.landing.samples import at, kill
-from game_analytics_tests.listed_log import ListedLog
-from game_analytics_tests.resources.answering_s3 import Answer, answering, resource_at, s3_error
-from game_analytics_tests.rules.reference_decoder import MAX_CODE_POINTS
-from game_analytics_tests.sensors.test_names import log_of_a_tick
+from game_analytics_tests.defs.sensors.test_new_stats_file_names import log_of_a_tick
+from game_analytics_tests.support.answering_s3 import Answer, answering, resource_at, s3_error
+from game_analytics_tests.support.harness import ALL, Pipeline, failure_of, given_log, pipeline_on, small_simulation
+from game_analytics_tests.support.listed_log import ListedLog
+from game_analytics_tests.support.nasty_names import CONTROLS, all_names, legal_names
+from game_analytics_tests.support.reference_decoder import MAX_CODE_POINTS
+from game_analytics_tests.support.samples import at, kill
 
 Trial = Callable[[str, object], None]
 DAY = "2025-12-30"

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from game_analytics.assets.daily_player_stats import publish_stats
+from game_analytics.defs.assets.daily_player_stats import publish_stats
+from game_analytics.defs.resources import LakeResource
 from game_analytics.errors import GameAnalyticsError, Unavailable
+from game_analytics.lake.bucket import Lake
 from game_analytics.local_stack.endpoint import S3Endpoint
-from game_analytics.resources.configured import LakeResource
-from game_analytics.resources.lake import Lake
 from game_analytics_tests.conftest import lake_at
-from game_analytics_tests.faults.days import (
+from game_analytics_tests.support.fault_days import (
     NOW,
     SETTINGS,
     THEN,
@@ -30,7 +30,9 @@ from game_analytics_tests.faults.days import (
     read_whole,
     work_all,
 )
-from game_analytics_tests.faults.proxy import (
+from game_analytics_tests.support.harness import ALL, failure_of, given_log, pipeline_on
+from game_analytics_tests.support.listed_log import ListedLog
+from game_analytics_tests.support.proxy import (
     Fate,
     Forward,
     LoseAnswer,
@@ -43,9 +45,7 @@ from game_analytics_tests.faults.proxy import (
     TruncateAnswer,
     proxy_before,
 )
-from game_analytics_tests.harness import ALL, failure_of, given_log, pipeline_on
-from game_analytics_tests.landing.samples import DAY
-from game_analytics_tests.listed_log import ListedLog
+from game_analytics_tests.support.samples import DAY
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -21,20 +21,20 @@ import pytest
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run_iterator
 
-from game_analytics.assets.top10_leaderboard import top10_leaderboard
 from game_analytics.definitions import pipeline as definitions_on
-from game_analytics.history import recorded
-from game_analytics.jobs import leaderboard_job
-from game_analytics.layout import board_key
+from game_analytics.defs.assets.top10_leaderboard import top10_leaderboard
+from game_analytics.defs.history import recorded
+from game_analytics.defs.jobs import leaderboard_job
+from game_analytics.defs.resources import LakeResource, PipelineSettings
+from game_analytics.defs.sensors.new_stats_file import MAX_REQUESTS
+from game_analytics.lake.bucket import Lake
+from game_analytics.lake.names import board_key
 from game_analytics.local_stack.endpoint import S3Endpoint
-from game_analytics.resources.configured import LakeResource, PipelineSettings
-from game_analytics.resources.lake import Lake
-from game_analytics.sensors.new_stats_file import MAX_REQUESTS
 from game_analytics_tests.conftest import lake_at
-from game_analytics_tests.faults.days import PROCESSES
-from game_analytics_tests.faults.many_files import Plan, Rewrite, Version, foreign_keys, many_files
-from game_analytics_tests.harness import Pipeline, small_simulation
-from game_analytics_tests.sensors.ticks import stats_file
+from game_analytics_tests.support.fault_days import PROCESSES
+from game_analytics_tests.support.harness import Pipeline, small_simulation
+from game_analytics_tests.support.many_files import Plan, Rewrite, Version, foreign_keys, many_files
+from game_analytics_tests.support.ticks import stats_file
 
 SEED = 20251230
 WRITERS = 4

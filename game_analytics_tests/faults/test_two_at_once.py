@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from game_analytics.assets.daily_player_stats import publish_stats
-from game_analytics.landing.commit import LandingOptions, land_day
-from game_analytics.layout import board_key, stats_key
+from game_analytics.defs.assets.daily_player_stats import publish_stats
+from game_analytics.lake.bucket import Lake
+from game_analytics.lake.names import board_key, stats_key
+from game_analytics.landing.day import LandingOptions, land_day
 from game_analytics.local_stack.endpoint import S3Endpoint
-from game_analytics.resources.lake import Lake
 from game_analytics_tests.conftest import lake_at
-from game_analytics_tests.faults.days import (
+from game_analytics_tests.support.fault_days import (
     NOW,
     RANGE,
     SLICE,
@@ -28,7 +28,8 @@ from game_analytics_tests.faults.days import (
     read_whole,
     work_all,
 )
-from game_analytics_tests.faults.pairs import (
+from game_analytics_tests.support.harness import foreign_stats, parquet
+from game_analytics_tests.support.pairs import (
     CONTESTED,
     Pair,
     Place,
@@ -42,9 +43,8 @@ from game_analytics_tests.faults.pairs import (
     pair,
     replace_stats,
 )
-from game_analytics_tests.faults.proxy import Fate, Forward, Proxy, Request, proxy_before
-from game_analytics_tests.harness import foreign_stats, parquet
-from game_analytics_tests.landing.samples import DAY, MORNING_AFTER, ONE_HOUR, body_of, utc
+from game_analytics_tests.support.proxy import Fate, Forward, Proxy, Request, proxy_before
+from game_analytics_tests.support.samples import DAY, MORNING_AFTER, ONE_HOUR, body_of, utc
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

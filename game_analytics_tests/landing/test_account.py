@@ -2,11 +2,12 @@
 
 import pytest
 
-from game_analytics.layout import manifest_key
-from game_analytics.resources.lake import Lake
-from game_analytics.rules.manifest import Unbalanced
-from game_analytics_tests.landing.logs import DeliversTooMuch, DeliversTwice
-from game_analytics_tests.landing.samples import (
+from game_analytics.lake.bucket import Lake
+from game_analytics.lake.manifest import Unbalanced
+from game_analytics.lake.names import manifest_key
+from game_analytics_tests.support.listed_log import ListedLog, Message
+from game_analytics_tests.support.logs import DeliversTooMuch, DeliversTwice
+from game_analytics_tests.support.samples import (
     account_of,
     at,
     kill,
@@ -16,7 +17,6 @@ from game_analytics_tests.landing.samples import (
     tombstone,
     utc,
 )
-from game_analytics_tests.listed_log import ListedLog, Message
 
 
 def of_each_kind() -> list[Message]:

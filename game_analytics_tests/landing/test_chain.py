@@ -8,14 +8,16 @@ import msgspec
 import polars as pl
 import pytest
 
-from game_analytics.landing.commit import Landing, LandingOptions, land_day, lost_of
+from game_analytics.lake.bucket import to_parquet
+from game_analytics.lake.manifest import LogIdentity, Manifest
+from game_analytics.lake.names import manifest_key
+from game_analytics.landing.day import Landing, LandingOptions, land_day, lost_of
 from game_analytics.landing.losses import Truncated
 from game_analytics.landing.reread import reread_day
-from game_analytics.layout import manifest_key
-from game_analytics.resources.event_log import Found
-from game_analytics.resources.lake import to_parquet
-from game_analytics.rules.manifest import LogIdentity, Manifest
-from game_analytics_tests.landing.samples import (
+from game_analytics.sources.event_log import Found
+from game_analytics_tests.support.listed_log import ListedLog, Message
+from game_analytics_tests.support.memory_lake import MemoryLake
+from game_analytics_tests.support.samples import (
     DAY,
     DAY_BEFORE,
     FIRST_NIGHT,
@@ -38,8 +40,6 @@ from game_analytics_tests.landing.samples import (
     tombstone,
     utc,
 )
-from game_analytics_tests.listed_log import ListedLog, Message
-from game_analytics_tests.memory_lake import MemoryLake
 
 
 @pytest.fixture

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from game_analytics.layout import manifest_key
-from game_analytics.resources.lake import Lake
-from game_analytics_tests.landing.logs import Died, DiesAt, growing
-from game_analytics_tests.landing.samples import (
+from game_analytics.lake.bucket import Lake
+from game_analytics.lake.names import manifest_key
+from game_analytics_tests.support.listed_log import ListedLog
+from game_analytics_tests.support.logs import Died, DiesAt, growing
+from game_analytics_tests.support.samples import (
     DAY,
     DAY_BEFORE,
     NEXT_DAY,
@@ -25,7 +26,6 @@ from game_analytics_tests.landing.samples import (
     tombstone,
     utc,
 )
-from game_analytics_tests.listed_log import ListedLog
 
 
 def small_day() -> ListedLog:

@@ -6,12 +6,13 @@ from datetime import datetime
 
 import pytest
 
-from game_analytics.landing.commit import Landing, LandingOptions, land_day
-from game_analytics.layout import manifest_key
-from game_analytics.resources.lake import Contested, Lake
-from game_analytics.rules.manifest import Manifest
-from game_analytics_tests.landing.logs import growing
-from game_analytics_tests.landing.samples import (
+from game_analytics.lake.bucket import Contested, Lake
+from game_analytics.lake.manifest import Manifest
+from game_analytics.lake.names import manifest_key
+from game_analytics.landing.day import Landing, LandingOptions, land_day
+from game_analytics_tests.support.listed_log import ListedLog
+from game_analytics_tests.support.logs import growing
+from game_analytics_tests.support.samples import (
     DAY,
     MORNING_AFTER,
     ONE_HOUR,
@@ -24,7 +25,6 @@ from game_analytics_tests.landing.samples import (
     standing,
     utc,
 )
-from game_analytics_tests.listed_log import ListedLog
 
 AT_SIX = utc("2025-12-30 18:00")
 """The day is not over yet, so that a landing reads to the high watermark."""

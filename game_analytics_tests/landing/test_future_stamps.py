@@ -2,9 +2,10 @@
 
 import pytest
 
-from game_analytics.resources.lake import Lake
-from game_analytics_tests.landing.logs import off_the_calendar
-from game_analytics_tests.landing.samples import (
+from game_analytics.lake.bucket import Lake
+from game_analytics_tests.support.listed_log import ListedLog
+from game_analytics_tests.support.logs import off_the_calendar
+from game_analytics_tests.support.samples import (
     account_of,
     at,
     kill,
@@ -15,7 +16,6 @@ from game_analytics_tests.landing.samples import (
     spans,
     utc,
 )
-from game_analytics_tests.listed_log import ListedLog
 
 CLOCK = utc("2025-12-31 06:00")
 

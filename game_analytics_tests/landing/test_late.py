@@ -6,13 +6,14 @@ from datetime import date, timedelta
 import pytest
 
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.landing.commit import Landing, LandingOptions, land_day, lost_of
+from game_analytics.lake.bucket import Lake
+from game_analytics.lake.names import manifest_key
+from game_analytics.lake.standing import read_standing
+from game_analytics.landing.day import Landing, LandingOptions, land_day, lost_of
 from game_analytics.landing.late import Finding, owed
-from game_analytics.landing.standing import read_standing
-from game_analytics.layout import manifest_key
-from game_analytics.resources.event_log import EventLog
-from game_analytics.resources.lake import Lake
-from game_analytics_tests.landing.samples import (
+from game_analytics.sources.event_log import EventLog
+from game_analytics_tests.support.listed_log import ListedLog
+from game_analytics_tests.support.samples import (
     DAY,
     NEXT_DAY,
     ONE_HOUR,
@@ -25,7 +26,6 @@ from game_analytics_tests.landing.samples import (
     standing,
     utc,
 )
-from game_analytics_tests.listed_log import ListedLog
 
 TWO_DAYS_ON = date(2026, 1, 1)
 DAYS = [DAY, NEXT_DAY, TWO_DAYS_ON]

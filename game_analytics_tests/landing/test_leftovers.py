@@ -12,11 +12,12 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
+from game_analytics.lake.bucket import Lake
+from game_analytics.lake.names import manifest_key, old_manifest_key
 from game_analytics.landing.losses import Truncated
-from game_analytics.layout import manifest_key, old_manifest_key
-from game_analytics.resources.lake import Lake
-from game_analytics_tests.landing.logs import Died, DiesAt
-from game_analytics_tests.landing.samples import (
+from game_analytics_tests.support.listed_log import ListedLog
+from game_analytics_tests.support.logs import Died, DiesAt
+from game_analytics_tests.support.samples import (
     DAY,
     at,
     body_of,
@@ -28,7 +29,6 @@ from game_analytics_tests.landing.samples import (
     stored,
     tombstone,
 )
-from game_analytics_tests.listed_log import ListedLog
 
 LEFTOVERS = [
     "raw/2025_12_30/0-0-9-0123456789ab.parquet",

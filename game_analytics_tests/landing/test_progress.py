@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from game_analytics.landing.commit import LandingOptions, land_day
+from game_analytics.lake.bucket import Lake
+from game_analytics.landing.day import LandingOptions, land_day
 from game_analytics.landing.progress import Progress
-from game_analytics.resources.lake import Lake
-from game_analytics_tests.landing.samples import DAY, MORNING_AFTER, at
-from game_analytics_tests.listed_log import ListedLog
+from game_analytics_tests.support.listed_log import ListedLog
+from game_analytics_tests.support.samples import DAY, MORNING_AFTER, at
 
 
 def told(offsets: int, *steps: tuple[float, int], finish_at: float | None = None) -> list[str]:

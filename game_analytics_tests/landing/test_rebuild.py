@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 
 from game_analytics.errors import GameAnalyticsError
+from game_analytics.lake.bucket import Lake
+from game_analytics.lake.names import manifest_key
 from game_analytics.landing.losses import Truncated
-from game_analytics.layout import manifest_key
-from game_analytics.resources.lake import Lake
-from game_analytics_tests.landing.samples import (
+from game_analytics_tests.support.listed_log import ListedLog
+from game_analytics_tests.support.samples import (
     DAY,
     DAY_BEFORE,
     account_of,
@@ -21,7 +22,6 @@ from game_analytics_tests.landing.samples import (
     stored,
     utc,
 )
-from game_analytics_tests.listed_log import ListedLog
 
 TWO_HOURS = timedelta(minutes=120)
 HALF_AN_HOUR = timedelta(minutes=30)

@@ -6,13 +6,14 @@ import polars as pl
 import pytest
 
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.landing.commit import Landing
+from game_analytics.lake.bucket import Lake, to_parquet
+from game_analytics.lake.manifest import Account, LandedObject, Manifest, Unbalanced, Window
+from game_analytics.lake.names import manifest_key, slice_key
+from game_analytics.lake.standing import read_standing
+from game_analytics.landing.day import Landing
 from game_analytics.landing.reread import reread_day
-from game_analytics.landing.standing import read_standing
-from game_analytics.layout import manifest_key, slice_key
-from game_analytics.resources.lake import Lake, to_parquet
-from game_analytics.rules.manifest import Account, LandedObject, Manifest, Unbalanced, Window
-from game_analytics_tests.landing.samples import (
+from game_analytics_tests.support.listed_log import ListedLog
+from game_analytics_tests.support.samples import (
     DAY,
     NEXT_DAY,
     account_of,
@@ -26,7 +27,6 @@ from game_analytics_tests.landing.samples import (
     stored,
     utc,
 )
-from game_analytics_tests.listed_log import ListedLog
 
 NOW = utc("2026-02-01 06:00")
 TOO_LONG = b'{"event_type": "KILL", "player_id": "' + b"x" * 200 + b'"}'

@@ -13,11 +13,12 @@ import duckdb
 import polars as pl
 import pytest
 
+from game_analytics.lake.bucket import Lake
 from game_analytics.landing.plan import Range
 from game_analytics.landing.slices import Slice, SliceReport, cut, land_slice
-from game_analytics.resources.lake import Lake
-from game_analytics_tests.landing.logs import OneByOne, Wide, off_the_calendar
-from game_analytics_tests.landing.samples import (
+from game_analytics_tests.support.listed_log import ListedLog, Message
+from game_analytics_tests.support.logs import OneByOne, Wide, off_the_calendar
+from game_analytics_tests.support.samples import (
     DAY,
     at,
     body_of,
@@ -29,7 +30,6 @@ from game_analytics_tests.landing.samples import (
     tombstone,
     utc,
 )
-from game_analytics_tests.listed_log import ListedLog, Message
 
 
 def some_of_everything() -> list[Message]:
@@ -318,7 +318,7 @@ def test_ten_times_as_many_bytes_need_hardly_more_memory(lake: Lake) -> None:
 AS_LANDED = """
 import hashlib
 import polars as pl
-from game_analytics.resources.lake import to_parquet
+from game_analytics.lake.bucket import to_parquet
 frame = pl.DataFrame({"player_id": [f"p{number % 977}" for number in range(150_000)]})
 print(hashlib.sha256(to_parquet(frame.lazy().filter(pl.col("player_id") != "p7").collect())).hexdigest())
 """

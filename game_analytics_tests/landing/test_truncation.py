@@ -3,10 +3,11 @@ one."""
 
 import pytest
 
+from game_analytics.lake.bucket import Lake
+from game_analytics.lake.names import manifest_key
 from game_analytics.landing.losses import Truncated
-from game_analytics.layout import manifest_key
-from game_analytics.resources.lake import Lake
-from game_analytics_tests.landing.samples import (
+from game_analytics_tests.support.listed_log import ListedLog, Message
+from game_analytics_tests.support.samples import (
     DAY_BEFORE,
     NEXT_DAY,
     account_of,
@@ -19,7 +20,6 @@ from game_analytics_tests.landing.samples import (
     stored,
     utc,
 )
-from game_analytics_tests.listed_log import ListedLog, Message
 
 
 def three_days() -> list[Message]:

@@ -4,12 +4,13 @@ from datetime import timedelta
 
 import pytest
 
+from game_analytics.lake.bucket import Lake
+from game_analytics.lake.manifest import Window
 from game_analytics.landing.offsets import Offsets
 from game_analytics.landing.plan import Range
-from game_analytics.resources.lake import Lake
-from game_analytics.rules.manifest import Window
-from game_analytics_tests.landing.logs import GrowsWhileLookedUp, GrowsWhileRead
-from game_analytics_tests.landing.samples import (
+from game_analytics_tests.support.listed_log import ListedLog
+from game_analytics_tests.support.logs import GrowsWhileLookedUp, GrowsWhileRead
+from game_analytics_tests.support.samples import (
     MORNING_AFTER,
     at,
     land,
@@ -18,7 +19,6 @@ from game_analytics_tests.landing.samples import (
     spans,
     utc,
 )
-from game_analytics_tests.listed_log import ListedLog
 
 
 def around_the_day() -> ListedLog:

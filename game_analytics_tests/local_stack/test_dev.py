@@ -16,8 +16,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from game_analytics.defs.abandoned_runs import close_abandoned_runs
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.local_stack.abandoned_runs import close_abandoned_runs
 from game_analytics.local_stack.dev import DevSettings, run_dev
 from game_analytics.local_stack.endpoint import S3Endpoint, s3_client
 from game_analytics.local_stack.environment import stack_variables, with_stack

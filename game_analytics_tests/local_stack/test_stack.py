@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from game_analytics.cli.serve import SERVICES as SERVED
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.local_stack.parts import Guarded, Program
 from game_analytics.local_stack.ports import free_ports
 from game_analytics.local_stack.stack import SERVICES, StackSettings, Watched, run_stack
-from game_analytics.serve import SERVICES as SERVED
 
 
 @dataclass

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from game_analytics_tests.rules.stats_files import StatsFiles
+from game_analytics_tests.support.stats_files import StatsFiles
 
 
 @pytest.fixture(scope="module")

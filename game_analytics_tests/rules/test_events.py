@@ -11,8 +11,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from game_analytics.rules.events import classify
-from game_analytics_tests.rules.batches import DAY, batch, fate, fates, kill, kill_with, shown, words
-from game_analytics_tests.rules.reference_decoder import Landed, OtherDay, Quarantined
+from game_analytics_tests.support.batches import DAY, batch, fate, fates, kill, kill_with, shown, words
+from game_analytics_tests.support.reference_decoder import Landed, OtherDay, Quarantined
 
 NAMES = ["player_id", "game_id", "event_id"]
 OPTIONAL_NAMES = ["game_id", "event_id"]

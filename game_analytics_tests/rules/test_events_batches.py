@@ -9,8 +9,8 @@ from itertools import permutations
 import pytest
 
 from game_analytics.simulation.trouble import MALFORMED
-from game_analytics_tests.rules.batches import NOON_MS, fates, kill, kill_with, shown, words
-from game_analytics_tests.rules.reference_decoder import Fate, fate_of
+from game_analytics_tests.support.batches import NOON_MS, fates, kill, kill_with, shown, words
+from game_analytics_tests.support.reference_decoder import Fate, fate_of
 
 
 def each_alone(values: Sequence[bytes | None]) -> list[Fate]:

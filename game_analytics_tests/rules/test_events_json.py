@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from game_analytics_tests.rules.batches import fate, fates, kill, kill_with, shown, words
-from game_analytics_tests.rules.reference_decoder import Landed
+from game_analytics_tests.support.batches import fate, fates, kill, kill_with, shown, words
+from game_analytics_tests.support.reference_decoder import Landed
 
 REPLACED = '"game_id":7,"game_id":null,'
 """Members that change nothing, for the last one counts. But a decoder that goes by types has to look twice."""

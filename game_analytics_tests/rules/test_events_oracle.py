@@ -9,9 +9,9 @@ from collections import Counter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from game_analytics_tests.rules.batches import NOON_MS, fates, word
-from game_analytics_tests.rules.odd_messages import DELIVERED_MS, MESSAGES, TIMED_EVENTS
-from game_analytics_tests.rules.reference_decoder import fate_of
+from game_analytics_tests.support.batches import NOON_MS, fates, word
+from game_analytics_tests.support.odd_messages import DELIVERED_MS, MESSAGES, TIMED_EVENTS
+from game_analytics_tests.support.reference_decoder import fate_of
 
 # Examples are large on purpose: a busy machine must not fail for making them slowly.
 PATIENT = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

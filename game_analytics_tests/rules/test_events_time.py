@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from game_analytics_tests.rules.batches import DAY, event_time, fate, fates, kill, kill_with, shown, words
-from game_analytics_tests.rules.reference_decoder import Ignored, OtherDay, Quarantined
+from game_analytics_tests.support.batches import DAY, event_time, fate, fates, kill, kill_with, shown, words
+from game_analytics_tests.support.reference_decoder import Ignored, OtherDay, Quarantined
 
 
 def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0, us: int = 0) -> datetime:

@@ -15,7 +15,7 @@ from polars.datatypes import DataTypeClass
 from polars.testing import assert_frame_equal
 
 from game_analytics.rules.leaderboard import counts_of, ensure_valid, players_around, top_players
-from game_analytics_tests.rules.stats_files import Player, StatsFiles, frame_of
+from game_analytics_tests.support.stats_files import Player, StatsFiles, frame_of
 
 INTEGERS: list[DataTypeClass] = [
     pl.Int8,

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from game_analytics.rules.leaderboard import BadStats, InvalidBoard, ensure_columns, ensure_rankable, ensure_valid
-from game_analytics_tests.rules.stats_files import StatsFiles, frame_of
+from game_analytics_tests.support.stats_files import StatsFiles, frame_of
 
 STATS = frame_of([("anna", 10, 4), ("ben", 3, 0), ("cleo", 0, 0), ("dora", 0, 7)])
 

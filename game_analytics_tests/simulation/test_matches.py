@@ -9,7 +9,7 @@ from statistics import mean, median
 import pytest
 
 from game_analytics.simulation.schedule import Simulation, start_of
-from game_analytics_tests.simulation.samples import (
+from game_analytics_tests.support.simulated import (
     EVENING,
     MIDNIGHT,
     Event,

@@ -13,7 +13,7 @@ import pytest
 
 from game_analytics.simulation.messages import TIMELINE, timeline
 from game_analytics.simulation.schedule import Simulation, start_of
-from game_analytics_tests.simulation.samples import (
+from game_analytics_tests.support.simulated import (
     EVENING,
     MIDNIGHT,
     UNREADABLE,
@@ -122,7 +122,7 @@ def test_an_hour_does_not_depend_on_what_was_made_before() -> None:
 
 def test_another_process_makes_the_same_bytes() -> None:
     program = (
-        "from game_analytics_tests.simulation.samples import *;"
+        "from game_analytics_tests.support.simulated import *;"
         "from game_analytics_tests.simulation.test_messages import digest;"
         "print(digest(messages(small_topic(), EVENING)))"
     )

@@ -6,7 +6,7 @@ import pytest
 
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.simulation.schedule import START, Simulation, start_of
-from game_analytics_tests.simulation.samples import MIDNIGHT, odd_topics, small_topic
+from game_analytics_tests.support.simulated import MIDNIGHT, odd_topics, small_topic
 
 
 def test_the_topic_starts_one_day_before_the_first_partition() -> None:

@@ -9,7 +9,7 @@ import pytest
 from game_analytics.rules.events import classify
 from game_analytics.simulation.schedule import Simulation, start_of
 from game_analytics.simulation.trouble import MALFORMED, malformed
-from game_analytics_tests.simulation.samples import (
+from game_analytics_tests.support.simulated import (
     DAY,
     MIDNIGHT,
     UNREADABLE,

@@ -1,0 +1,250 @@
+"""The command line, `game-analytics demo | dev | stack | serve | prepare | produce | show | quarantine`. Thin: it reads
+words and calls one function."""
+
+import os
+from datetime import date, datetime
+from pathlib import Path
+
+import click
+
+from game_analytics.errors import GameAnalyticsError
+from game_analytics.simulation.schedule import Simulation
+
+# Dagster and boto3 take seconds to import, so each command brings in what it needs when it runs.
+
+
+class _Commands(click.Group):
+    """Faults that a user can act upon end a command with one line, not with a stack trace."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except GameAnalyticsError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="game-analytics")
+def main() -> None:
+    """Daily kill/death leaderboards of a battle royale game."""
+
+
+@main.command()
+def demo() -> None:
+    """Run the whole pipeline for the last seven days in one process; nothing is left behind."""
+    from game_analytics.local_stack.environment import without_settings
+
+    # Before anything reads it: the demo is complete in itself, whatever this shell is set up for.
+    alone = without_settings(os.environ)
+    os.environ.clear()
+    os.environ.update(alone)
+
+    from game_analytics.cli.demo import run_demo
+    from game_analytics.cli.terminal import console
+
+    run_demo(console())
+
+
+@main.command()
+@click.option("--port", default=3000, show_default=True, help="Where the Dagster UI listens.")
+@click.option("--s3-port", default=8333, show_default=True, help="Where the S3 server listens.")
+@click.pass_context
+def dev(ctx: click.Context, port: int, s3_port: int) -> None:
+    """Run the Dagster UI with schedule and sensor, on an S3 server that keeps its files in .local/."""
+    from game_analytics.definitions import lake_from_environment
+    from game_analytics.local_stack.dev import DevSettings, run_dev
+
+    here = Path.cwd()
+    workspace = here / "workspace.yaml"
+    if not workspace.exists():
+        raise GameAnalyticsError(f"There is no workspace.yaml in {here}. Go to the project's folder first.")
+    settings = DevSettings(
+        directory=here / ".local",
+        workspace=workspace,
+        bucket=lake_from_environment().bucket,
+        ui_port=port,
+        s3_port=s3_port,
+    )
+    ctx.exit(run_dev(settings))
+
+
+@main.command()
+@click.option("--port", default=3000, show_default=True, help="Where the Dagster UI listens.")
+@click.option("--s3-port", default=8333, show_default=True, help="Where the S3 server listens.")
+@click.option("--kafka-port", default=9092, show_default=True, help="Where Kafka listens.")
+@click.option("--postgres-port", default=15432, show_default=True, help="Where PostgreSQL listens.")
+@click.option("--code-port", default=4000, show_default=True, help="Where the code location listens.")
+@click.option("--demo", is_flag=True, help="Publish simulated matches of the last seven days, and more as they happen.")
+def stack(*, port: int, s3_port: int, kafka_port: int, postgres_port: int, code_port: int, demo: bool) -> None:
+    """Run what `docker compose up` runs as processes of this machine, on files in .local/stack/.
+
+    Needs Java 17, Maven and PostgreSQL (on Debian: openjdk-17-jre-headless, maven, postgresql).
+    """
+    from game_analytics.definitions import lake_from_environment
+    from game_analytics.local_stack.stack import StackSettings, run_stack
+
+    here = Path.cwd()
+    settings = StackSettings(
+        directory=here / ".local" / "stack",
+        deployment=here / "deploy",
+        bucket=lake_from_environment().bucket,
+        ui_port=port,
+        s3_port=s3_port,
+        kafka_port=kafka_port,
+        postgres_port=postgres_port,
+        code_port=code_port,
+        with_demo=demo,
+    )
+    run_stack(settings)
+
+
+@main.command()
+@click.option(
+    "--partitions", type=click.IntRange(1), default=Simulation.partitions, show_default=True, help="Of a new topic."
+)
+@click.option(
+    "--wait-seconds",
+    type=click.IntRange(0),
+    default=60,
+    show_default=True,
+    help="How long servers may take to answer, all in all.",
+)
+def prepare(partitions: int, wait_seconds: int) -> None:
+    """Make the bucket and the Kafka topic that the environment names, where they are missing.
+
+    What is there already stays as it is. A topic that is made keeps its messages for ever. The database, where one is
+    named, must be there and let us in.
+    """
+    from game_analytics.cli.prepare import prepare
+    from game_analytics.cli.terminal import console
+
+    prepare(console(), partitions=partitions, wait_seconds=wait_seconds)
+
+
+@main.command()
+@click.option("--bootstrap-servers", required=True, metavar="HOST:PORT,…", help="Where the cluster is reached.")
+@click.option("--topic", default="game-events", show_default=True, help="Where the messages go.")
+@click.option(
+    "--day",
+    type=click.DateTime(formats=["%Y-%m-%d"]),
+    metavar="YYYY-MM-DD",
+    help="A UTC day that has been over for an hour.",
+)
+@click.option(
+    "--follow",
+    is_flag=True,
+    help="Instead of a day the last ones, then today as it happens, until it is stopped. Started again, it goes on.",
+)
+@click.option(
+    "--days", type=click.IntRange(0), help="Whole days before today that --follow begins with (7 unless given)."
+)
+@click.option("--events", default=Simulation.events_per_day, show_default=True, help="Messages a day.")
+@click.option("--create-topic", is_flag=True, help="Make the topic if it is not there; nothing in it ever expires.")
+@click.option(
+    "--partitions",
+    type=int,
+    help=f"Of a topic that is made ({Simulation.partitions} unless given). Else the topic's own number holds.",
+)
+@click.option("--seed", default=Simulation.seed, show_default=True, help="Others are other players and matches.")
+@click.option(
+    "--malformed-share", default=Simulation.malformed_share, show_default=True, help="Messages that can't be read."
+)
+@click.option(
+    "--repeated-share", default=Simulation.repeated_share, show_default=True, help="Messages delivered once more."
+)
+@click.option(
+    "--late-share",
+    default=Simulation.late_share,
+    show_default=True,
+    help="Messages that come minutes to hours late or from a clock that is ahead.",
+)
+@click.option(
+    "--config-file", type=click.Path(path_type=Path), help="Properties of librdkafka as name=value lines: SASL, TLS."
+)
+def produce(  # noqa: PLR0913 - one for each option
+    *,
+    bootstrap_servers: str,
+    topic: str,
+    day: datetime | None,
+    follow: bool,
+    days: int | None,
+    events: int,
+    create_topic: bool,
+    partitions: int | None,
+    seed: int,
+    malformed_share: float,
+    repeated_share: float,
+    late_share: float,
+    config_file: Path | None,
+) -> None:
+    """Publish the simulated matches of a day to a Kafka topic, or all as they happen, as the in-memory event log has
+    them.
+
+    Days go into a topic in order and each once. The cluster is always named here, never taken from the environment, so
+    that invented events don't get to where a pipeline reads real ones.
+    """
+    if follow == (day is not None):
+        raise click.UsageError(
+            "Only one of '--day' and '--follow'." if follow else "Missing option '--day', or '--follow'."
+        )
+    if days is not None and not follow:
+        raise click.UsageError("'--days' is for '--follow' alone.")
+
+    from game_analytics.cli.terminal import console
+    from game_analytics.local_stack.stop_signal import stop_signals
+    from game_analytics.simulation.publish_day import produce_day
+    from game_analytics.simulation.publish_live import Pace, follow_matches
+    from game_analytics.sources.kafka.client import KafkaSettings
+    from game_analytics.sources.kafka.properties import read_properties
+
+    simulation = Simulation(
+        seed=seed,
+        events_per_day=events,
+        malformed_share=malformed_share,
+        repeated_share=repeated_share,
+        late_share=late_share,
+    )
+    properties = read_properties(config_file) if config_file else {}
+    target = KafkaSettings(bootstrap_servers, topic, properties)
+    if day is not None:
+        produce_day(console(), target, day.date(), simulation, partitions=partitions, create=create_topic)
+        return
+    with stop_signals() as stop:
+        pace = Pace(stopped=stop.was_asked)
+        days = 7 if days is None else days
+        follow_matches(console(), target, simulation, days=days, partitions=partitions, create=create_topic, pace=pace)
+
+
+@main.command()
+@click.argument("day", type=click.DateTime(formats=["%Y-%m-%d"]), metavar="DAY")
+@click.option("--player", metavar="ID", help="The line of this player, with rank and neighbours.")
+def show(day: datetime, player: str | None) -> None:
+    """Print the published board of DAY (YYYY-MM-DD), or one player's line computed from the day's stats."""
+    from game_analytics.cli.show import show_board, show_player
+    from game_analytics.cli.terminal import console
+
+    chosen: date = day.date()
+    if player is None:
+        show_board(console(), chosen)
+    else:
+        show_player(console(), chosen, player)
+
+
+@main.command()
+@click.argument("day", type=click.DateTime(formats=["%Y-%m-%d"]), metavar="DAY")
+@click.option("--samples", type=click.IntRange(0, 1_000), default=3, show_default=True, help="Messages shown a reason.")
+def quarantine(day: datetime, samples: int) -> None:
+    """List the messages of DAY (YYYY-MM-DD) that could not be read: reasons, counts and samples."""
+    from game_analytics.cli.quarantine import show_quarantine
+    from game_analytics.cli.terminal import console
+
+    show_quarantine(console(), day.date(), samples)
+
+
+@main.command()
+@click.argument("service", type=click.Choice(["code", "webserver", "daemon"]))
+def serve(service: str) -> None:
+    """Run one SERVICE of a deployment, as soon as what it needs is there. See docs/operations.md."""
+    from game_analytics.cli.serve import serve as run_service
+
+    run_service(service)

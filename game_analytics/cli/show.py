@@ -1,0 +1,57 @@
+"""What is published, for a terminal: a day's board, and one player's place among all players of the day."""
+
+from datetime import date
+
+import polars as pl
+from rich.console import Console
+
+from game_analytics.cli.terminal import board_table
+from game_analytics.definitions import DUCKDB, lake_from_environment, settings_from_environment
+from game_analytics.defs.assets.top10_leaderboard import MIN_ENGAGEMENTS, stats_of
+from game_analytics.errors import GameAnalyticsError
+from game_analytics.lake.bucket import Lake
+from game_analytics.lake.names import board_key
+from game_analytics.rules.leaderboard import counts_of, players_around
+
+NEIGHBOURS = 2
+
+
+def show_board(console: Console, day: date) -> None:
+    """Print the published board. Raises `GameAnalyticsError` if there is none."""
+    lake = lake_from_environment().open()
+    board = lake.read_parquet(board_key(day))
+    if board is None:
+        raise GameAnalyticsError(
+            f"{lake.uri(board_key(day))} does not exist: no board of {day} was published. Materialize "
+            "top10_leaderboard for that day, or wait for the sensor to do so."
+        )
+    console.print(board_table(f"Top ten of {day}", board))
+
+
+def show_player(console: Console, day: date, player_id: str) -> None:
+    """Print the player's line with the neighbours in rank, by the rule of the published board.
+
+    Raises `GameAnalyticsError` if the player did not play that day or is not ranked.
+    """
+    lake = lake_from_environment().open()
+    least = _min_engagements(lake, day)
+    with DUCKDB.get_connection() as connection, stats_of(lake, connection, day):
+        around = players_around(connection, player_id, least, NEIGHBOURS)
+        counts = counts_of(connection, player_id)
+    if counts is None:
+        raise GameAnalyticsError(f"{player_id!r} has no kill and no death on {day}.")
+    if around.is_empty():
+        kills, deaths = counts
+        raise GameAnalyticsError(
+            f"{player_id!r} is not ranked on {day}: {kills:,} kills and {deaths:,} deaths are fewer than the {least:,} "
+            "engagements that this board asks for."
+        )
+    own = around.filter(pl.col("player_id") == player_id)
+    console.print(board_table(f"{day}: rank {own['rank'].item():,}", around, highlighted=player_id))
+
+
+def _min_engagements(lake: Lake, day: date) -> int:
+    """What the published board asks for; where there is none, what the settings say."""
+    if lake.etag(board_key(day)) is None:
+        return settings_from_environment().min_engagements
+    return int(lake.parquet_metadata(board_key(day)).get(MIN_ENGAGEMENTS, "0"))

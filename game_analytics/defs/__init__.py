@@ -1,0 +1,1 @@
+"""All that knows Dagster: assets, sensors, schedules, resources; named as `dg` names it."""

@@ -1,0 +1,25 @@
+"""What can be launched as one run: a day's work, split where the sensors stand."""
+
+import dagster as dg
+
+from game_analytics.defs.assets.daily_player_stats import daily_player_stats
+from game_analytics.defs.assets.raw_events import raw_events
+from game_analytics.defs.assets.top10_leaderboard import top10_leaderboard
+
+daily_stats_job = dg.define_asset_job(
+    "daily_stats_job",
+    selection=[raw_events, daily_player_stats],
+    description="Land a day's events and count them per player.",
+)
+
+stats_job = dg.define_asset_job(
+    "stats_job",
+    selection=[daily_player_stats],
+    description="Count a day's landed events per player.",
+)
+
+leaderboard_job = dg.define_asset_job(
+    "leaderboard_job",
+    selection=[top10_leaderboard],
+    description="Publish the top ten of a day from its stats file.",
+)

@@ -1,0 +1,45 @@
+"""What a stats file or a board says of itself: what it was made from, and by which rule. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from game_analytics.defs.assets.daily_player_stats import MANIFEST_ETAG, MANIFEST_SHA256
+from game_analytics.defs.assets.top10_leaderboard import MIN_ENGAGEMENTS, RULE_VERSION_KEY, STATS_ETAG, STATS_SHA256
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The source that an object was made from: by the SHA-256 of its bytes (hex), or by its ETag in files that were
+    written before."""
+
+    source_sha256: str | None
+    source_etag: str | None = None
+    rule: tuple[str, str] | None = None
+    """Of a board: the rule's version and `min_engagements`, as text."""
+
+    @property
+    def needs_sha256(self) -> bool:
+        """Whether only the source's content tells if it is the one."""
+        return self.source_sha256 is not None
+
+    def is_of(self, etag: str, sha256: str | None) -> bool:
+        """Whether the source with this ETag and content is the one."""
+        return self.source_sha256 == sha256 if self.needs_sha256 else self.source_etag == etag
+
+
+def stats_claim(metadata: Mapping[str, str]) -> Claim | None:
+    """What a stats file's Parquet metadata says; None if somebody else wrote the file."""
+    return _claim(metadata, MANIFEST_SHA256, MANIFEST_ETAG)
+
+
+def board_claim(metadata: Mapping[str, str]) -> Claim | None:
+    """What a board's Parquet metadata says; None if somebody else wrote the board."""
+    return _claim(metadata, STATS_SHA256, STATS_ETAG)
+
+
+def _claim(metadata: Mapping[str, str], by_sha256: str, by_etag: str) -> Claim | None:
+    if by_sha256 not in metadata and by_etag not in metadata:
+        return None
+    version, engagements = metadata.get(RULE_VERSION_KEY), metadata.get(MIN_ENGAGEMENTS)
+    rule = None if version is None or engagements is None else (version, engagements)
+    return Claim(metadata.get(by_sha256), metadata.get(by_etag), rule)

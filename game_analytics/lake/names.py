@@ -1,0 +1,107 @@
+"""The names of the lake: from a day to its keys, and from a key back to its day. Pure; no other place knows them."""
+
+import re
+from datetime import date
+
+from game_analytics.lake.manifest import ObjectKind
+
+FIRST_DAY = date(2024, 1, 1)
+"""The first day that is a partition."""
+
+MANIFESTS_PREFIX = "raw/manifests/"
+STATS_PREFIX = "events/"
+BOARDS_PREFIX = "leaderboard/"
+
+_MANIFEST_KEY = re.compile(r"raw/manifests/([0-9]{4})_([0-9]{2})_([0-9]{2})\.json")
+_SLICE_KEY = re.compile(r".*/([0-9]+)-([0-9]+)-([0-9]+)-[0-9a-f]{12}\.parquet")
+_STATS_KEY = re.compile(r"events/([0-9]{4})_([0-9]{2})_([0-9]{2})_events\.parquet")
+_BOARD_KEY = re.compile(r"leaderboard/([0-9]{4})_([0-9]{2})_([0-9]{2})_top10\.parquet")
+
+
+def day_token(day: date) -> str:
+    """The day as it stands in a key: ``2025_12_30``."""
+    return f"{day:%Y_%m_%d}"
+
+
+def day_prefix(kind: ObjectKind, day: date) -> str:
+    """The folder of a day's raw or quarantined messages: ``raw/2025_12_30/``."""
+    return f"{kind}/{day_token(day)}/"
+
+
+def slice_key(kind: ObjectKind, day: date, partition: int, first: int, end: int, sha256_hex: str) -> str:
+    """One slice of a Kafka partition, offsets ``first`` up to but without ``end``, named by its content."""
+    return f"{day_prefix(kind, day)}{partition}-{first}-{end}-{sha256_hex[:12]}.parquet"
+
+
+def slice_of_key(key: str) -> tuple[int, int, int] | None:
+    """Partition, first offset and end of a slice's key, or None if the key is not one."""
+    match = _SLICE_KEY.fullmatch(key)
+    if match is None:
+        return None
+    partition, first, end = map(int, match.groups())
+    return partition, first, end
+
+
+def manifest_key(day: date) -> str:
+    """The receipt that commits a day's landing: ``raw/manifests/2025_12_30.json``, so that one listing has them all."""
+    return f"{MANIFESTS_PREFIX}{day_token(day)}.json"
+
+
+def old_manifest_key(day: date) -> str:
+    """Where the receipt stood before: read where the other key holds nothing."""
+    return f"{day_prefix('raw', day)}manifest.json"
+
+
+def replaced_prefix(day: date) -> str:
+    """The folder of the day's receipts that were replaced."""
+    return f"{day_prefix('raw', day)}replaced/"
+
+
+def kept_prefix(day: date) -> str:
+    """The folder of those that were replaced although events were lost."""
+    return f"{day_prefix('raw', day)}kept/"
+
+
+def replaced_manifest_key(day: date, sha256_hex: str) -> str:
+    """A receipt that another one has replaced. What it lists stays for a week from then on."""
+    return f"{replaced_prefix(day)}{sha256_hex[:12]}.json"
+
+
+def kept_manifest_key(day: date, sha256_hex: str) -> str:
+    """A receipt that a landing with `allow_truncated` has replaced. What it lists stays for good."""
+    return f"{kept_prefix(day)}{sha256_hex[:12]}.json"
+
+
+def stats_key(day: date) -> str:
+    """One row per player of the day: ``events/2025_12_30_events.parquet``."""
+    return f"{STATS_PREFIX}{day_token(day)}_events.parquet"
+
+
+def board_key(day: date) -> str:
+    """The published top ten of the day: ``leaderboard/2025_12_30_top10.parquet``."""
+    return f"{BOARDS_PREFIX}{day_token(day)}_top10.parquet"
+
+
+def day_of_stats_key(key: str) -> date | None:
+    """The day of a stats file's key, or None if the key is not one (another name, or no day of the calendar)."""
+    return _day_of(_STATS_KEY.fullmatch(key))
+
+
+def day_of_manifest_key(key: str) -> date | None:
+    """The day of a manifest's key, or None if the key is not one."""
+    return _day_of(_MANIFEST_KEY.fullmatch(key))
+
+
+def day_of_board_key(key: str) -> date | None:
+    """The day of a board's key, or None if the key is not one."""
+    return _day_of(_BOARD_KEY.fullmatch(key))
+
+
+def _day_of(match: re.Match[str] | None) -> date | None:
+    if match is None:
+        return None
+    year, month, day = map(int, match.groups())
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return None

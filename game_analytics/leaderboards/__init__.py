@@ -1,0 +1,1 @@
+"""From raw files to what people look at, without Dagster."""

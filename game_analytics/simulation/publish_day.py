@@ -1,0 +1,238 @@
+"""`game-analytics produce`: a simulated day as messages of a Kafka topic. Landing it from there gives what landing it
+from the in-memory log gives, with the same settings.
+
+**Which messages.** All that a landing of the day reads: those delivered from 5 minutes before its midnight to an hour
+after the next one, where late events of the day are. A day published alone is complete with that, and stays the same
+when more days follow. The day after goes on where this one ended, so nothing is published twice.
+
+**Which timestamp.** That of the delivery, as in the in-memory log; when an event happened stands in its ``ts``. Were
+messages stamped with their events' times, one from a clock that is ahead would look like the end of the window and hide
+the late events delivered after it, and a message that nobody can read has no event's time. Delivery times also never
+fall, which lets the newest message tell whether a day comes in order.
+
+**Which partition.** The player's, as the simulation deals them: `player % partitions`. The simulation takes on the
+topic's number of partitions, so the in-memory log to compare with is the one with that number.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+
+import polars as pl
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from game_analytics.errors import GameAnalyticsError
+from game_analytics.lake.names import FIRST_DAY
+from game_analytics.landing.window import moment, window_of
+from game_analytics.simulation.messages import delivered_at, timeline
+from game_analytics.simulation.publisher import (
+    AT_ONCE,
+    ELSEWHERE,
+    NotTaken,
+    Publisher,
+    as_messages,
+    by_partition,
+    deviations,
+    open_topic,
+)
+from game_analytics.simulation.schedule import Simulation, hour_at
+from game_analytics.sources.event_log import milliseconds
+from game_analytics.sources.kafka.client import KafkaSettings
+from game_analytics.sources.kafka.topic import Topic
+
+LATENESS = timedelta(minutes=60)
+"""How far past midnight a day is published: as far as it is landed where nothing else is configured."""
+
+_LINE_EVERY_SECONDS = 10.0
+
+
+def produce_day(
+    console: Console, target: KafkaSettings, day: date, simulation: Simulation, *, partitions: int | None, create: bool
+) -> None:
+    """Publish the day and show how it goes. ``partitions`` must be the topic's number if given; ``create`` makes a
+    topic with so many (else the simulation's number) if it is not there yet.
+
+    Nothing is sent unless the topic will keep the day and all that it holds is older. Raises `GameAnalyticsError`.
+    """
+    _ensure_simulated_and_over(day)
+    opened = open_topic(console, target, simulation, partitions=partitions, create=create)
+    topic, simulation = opened.topic, opened.simulation
+    if opened.made:
+        plan = _Plan(day, simulation, window_of(day, LATENESS).start)
+        before = dict.fromkeys(range(simulation.partitions), 0)
+    else:
+        plan = _plan_for(topic, target, day, simulation)
+        before = topic.ends(simulation.partitions)
+    started = time.monotonic()
+    sent = _publish(console, target, plan)
+    seconds = time.monotonic() - started
+    after = topic.ends(simulation.partitions)
+    amiss = deviations({partition: end + sent[partition] for partition, end in before.items()}, after)
+    _ensure_nothing_else_arrived(target, plan, amiss)
+    console.print(
+        f"Published {day} to {target.topic}: {plan.total:,} messages in {seconds:.1f} s, "
+        f"{plan.total / seconds:,.0f} a second\n"
+        f"  delivered from {moment(milliseconds(plan.start))} to {moment(milliseconds(plan.end))}",
+        soft_wrap=True,
+    )
+    for partition, first in before.items():
+        console.print(f"  partition {partition:>2}   offsets {first:>11,} to {after[partition] - 1:>11,}")
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What of the simulated log is published for a day: what it delivers from ``start`` up to but without ``end``."""
+
+    day: date
+    simulation: Simulation
+    start: datetime
+
+    @property
+    def end(self) -> datetime:
+        """That of the day's window, which is on the hour."""
+        return window_of(self.day, LATENESS).end
+
+    @cached_property
+    def total(self) -> int:
+        """How many messages that are."""
+        opening = hour_at(self.start)
+        further = self.simulation.messages_before(hour_at(self.end)) - self.simulation.messages_before(opening + 1)
+        return self._rows(opening).height + further
+
+    def batches(self) -> Iterator[pl.DataFrame]:
+        """The messages, those of a partition in the order of their offsets."""
+        for hour in range(hour_at(self.start), hour_at(self.end)):
+            for rows in self._rows(hour).iter_slices(AT_ONCE):
+                yield as_messages(rows, hour)
+
+    def _rows(self, hour: int) -> pl.DataFrame:
+        return timeline(self.simulation, hour).filter(delivered_at(hour) >= self.start)
+
+
+def _publish(console: Console, target: KafkaSettings, plan: _Plan) -> Counter[int]:
+    """Send the messages and wait until the cluster has acknowledged every one. How many each partition got.
+
+    Raises `GameAnalyticsError` if one was refused, or when interrupted: the topic then holds a part of the day.
+    """
+    publisher = Publisher(target, console.print)
+    sent: Counter[int] = Counter()
+    with _progress(console, plan) as show:
+        try:
+            for batch in plan.batches():
+                publisher.queue(batch)
+                sent += by_partition(batch)
+                show(sent.total() - publisher.left())
+            while left := publisher.settle(0.5):
+                show(sent.total() - left)
+            show(sent.total())
+        except NotTaken as refusal:
+            raise _unfinished(target, plan, f"Kafka did not take all messages: {refusal}") from None
+        except KeyboardInterrupt:
+            with suppress(NotTaken):
+                publisher.settle(5)
+            # To within a batch: the one that was being handed over is not counted.
+            taken = max(0, sent.total() - publisher.left())
+            raise _unfinished(target, plan, f"Interrupted after about {taken:,} messages") from None
+        finally:
+            publisher.give_up()
+    return sent
+
+
+@contextmanager
+def _progress(console: Console, plan: _Plan) -> Iterator[Callable[[int], None]]:
+    """A function that shows how many messages were delivered: a bar in a terminal, else a line now and then."""
+    total, started = plan.total, time.monotonic()
+    next_line = started + _LINE_EVERY_SECONDS
+    bar = Progress(
+        TextColumn(str(plan.day)),
+        BarColumn(bar_width=None),
+        TextColumn("{task.completed:,} of {task.total:,}  {task.fields[rate]:,.0f}/s"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    task = bar.add_task("", total=total, rate=0.0)
+
+    def show(delivered: int) -> None:
+        nonlocal next_line
+        now = time.monotonic()
+        delivered = max(0, delivered)  # librdkafka counts a few requests of its own among what is left
+        rate = delivered / (now - started)
+        bar.update(task, completed=delivered, rate=rate)
+        if not console.is_terminal and now >= next_line:
+            next_line = now + _LINE_EVERY_SECONDS
+            console.print(f"  {delivered:,} of {total:,} messages, {rate:,.0f} a second")
+
+    with bar:
+        yield show
+
+
+def _plan_for(topic: Topic, target: KafkaSettings, day: date, simulation: Simulation) -> _Plan:
+    """The day as it fits a topic that is there: with its whole window, or behind the day before where the topic ends
+    with that one.
+
+    Raises `GameAnalyticsError` if the topic would not keep it, or holds anything else that is newer.
+    """
+    start, behind_the_day_before = window_of(day, LATENESS).start, window_of(day - timedelta(days=1), LATENESS).end
+    topic.ensure_it_keeps(start, simulation.events_per_day // simulation.partitions)
+    newest = topic.newest(simulation.partitions)
+    if all(found.timestamp_ms < milliseconds(start) for found in newest.values()):
+        return _Plan(day, simulation, start)
+    timestamps = {partition: found.timestamp_ms for partition, found in newest.items()}
+    if timestamps == _last_delivered(simulation, hour_at(behind_the_day_before) - 1):
+        return _Plan(day, simulation, behind_the_day_before)
+    partition, latest = max(newest.items(), key=lambda item: item[1].timestamp_ms)
+    holds = (
+        f"The topic {target.topic} holds messages up to {moment(latest.timestamp_ms)} (partition {partition}, "
+        f"offset {latest.offset})"
+    )
+    elsewhere = f"Nothing was sent. Produce the day into {ELSEWHERE}"
+    if latest.timestamp_ms < milliseconds(behind_the_day_before):
+        raise GameAnalyticsError(
+            f"{holds}, and they are not the whole day before {day} as these settings simulate it. If that day was "
+            f"produced with others (events, seed, shares), use those. If it was interrupted, it stays so. {elsewhere}"
+        )
+    raise GameAnalyticsError(
+        f"{holds}, so {day} is there already or would come too late: a day is found by time, which needs days in order "
+        f"and each once. {elsewhere}"
+    )
+
+
+def _last_delivered(simulation: Simulation, hour: int) -> dict[int, int]:
+    """The timestamp of each partition's last message of the hour."""
+    last = timeline(simulation, hour).group_by("partition").agg(delivered_at(hour).dt.epoch("ms").max().alias("last"))
+    return dict(last.iter_rows())
+
+
+def _ensure_simulated_and_over(day: date) -> None:
+    end = window_of(day, LATENESS).end
+    if day < FIRST_DAY:
+        raise GameAnalyticsError(f"{day} is before {FIRST_DAY}, the first day that there is. Choose a later one.")
+    if end > datetime.now(UTC):
+        raise GameAnalyticsError(
+            f"{day} is not over: its last messages are delivered until {moment(milliseconds(end))}. Choose an earlier "
+            "day."
+        )
+
+
+def _ensure_nothing_else_arrived(target: KafkaSettings, plan: _Plan, amiss: str) -> None:
+    """Raises `GameAnalyticsError` if a partition did not grow by just the messages that were sent to it."""
+    if amiss:
+        raise GameAnalyticsError(
+            f"All {plan.total:,} messages of {plan.day} were acknowledged, but the topic {target.topic} differs from "
+            f"that: {amiss}. Somebody else changes it too. Produce the day into a topic of its own: --topic NAME "
+            "--create-topic."
+        )
+
+
+def _unfinished(target: KafkaSettings, plan: _Plan, what: str) -> GameAnalyticsError:
+    return GameAnalyticsError(
+        f"{what}; {plan.day} has {plan.total:,}. The topic {target.topic} may hold a part of the day now, which can't "
+        "be gone on with. Produce the day into another topic: --topic NAME --create-topic. Or delete this one before: "
+        f"kafka-topics.sh --bootstrap-server {target.bootstrap_servers} --delete --topic {target.topic}"
+    )

@@ -1,0 +1,1 @@
+"""What the bytes of a message say: one file per format."""

@@ -1,0 +1,1 @@
+"""The event log that is a Kafka topic, on confluent-kafka."""

@@ -1,0 +1,91 @@
+"""Which topic is meant and how its cluster is reached, for whoever reads it and whoever writes to it.
+
+Settings can be sent to another process, and show no password.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from confluent_kafka import KafkaException
+
+from game_analytics.errors import GameAnalyticsError
+from game_analytics.sources.kafka.errors import error_of
+from game_analytics.sources.kafka.properties import CLIENT_DEFAULTS
+
+_SERVER = re.compile(r"(\[[0-9A-Fa-f:.%\w]+\]|[^\s:/@,\[\]]+)(:[0-9]{1,5})?")
+_TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")  # as Kafka itself has it
+
+
+@dataclass(frozen=True)
+class NamedBy:
+    """What an error tells people to mend: the names by which they gave the cluster, the topic and the properties."""
+
+    servers: str
+    topic: str
+    file: str
+
+
+OPTIONS = NamedBy("--bootstrap-servers", "--topic", "--config-file")
+VARIABLES = NamedBy("KAFKA_BOOTSTRAP_SERVERS", "KAFKA_TOPIC", "KAFKA_CONFIG_FILE")
+
+
+@dataclass(frozen=True)
+class KafkaSettings:
+    """Which topic of which cluster, and how it is reached."""
+
+    bootstrap_servers: str
+    topic: str
+    properties: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Further properties of librdkafka. Passwords stand here: this is never shown."""
+    patience: timedelta = timedelta(minutes=2)
+    """How long a broker may deliver nothing, or take nothing, before reading or publishing fails."""
+    answers_within: timedelta = timedelta(seconds=10)
+    """How long the cluster may take to answer a question about the topic."""
+
+    def client(self, own: Mapping[str, str]) -> dict[str, str | int | float | bool]:
+        """The properties of a client: our defaults and its ``own``, unless the file says otherwise, on this cluster."""
+        return {**CLIENT_DEFAULTS, **own, **self.properties, "bootstrap.servers": self.bootstrap_servers}
+
+    def ensure_well_formed(self, named_by: NamedBy) -> None:
+        """Raises `GameAnalyticsError` unless servers and topic are written as Kafka's clients expect them. Asks
+        nobody: a client would look for a host of that name, or for such a topic, for as long as it may wait."""
+        servers = [server.strip() for server in self.bootstrap_servers.split(",")]
+        for server in servers:
+            if not _SERVER.fullmatch(server):
+                raise GameAnalyticsError(
+                    f"{named_by.servers} names {_without_user(server)!r}; `host:port` is expected, several by commas, "
+                    f"without a protocol: kafka-1:9092,kafka-2:9092. SASL and TLS are set in the file that "
+                    f"{named_by.file} names."
+                )
+        if not _TOPIC.fullmatch(self.topic):
+            raise GameAnalyticsError(
+                f"{named_by.topic} is {self.topic!r}; the name of one topic is expected, neither a list nor a pattern: "
+                "letters, digits, `.`, `_` and `-`, at most 249. Name the topic that holds the events."
+            )
+
+    @contextmanager
+    def readable_refusals(self, named_by: str) -> Iterator[None]:
+        """What librdkafka says within the block of properties that it can't make a client of, as `GameAnalyticsError`.
+        ``named_by`` is the variable or the option that names the file to mend."""
+        try:
+            yield
+        except KafkaException as failure:
+            raise GameAnalyticsError(
+                f"Kafka's client can't be made: {self._without_values(error_of(failure).str())}. Mend the file that "
+                f"{named_by} names."
+            ) from None
+
+    def _without_values(self, told: str) -> str:
+        """librdkafka names properties, and at times their values, which may be secrets."""
+        for value in self.properties.values():
+            told = told.replace(f'"{value}"', '"…"')
+            told = told.removesuffix(value) + "…" if told.endswith(f": {value}") else told
+        return told.rstrip(".")
+
+
+def _without_user(server: str) -> str:
+    """A URL may hold a password."""
+    return re.sub(r"[^/]*@", "…@", server)

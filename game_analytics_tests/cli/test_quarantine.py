@@ -1,0 +1,126 @@
+"""`game-analytics quarantine` on a day that holds messages of every kind, some of them hostile to a terminal."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+
+from game_analytics.defs.resources import LakeResource
+from game_analytics.lake.bucket import to_parquet
+from game_analytics.local_stack.endpoint import S3Endpoint
+from game_analytics_tests.support.listed_log import ListedLog
+from game_analytics_tests.support.samples import at, land, tombstone, utc
+
+
+def quarantine(s3: S3Endpoint, lake: LakeResource, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - our own command
+        [Path(sys.executable).parent / "game-analytics", "quarantine", *words],
+        env={
+            "PATH": os.defpath,
+            "HOME": "/nonexistent",
+            "AWS_ENDPOINT_URL": s3.url,
+            "AWS_REGION": s3.region,
+            "AWS_ACCESS_KEY_ID": s3.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": s3.secret_access_key,
+            "GAME_ANALYTICS_BUCKET": lake.bucket,
+            "FORCE_COLOR": "1",
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+HOSTILE = b'{"event_type": "\x1b]0;mine\x07", [red]:smile: \xc2\x9b31m \xe2\x80\xae'
+
+
+def lay(lake: LakeResource, messages: dict[int, list[bytes]]) -> None:
+    """Land a day of these messages; each partition's are a minute apart from noon on."""
+    log = ListedLog(
+        {
+            partition: [
+                *(at(place, f"2025-12-30 12:{place:02}", value) for place, value in enumerate(values)),
+                tombstone(len(values), "2025-12-30 13:00"),
+            ]
+            for partition, values in messages.items()
+        }
+    )
+    land(log, lake.open(), now=utc("2025-12-31 06:00"))
+
+
+def test_reasons_counts_and_samples_are_listed(s3: S3Endpoint, lake_resource: LakeResource) -> None:
+    lay(lake_resource, {0: [b"first", b"second", b"\xff\xfe"], 1: [b"third", b"fourth"]})
+    done = quarantine(s3, lake_resource, "2025-12-30", "--samples", "2")
+    assert done.returncode == 0, done.stderr
+    lines = [line.rstrip() for line in _without_styles(done.stdout).splitlines()]
+    assert "2025-12-30: 7 of 7 messages could not be read" in lines
+    assert [line.split() for line in lines if line.split()[:1] in (["tombstone"], ["not_utf8"], ["not_json"])] == [
+        ["tombstone", "2"],
+        ["not_utf8", "1"],
+        ["not_json", "4"],
+    ]
+    assert lines[lines.index("not_json: partition 0, offset 0, delivered 2025-12-30T12:00:00Z") + 1] == "  first"
+    assert lines[lines.index("not_json: partition 0, offset 1, delivered 2025-12-30T12:01:00Z") + 1] == "  second"
+    assert lines[lines.index("not_utf8: partition 0, offset 2, delivered 2025-12-30T12:02:00Z") + 1] == "  \\xff\\xfe"
+    assert lines[lines.index("tombstone: partition 0, offset 3, delivered 2025-12-30T13:00:00Z") + 1] == "  (no value)"
+    assert "  third" not in lines
+    assert lines[-1].endswith("with `reread_quarantine: true` in the run config of raw_events.")
+
+
+def test_a_message_can_t_move_the_cursor_colour_the_line_or_turn_the_text_round(
+    s3: S3Endpoint, lake_resource: LakeResource
+) -> None:
+    lay(lake_resource, {0: [HOSTILE]})
+    done = quarantine(s3, lake_resource, "2025-12-30")
+    text = _without_styles(done.stdout)
+    assert r'{"event_type": "\x1b]0;mine\x07", [red]:smile: \x9b31m \u202e' in text
+    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(text)
+
+
+def test_a_message_of_a_producer_that_counts_microseconds_is_shown_with_the_number_it_brought(
+    s3: S3Endpoint, lake_resource: LakeResource
+) -> None:
+    """Python has no name for that moment."""
+    wild = 1_767_096_000_000_000
+    lay(lake_resource, {0: [b"x"]})
+    lake = lake_resource.open()
+    [key] = [each.key for each in lake.listing("quarantine/")]
+    rows = lake.read_parquet(key)
+    assert rows is not None
+    lake.put(key, to_parquet(rows.with_columns(kafka_timestamp=pl.lit(wild).cast(pl.Datetime("ms", "UTC")))))
+    done = quarantine(s3, lake_resource, "2025-12-30")
+    assert done.returncode == 0, done.stderr
+    assert f"partition 0, offset 0, delivered {wild} ms" in _without_styles(done.stdout)
+
+
+def test_a_long_message_is_cut(s3: S3Endpoint, lake_resource: LakeResource) -> None:
+    lay(lake_resource, {0: [b"x" * 1_000]})
+    assert f"  {'x' * 200} … (1,000 bytes)" in _without_styles(quarantine(s3, lake_resource, "2025-12-30").stdout)
+
+
+def test_a_day_without_quarantine_says_so(s3: S3Endpoint, lake_resource: LakeResource) -> None:
+    land(ListedLog({0: [at(0, "2025-12-30 12:00")]}), lake_resource.open())
+    done = quarantine(s3, lake_resource, "2025-12-30")
+    assert (done.returncode, done.stdout.strip()) == (
+        0,
+        "Nothing of 2025-12-30 is quarantined: all 1 messages could be read.",
+    )
+
+
+def test_a_day_that_was_not_landed_says_so(s3: S3Endpoint, lake_resource: LakeResource) -> None:
+    done = quarantine(s3, lake_resource, "2025-12-30")
+    assert done.returncode == 1
+    assert done.stderr.strip() == (
+        f"Error: s3://{lake_resource.bucket}/raw/manifests/2025_12_30.json does not exist: 2025-12-30 was not landed "
+        "yet. Materialize raw_events for it."
+    )
+
+
+def _without_styles(output: str) -> str:
+    """Without what rich itself puts round bold text and a table's head."""
+    for style in ("\x1b[1m", "\x1b[0m"):
+        output = output.replace(style, "")
+    return output

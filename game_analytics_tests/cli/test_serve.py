@@ -1,0 +1,91 @@
+"""How the services of a deployment wait: each new answer is said once, and one that stays now and then."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from game_analytics.cli.serve import code_location_problem, history_problem, settings_problem, wait_until_none
+from game_analytics.errors import GameAnalyticsError
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+
+
+def told(answers: Sequence[str | None]) -> tuple[list[str], int]:
+    """What is said while these are the answers, and how often it is waited."""
+    coming, said, pauses = iter(answers), list[str](), list[float]()
+    # Time passes while it waits and at no other time.
+    wait_until_none(lambda: next(coming), said.append, pauses.append, lambda: 1_000 + sum(pauses))
+    return said, len(pauses)
+
+
+def test_what_is_there_is_not_waited_for() -> None:
+    assert told([None]) == ([], 0)
+
+
+def test_each_new_answer_is_said_once() -> None:
+    assert told(["a: refused", "a: refused", "b: wrong password", None]) == (
+        ["waiting for a: refused. Trying again", "waiting for b: wrong password. Trying again", "goes on"],
+        3,
+    )
+
+
+def test_an_answer_that_stays_is_said_again_every_half_minute() -> None:
+    said, pauses = told(["a"] * 61 + [None])
+    assert said == ["waiting for a. Trying again"] * 3 + ["goes on"]
+    assert pauses == 61
+
+
+def test_settings_that_dagster_does_not_know_are_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dagster.yaml").write_text("storage: {nonsense: {}}")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    with pytest.raises(GameAnalyticsError, match=r"^dagster\.yaml or its settings are wrong: .*nonsense") as error:
+        history_problem()
+    assert "\n" not in str(error.value)
+
+
+def test_a_variable_that_is_missing_is_named_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dagster.yaml").write_text((DEPLOY / "dagster.yaml").read_text())
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    for name in [name for name in os.environ if name.startswith(("POSTGRES_", "GAME_ANALYTICS_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("GAME_ANALYTICS_BUCKET", "lake")
+    with pytest.raises(GameAnalyticsError, match=r"wrong: Post processing at path root:.*POSTGRES_\w+") as error:
+        history_problem()
+    assert "\n" not in str(error.value)
+
+
+def test_a_code_location_that_nobody_names_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "workspace.yaml").write_text((DEPLOY / "workspace.yaml").read_text())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CODE_LOCATION_HOST", raising=False)
+    monkeypatch.delenv("CODE_LOCATION_PORT", raising=False)
+    with pytest.raises(
+        GameAnalyticsError, match=r"^workspace\.yaml or its settings are wrong: .*CODE_LOCATION_"
+    ) as error:
+        code_location_problem()
+    assert "\n" not in str(error.value)
+
+
+def test_settings_of_the_project_that_are_sound_are_no_problem() -> None:
+    assert settings_problem() is None
+
+
+def test_a_wrong_setting_of_the_project_ends_the_code_location_with_one_line(tmp_path: Path) -> None:
+    done = subprocess.run(  # noqa: S603 - our own command
+        [Path(sys.executable).with_name("game-analytics"), "serve", "code"],
+        env={"PATH": os.defpath, "HOME": str(tmp_path), "KAFKA_TOPIC": "game-events"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: KAFKA_TOPIC or KAFKA_CONFIG_FILE is set, but KAFKA_BOOTSTRAP_SERVERS is not.")
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,116 @@
+"""What a run of `raw_events` may be asked for: to read a quarantine again, or to read on to a later landing's end."""
+
+from datetime import UTC, date, datetime
+
+import dagster as dg
+
+from game_analytics.defs.resources import EventLogResource, LakeResource
+from game_analytics.errors import Unavailable
+from game_analytics.lake.standing import read_standing
+from game_analytics.sources.event_log import EventLog
+from game_analytics_tests.landing.test_reread import lay, quarantine_of_stricter_rules
+from game_analytics_tests.support.harness import Pipeline, failure_of, given_log, pipeline_on
+from game_analytics_tests.support.listed_log import ListedLog
+from game_analytics_tests.support.samples import at, kill
+
+DAY = "2025-12-30"
+REREAD = {"raw_events": {"reread_quarantine": True}}
+
+
+class SilentLog(EventLogResource):
+    """A cluster that is gone."""
+
+    def open(self) -> EventLog:
+        raise Unavailable("Kafka at gone:9092 does not answer.")
+
+
+def without_the_day() -> ListedLog:
+    """What was delivered on the 30th has been dropped."""
+    return ListedLog({0: [at(100, "2026-01-15 12:00")]}, low={0: 100})
+
+
+def stricter_day(lake_resource: LakeResource) -> LakeResource:
+    lay(lake_resource.open(), quarantine_of_stricter_rules())
+    return lake_resource
+
+
+def log_lines(pipeline: Pipeline, result: dg.ExecuteInProcessResult) -> str:
+    return "\n".join(entry.user_message for entry in pipeline.instance.all_logs(result.run_id))
+
+
+def test_a_day_that_the_log_dropped_is_read_again_and_counted(lake_resource: LakeResource) -> None:
+    with pipeline_on(stricter_day(lake_resource), given_log(without_the_day())) as pipeline:
+        assert pipeline.run("daily_stats_job", DAY, config=REREAD).success
+        assert pipeline.recorded("raw_events", DAY, "dagster/row_count") == 2
+        assert pipeline.recorded("raw_events", DAY, "quarantined") == 3
+        assert "1 of 2025-12-31" in pipeline.recorded("raw_events", DAY, "warnings")
+        stats = pipeline.lake.read_parquet("events/2025_12_30_events.parquet")
+        assert stats is not None
+        assert stats.rows() == [("ann lee", 1, 1)]
+
+
+def test_a_day_that_the_log_still_holds_is_to_be_landed_again(lake_resource: LakeResource) -> None:
+    log = ListedLog({0: [at(offset, "2025-12-30 12:00") for offset in range(20)]})
+    with pipeline_on(stricter_day(lake_resource), given_log(log)) as pipeline:
+        before = pipeline.content()
+        assert failure_of(pipeline.run("daily_stats_job", DAY, config=REREAD)) == (
+            "The topic game-events still holds all of 2025-12-30, so nothing was read again from the quarantine. Land "
+            "the day without `reread_quarantine`: that decodes all of its messages with today's rules."
+        )
+        assert pipeline.content() == before
+
+
+def test_without_kafka_the_lake_is_enough(lake_resource: LakeResource) -> None:
+    with pipeline_on(stricter_day(lake_resource), SilentLog()) as pipeline:
+        result = pipeline.run("daily_stats_job", DAY, config=REREAD)
+        assert result.success
+        assert "so the lake alone is read: Kafka at gone:9092 does not answer." in log_lines(pipeline, result)
+        assert pipeline.recorded("raw_events", DAY, "dagster/row_count") == 2
+
+
+def test_a_day_of_another_topic_is_read_from_the_lake(lake_resource: LakeResource) -> None:
+    log = ListedLog({0: [at(offset, "2025-12-30 12:00") for offset in range(20)]}, name="new-events")
+    with pipeline_on(stricter_day(lake_resource), given_log(log)) as pipeline:
+        assert pipeline.run("daily_stats_job", DAY, config=REREAD).success
+
+
+def test_a_day_that_was_never_landed_says_so(lake_resource: LakeResource) -> None:
+    with pipeline_on(lake_resource, given_log(without_the_day())) as pipeline:
+        assert "was never landed" in failure_of(pipeline.run("daily_stats_job", DAY, config=REREAD))
+
+
+def test_a_range_reads_each_day_again(lake_resource: LakeResource) -> None:
+    """The 31st was never landed: it is named, and the 30th is done."""
+    with pipeline_on(stricter_day(lake_resource), given_log(without_the_day())) as pipeline:
+        result = pipeline.run("daily_stats_job", days=(DAY, "2025-12-31"), config=REREAD)
+        assert "1 of 2 days failed" in failure_of(result)
+        assert pipeline.recorded_days("raw_events") == [DAY]
+
+
+def test_reading_the_log_and_not_reading_it_exclude_each_other(lake_resource: LakeResource) -> None:
+    with pipeline_on(stricter_day(lake_resource), given_log(without_the_day())) as pipeline:
+        config = {"raw_events": {"reread_quarantine": True, "allow_truncated": True}}
+        assert "Ask for one of them." in failure_of(pipeline.run("daily_stats_job", DAY, config=config))
+
+
+def test_a_later_day_that_is_no_day_is_named(lake_resource: LakeResource) -> None:
+    with pipeline_on(lake_resource, given_log(without_the_day())) as pipeline:
+        config = {"raw_events": {"up_to_landing_of": "tomorrow"}}
+        assert failure_of(pipeline.run("daily_stats_job", DAY, config=config)) == (
+            "`up_to_landing_of` is 'tomorrow'; a day is expected, as 2025-12-31."
+        )
+
+
+def test_a_day_is_read_on_to_where_a_later_landing_ended(lake_resource: LakeResource) -> None:
+    log = ListedLog(
+        {0: [at(0, "2025-12-30 12:00"), at(1, "2025-12-31 12:00", kill("late", ts="2025-12-30T23:00:00Z"))]}
+    )
+    with pipeline_on(lake_resource, given_log(log)) as pipeline:
+        for day in (DAY, "2025-12-31"):
+            assert pipeline.run("daily_stats_job", day).success
+        config = {"raw_events": {"up_to_landing_of": "2025-12-31"}}
+        assert pipeline.run("daily_stats_job", DAY, config=config).success
+        assert pipeline.recorded("daily_player_stats", DAY, "kills") == 2
+        found = read_standing(pipeline.lake, date(2025, 12, 30))
+        assert found is not None
+        assert found.manifest.window.end == datetime(2026, 1, 1, 1, tzinfo=UTC)

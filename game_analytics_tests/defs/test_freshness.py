@@ -1,0 +1,163 @@
+"""Whether the newest board is there as it should be: what the job says of a lake, and which day the schedule names."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+
+import dagster as dg
+import polars as pl
+import pytest
+from dagster_aws.s3 import S3Resource
+
+from game_analytics.definitions import pipeline as definitions_on
+from game_analytics.defs.freshness import ensure_fresh
+from game_analytics.defs.resources import LakeResource, PipelineSettings
+from game_analytics.errors import GameAnalyticsError
+from game_analytics.lake.manifest import Manifest
+from game_analytics_tests.support.harness import (
+    ALL,
+    Pipeline,
+    failure_of,
+    foreign_stats,
+    given_log,
+    parquet,
+    pipeline_on,
+    small_simulation,
+)
+from game_analytics_tests.support.listed_log import ListedLog
+from game_analytics_tests.support.samples import at, death, land, utc
+
+DAY = "2025-12-30"
+STATS, BOARD = "events/2025_12_30_events.parquet", "leaderboard/2025_12_30_top10.parquet"
+
+
+def one_kill() -> ListedLog:
+    return ListedLog({0: [at(0, "2025-12-30 12:00"), at(1, "2025-12-30 13:00", death("bob"))]})
+
+
+@pytest.fixture
+def published(lake_resource: LakeResource) -> Iterator[Pipeline]:
+    """The board of the 30th, from a closed window."""
+    with pipeline_on(lake_resource, given_log(one_kill())) as pipeline:
+        assert pipeline.run(ALL, DAY).success
+        yield pipeline
+
+
+def verdict(pipeline: Pipeline) -> str:
+    """What is wrong with the board of the 30th; nothing if all is well."""
+    try:
+        ensure_fresh(pipeline.lake, date(2025, 12, 30))
+    except GameAnalyticsError as error:
+        return str(error)
+    return ""
+
+
+def test_a_published_board_is_fresh(published: Pipeline) -> None:
+    assert verdict(published) == ""
+
+
+def test_a_day_without_a_board_is_told(published: Pipeline) -> None:
+    published.lake.delete([BOARD])
+    assert f"/{BOARD} does not exist. Look at the last runs" in verdict(published)
+
+
+def test_a_day_without_stats_names_those(published: Pipeline) -> None:
+    published.lake.delete([BOARD, STATS])
+    assert f"/{STATS} does not exist. Look at the last runs" in verdict(published)
+
+
+def test_a_board_behind_its_stats_file_is_told(published: Pipeline) -> None:
+    published.put(STATS, foreign_stats(ann=(1, 1)))
+    assert f"/{BOARD} is not made from the stats file that lies there now" in verdict(published)
+
+
+def test_a_board_that_somebody_else_wrote_is_told(published: Pipeline) -> None:
+    published.put(BOARD, pl.DataFrame({"rank": [1]}))
+    assert "is not made from the stats file that lies there now" in verdict(published)
+
+
+def test_a_board_that_somebody_else_wrote_is_told_also_where_there_are_no_stats(published: Pipeline) -> None:
+    published.put(BOARD, pl.DataFrame({"rank": [1]}))
+    published.lake.delete([STATS])
+    assert "is not made from the stats file that lies there now" in verdict(published)
+
+
+def test_stats_behind_their_landing_are_told(published: Pipeline) -> None:
+    manifest = published.lake.get("raw/manifests/2025_12_30.json")
+    assert manifest is not None
+    published.put("raw/manifests/2025_12_30.json", manifest.body + b"\n")
+    assert "is not made from the landing that stands now" in verdict(published)
+
+
+def test_a_landing_that_is_gone_is_told(published: Pipeline) -> None:
+    published.lake.delete(["raw/manifests/2025_12_30.json"])
+    assert "is not made from the landing that stands now" in verdict(published)
+
+
+def test_a_landing_before_its_window_closed_is_told(lake_resource: LakeResource) -> None:
+    with pipeline_on(lake_resource, given_log(one_kill())) as pipeline:
+        early = land(one_kill(), pipeline.lake, now=utc("2025-12-31 00:10")).manifest
+        assert isinstance(early, Manifest)
+        assert not early.window_closed
+        for asset in ("daily_player_stats", "top10_leaderboard"):
+            assert _alone(pipeline, asset).success
+        assert "is made from a landing before its window closed (2025-12-31 01:00 UTC)" in verdict(pipeline)
+
+
+def _alone(pipeline: Pipeline, asset: str) -> dg.ExecuteInProcessResult:
+    return pipeline.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+        partition_key=DAY, instance=pipeline.instance, asset_selection=[dg.AssetKey(asset)], raise_on_error=False
+    )
+
+
+def test_a_board_of_stats_from_elsewhere_is_taken_as_it_is(lake_resource: LakeResource) -> None:
+    with pipeline_on(lake_resource) as pipeline:
+        pipeline.put(STATS, parquet(foreign_stats(ann=(1, 1))))
+        assert pipeline.run("leaderboard_job", DAY).success
+        assert verdict(pipeline) == ""
+
+
+def test_the_job_fails_with_the_verdict(lake_resource: LakeResource) -> None:
+    with pipeline_on(lake_resource) as pipeline:
+        job = pipeline.definitions.resolve_job_def("freshness_job")
+        config = {"ops": {"leaderboard_is_fresh": {"config": {"day": DAY}}}}
+        result = job.execute_in_process(run_config=config, instance=pipeline.instance, raise_on_error=False)
+        assert failure_of(result).startswith("The board of 2025-12-30 is not published: s3://")
+
+
+def test_the_job_succeeds_where_all_is_well(published: Pipeline) -> None:
+    job = published.definitions.resolve_job_def("freshness_job")
+    config = {"ops": {"leaderboard_is_fresh": {"config": {"day": DAY}}}}
+    assert job.execute_in_process(run_config=config, instance=published.instance).success
+
+
+def schedule_with(lateness: int) -> dg.ScheduleDefinition:
+    definitions = definitions_on(
+        small_simulation(),
+        LakeResource(bucket="nowhere", s3=S3Resource()),
+        PipelineSettings(lateness_minutes=lateness),
+    )
+    return definitions.get_repository_def().get_schedule_def("freshness")
+
+
+@pytest.mark.parametrize(
+    ("lateness", "cron", "when", "looked_at"),
+    [
+        (0, "0 3 * * *", "2025-12-31T03:00", "2025-12-30"),
+        (60, "0 3 * * *", "2025-12-31T03:00", "2025-12-30"),
+        (61, "1 3 * * *", "2025-12-31T03:01", "2025-12-30"),
+        (1440, "0 2 * * *", "2026-01-01T02:00", "2025-12-30"),  # closes a day later, at midnight
+    ],
+)
+def test_it_looks_at_the_newest_board_that_must_be_there(lateness: int, cron: str, when: str, looked_at: str) -> None:
+    schedule = schedule_with(lateness)
+    assert schedule.cron_schedule == cron
+    context = dg.build_schedule_context(scheduled_execution_time=datetime.fromisoformat(when).replace(tzinfo=UTC))
+    (request,) = schedule.evaluate_tick(context).run_requests or []
+    assert request.run_config == {"ops": {"leaderboard_is_fresh": {"config": {"day": looked_at}}}}
+    assert request.tags["game_analytics/day"] == looked_at
+
+
+def test_before_the_first_day_there_is_nothing_to_look_for() -> None:
+    context = dg.build_schedule_context(scheduled_execution_time=datetime(2024, 1, 1, 3, tzinfo=UTC))
+    told = schedule_with(60).evaluate_tick(context)
+    assert (told.run_requests, told.skip_message) == ([], "No board has to be there yet.")

@@ -1,0 +1,1 @@
+"""What tests share: logs, lakes, samples, servers, harnesses."""

@@ -1,0 +1,102 @@
+"""A real server on loopback that answers as a test tells it to: for what S3 says and moto never does. It keeps what it
+was asked."""
+
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from dagster_aws.s3 import S3Resource
+
+from game_analytics.defs.resources import LakeResource
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One HTTP response. ``missing`` bytes of its body never come."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    missing: int = 0
+
+
+def s3_error(status: int, code: str, message: str = "what S3 says of it") -> Answer:
+    return Answer(status, f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode())
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request: its method, its path without the query, its headers by lower-case name."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class AnsweringS3:
+    url: str
+    asked: list[Asked]
+
+
+@contextmanager
+def answering(*answers: Answer) -> Iterator[AnsweringS3]:
+    """Give these answers in this order whatever is asked, and the last one again and again."""
+    remaining, asked = list(answers), list[Asked]()
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.rfile.read(int(request.headers.get("Content-Length") or 0))
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        asked.append(Asked(request.command, request.path.partition("?")[0], headers))
+        told = remaining.pop(0) if len(remaining) > 1 else remaining[0]
+        request.send_response(told.status)
+        for name, value in told.headers.items():
+            request.send_header(name, value)
+        request.send_header("Content-Length", str(len(told.body) + told.missing))
+        request.send_header("Connection", "close")
+        request.end_headers()
+        if request.command != "HEAD":
+            request.wfile.write(told.body)
+
+    # Python's server finds these by name.
+    parts: dict[str, object] = {f"do_{method}": answer for method in ("DELETE", "GET", "HEAD", "POST", "PUT")}
+    parts |= {"protocol_version": "HTTP/1.1", "log_message": lambda *_: None}
+    handler = type("Handler", (BaseHTTPRequestHandler,), parts)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, args=[0.01])
+    with ExitStack() as ending:
+        ending.callback(server.server_close)
+        thread.start()
+        ending.callback(thread.join)
+        ending.callback(server.shutdown)
+        yield AnsweringS3(f"http://127.0.0.1:{server.server_port}", asked)
+
+
+def closed_port() -> str:
+    """The URL of a loopback port on which nothing listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+SECRETS = ("hush-hush/secret+key", "hush-hush/session+token")
+
+
+def resource_at(url: str, bucket: str = "game-analytics", *, max_attempts: int = 2) -> LakeResource:
+    """A lake at any URL, with credentials that must not be seen anywhere."""
+    secret, token = SECRETS
+    return LakeResource(
+        bucket=bucket,
+        s3=S3Resource(
+            endpoint_url=url,
+            region_name="eu-central-1",
+            aws_access_key_id="AKIAEXAMPLE",
+            aws_secret_access_key=secret,
+            aws_session_token=token,
+            max_attempts=max_attempts,
+        ),
+    )

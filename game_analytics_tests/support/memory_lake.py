@@ -1,0 +1,62 @@
+"""A lake that is kept in memory: the interface's behaviour on a dictionary, for trials of thousands of landings."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from game_analytics.lake.bucket import Contested, InputChanged, Lake, Listed, Stored
+
+T = TypeVar("T")
+
+
+@dataclass
+class MemoryLake(Lake):
+    """One bucket. Conditional writes are checked as S3 checks them; an ETag is the MD5 of the content."""
+
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    objects: dict[str, tuple[bytes, datetime]] = field(default_factory=dict)
+    bucket: str = "in-memory"
+
+    @property
+    def endpoint(self) -> str:
+        return "memory:"
+
+    def listing(self, prefix: str) -> Iterator[Listed]:
+        for key in sorted(self.objects):
+            if key.startswith(prefix):
+                body, written = self.objects[key]
+                yield Listed(key, _etag(body), written, len(body))
+
+    def etag(self, key: str) -> str | None:
+        return _etag(self.objects[key][0]) if key in self.objects else None
+
+    def get(self, key: str) -> Stored | None:
+        if key not in self.objects:
+            return None
+        body = self.objects[key][0]
+        return Stored(body, _etag(body))
+
+    def put(self, key: str, body: bytes) -> str:
+        self.objects[key] = body, self.clock()
+        return _etag(body)
+
+    def replace(self, key: str, build: Callable[[], tuple[bytes, T]]) -> tuple[T, str]:
+        for _ in range(3):
+            standing = self.etag(key)
+            try:
+                body, report = build()
+            except InputChanged:
+                continue
+            if self.etag(key) == standing:
+                return report, self.put(key, body)
+        raise Contested(f"{self.uri(key)} was replaced by others 3 times.")
+
+    def delete(self, keys: Iterable[str]) -> None:
+        for key in list(keys):
+            del self.objects[key]
+
+
+def _etag(body: bytes) -> str:
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()

@@ -1,0 +1,133 @@
+"""MirrorMaker 2, which copies a topic from one alias of a cluster to another, as a child process on this machine.
+
+Its jars come from the user's own Maven and are kept next to the broker's; it listens nowhere.
+"""
+
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from game_analytics.local_stack.kafka_broker import LOG4J_VERSION, Broker, Kafka
+from game_analytics.local_stack.maven import Artifact, ensure_jars
+from game_analytics.local_stack.processes import OneChild, locked_log, start_child
+from game_analytics_tests.support.topics import Topic
+
+MIRROR_VERSION = "4.3.1"
+
+_COPIED_WITHIN_SECONDS = 90.0
+_LOOK_EVERY_SECONDS = 0.1
+_LOG_TAIL_LINES = 30
+
+_ARTIFACTS = (
+    Artifact("org.apache.kafka", "connect-mirror", MIRROR_VERSION),
+    Artifact("org.apache.logging.log4j", "log4j-slf4j-impl", LOG4J_VERSION),
+)
+
+_LOGGING = """\
+status = error
+rootLogger = warn, out
+appender.out.type = Console
+appender.out.name = out
+appender.out.layout.type = PatternLayout
+appender.out.layout.pattern = %d{yyyy-MM-dd HH:mm:ss.SSS} %-5p %m (%c{1})%n
+"""
+
+
+@dataclass(frozen=True)
+class MirrorMaker:
+    """What it takes to run a mirror."""
+
+    java: Path
+    jars: Path
+
+
+def find_mirror_maker(kafka: Kafka) -> MirrorMaker:
+    """The broker's Java, and jars that Maven fetches once for all.
+
+    Raises:
+        GameAnalyticsError: there is no Maven to fetch them.
+        Unavailable: Maven could not fetch them.
+    """
+    jars = kafka.jars.parent / f"mirror-{MIRROR_VERSION}"
+    ensure_jars(jars, f"MirrorMaker {MIRROR_VERSION}", _ARTIFACTS)
+    return MirrorMaker(kafka.java, jars)
+
+
+class Mirror(OneChild):
+    """Copies one topic of a broker to ``source.<topic>`` of the same one, and goes on where it stopped."""
+
+    def __init__(self, maker: MirrorMaker, broker: Broker, topic: str, folder: Path) -> None:
+        self.target = Topic(broker, f"source.{topic}")
+        self.log = folder / "mirror.log"
+        self._maker = maker
+        self._folder = folder
+        self._settings = _settings(broker.bootstrap_servers, topic)
+
+    def start(self) -> None:
+        """Start it, and do not wait for anything."""
+        (self._folder / "tmp").mkdir(exist_ok=True)
+        (self._folder / "log4j2.properties").write_text(_LOGGING)
+        (self._folder / "mm2.properties").write_text("".join(f"{name}={at}\n" for name, at in self._settings.items()))
+        with closing(locked_log(self.log, "A mirror", "End it, and start again.", keep=True)) as output:
+            self._child = start_child(self._command(), self._folder, {"HOME": str(self._folder)}, output)
+
+    def wait_for(self, count: int) -> None:
+        """Return once its target, of one partition, holds so many messages."""
+        end = time.monotonic() + _COPIED_WITHIN_SECONDS
+        while (ends := self.target.ends()).get(0, 0) < count:
+            assert not self.has_ended(), f"the mirror ended ({self.how_it_ended()}). It says:\n{self._log_tail()}"
+            assert time.monotonic() < end, f"{ends} instead of {count}. The mirror says:\n{self._log_tail()}"
+            time.sleep(_LOOK_EVERY_SECONDS)
+
+    def _command(self) -> list[str | Path]:
+        return [
+            self._maker.java,
+            "-Xmx256m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-XX:-UsePerfData",
+            "-Djava.io.tmpdir=tmp",
+            "-Djava.net.preferIPv4Stack=true",
+            "-Dlog4j2.configurationFile=log4j2.properties",
+            "-cp",
+            f"{self._maker.jars}/*",
+            "org.apache.kafka.connect.mirror.MirrorMaker",
+            "mm2.properties",
+        ]
+
+    def _log_tail(self) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:])
+
+
+def _settings(bootstrap_servers: str, topic: str) -> dict[str, str | int]:
+    return {
+        "clusters": "source, target",
+        "source.bootstrap.servers": bootstrap_servers,
+        "target.bootstrap.servers": bootstrap_servers,
+        "source->target.enabled": "true",
+        "source->target.topics": topic,
+        "target->source.enabled": "false",
+        "dedicated.mode.enable.internal.rest": "false",
+        "emit.heartbeats.enabled": "false",
+        "emit.checkpoints.enabled": "false",
+        "sync.topic.configs.enabled": "false",
+        "sync.topic.acls.enabled": "false",
+        "refresh.topics.interval.seconds": 1,
+        "tasks.max": 1,
+        # One broker.
+        "replication.factor": 1,
+        "offset-syncs.topic.replication.factor": 1,
+        "heartbeats.topic.replication.factor": 1,  # made even if nothing is sent to it
+        "config.storage.replication.factor": 1,
+        "offset.storage.replication.factor": 1,
+        "offset.storage.partitions": 1,
+        "status.storage.replication.factor": 1,
+        "status.storage.partitions": 1,
+        # What is meant for the worker has the prefix of the cluster that it keeps its own topics in.
+        # By default a worker that starts again may wait five minutes for the one before.
+        "target.scheduled.rebalance.max.delay.ms": 0,
+        # By default each of the two scans all jars.
+        "plugin.discovery": "service_load",
+        "target.plugin.discovery": "service_load",
+    }

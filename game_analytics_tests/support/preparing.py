@@ -1,0 +1,38 @@
+"""`game-analytics prepare` within a test's own process: in an environment that holds no settings but the test's."""
+
+import os
+from collections.abc import Mapping
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from game_analytics.cli.prepare import prepare
+from game_analytics.local_stack.endpoint import S3Endpoint
+from game_analytics.local_stack.environment import without_settings
+
+
+def lake_settings(s3: S3Endpoint, bucket: str) -> dict[str, str]:
+    """The variables that name a bucket on this server."""
+    return {
+        "AWS_ENDPOINT_URL": s3.url,
+        "AWS_DEFAULT_REGION": s3.region,
+        "AWS_ACCESS_KEY_ID": s3.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": s3.secret_access_key,
+        "GAME_ANALYTICS_BUCKET": bucket,
+    }
+
+
+def prepared(settings: Mapping[str, str], *, partitions: int = 4, wait_seconds: int = 0) -> list[str]:
+    """The lines that it says."""
+    said = StringIO()
+    prepare_saying(said, settings, partitions=partitions, wait_seconds=wait_seconds)
+    return said.getvalue().splitlines()
+
+
+def prepare_saying(said: StringIO, settings: Mapping[str, str], *, partitions: int = 4, wait_seconds: int = 0) -> None:
+    """The same for one that may fail: what it has said until then is in ``said``."""
+    alone = {name: value for name, value in without_settings(os.environ).items() if not name.startswith("POSTGRES_")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "environ", alone | dict(settings))
+        prepare(Console(file=said, width=40), partitions=partitions, wait_seconds=wait_seconds)
