@@ -22,8 +22,8 @@ from benchmarks.rows import Row, times_less
 from benchmarks.watched import Taken, watch
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.names import board_key, stats_key
+from game_analytics.rules.days import milliseconds_ceil
 from game_analytics.simulation.trouble import MALFORMED
-from game_analytics.sources.event_log import milliseconds
 from game_analytics.sources.kafka.client import KafkaSettings
 from game_analytics.sources.kafka.log import KafkaEventLog
 from game_analytics.sources.kafka.topic import Topic
@@ -208,7 +208,7 @@ def _example(ground: Ground) -> _Day:
     Topic(KafkaSettings(ground.broker.bootstrap_servers, topic)).create(1)
     producer = Producer({"bootstrap.servers": ground.broker.bootstrap_servers})
     for value in _EXAMPLE:
-        producer.produce(topic, value, timestamp=milliseconds(_MIDNIGHT + timedelta(hours=12)))
+        producer.produce(topic, value, timestamp=milliseconds_ceil(_MIDNIGHT + timedelta(hours=12)))
     if producer.flush(30):
         raise GameAnalyticsError("Kafka did not take the sketch's example.")
     return _prepared(ground, topic, len(_EXAMPLE))

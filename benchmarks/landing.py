@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from benchmarks.measuring import Job, measure
 from benchmarks.own_lake import lake_at
+from game_analytics.engines.local import LocalEngine
 from game_analytics.landing.day import LandingOptions, land_day
 from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics.sources.kafka.client import KafkaSettings
@@ -26,7 +27,7 @@ def _land(job: Job, workers: int) -> int:
     s3 = S3Endpoint(job.s3_url, job.s3_access_key_id, job.s3_secret_access_key, job.s3_region)
     lake = lake_at(s3, job.bucket)
     log = KafkaEventLog(KafkaSettings(job.bootstrap_servers, job.topic))
-    options = LandingOptions(timedelta(hours=1), workers=workers)
+    options = LandingOptions(timedelta(hours=1), engine=LocalEngine(workers))
     landing = land_day(log, lake, DAY, options, clock=lambda: datetime.now(UTC))
     return sum(account.read for account in landing.manifest.partitions)
 

@@ -10,7 +10,7 @@ from game_analytics.lake.bucket import Lake
 from game_analytics.lake.manifest import VERSION, Account, LandedObject, Manifest, ensure_balanced
 from game_analytics.lake.names import manifest_key
 from game_analytics.landing.slices import MAX_SLICE, Slice, store
-from game_analytics.landing.window import window_of
+from game_analytics.rules.days import window_of
 from game_analytics.rules.events import COUNTED_TYPES, RAW_EVENTS
 from game_analytics.simulation.messages import event_id, game_id, happened_at, player_id, timeline
 from game_analytics.simulation.schedule import Simulation, hour_at

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from rich.console import Console
 
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.landing.window import window_of
+from game_analytics.rules.days import window_of
 from game_analytics.simulation.messages import timeline
 from game_analytics.simulation.publish_day import LATENESS
 from game_analytics.simulation.publisher import AT_ONCE, Publisher, as_messages, open_topic

@@ -23,17 +23,13 @@ from benchmarks.ground import PROJECT, Ground
 from benchmarks.rows import Row, at_most, at_most_times
 from benchmarks.ticking import Taken
 from game_analytics.definitions import pipeline
-from game_analytics.defs.assets.top10_leaderboard import (
-    MIN_ENGAGEMENTS,
-    RULE_VERSION_KEY,
-    STATS_SHA256,
-    top10_leaderboard,
-)
+from game_analytics.defs.assets.top10_leaderboard import top10_leaderboard
 from game_analytics.defs.history import latest_materializations
 from game_analytics.defs.jobs import leaderboard_job
 from game_analytics.defs.partitions import daily
 from game_analytics.defs.resources import LakeResource, MemoryEventLogResource, PipelineSettings
 from game_analytics.lake.bucket import Lake, to_parquet
+from game_analytics.lake.claims import MIN_ENGAGEMENTS, RULE_VERSION_KEY, STATS_SHA256
 from game_analytics.lake.names import board_key, stats_key
 from game_analytics.rules.leaderboard import BOARD, RULE_VERSION
 

@@ -52,6 +52,7 @@ def demo() -> None:
 def dev(ctx: click.Context, port: int, s3_port: int) -> None:
     """Run the Dagster UI with schedule and sensor, on an S3 server that keeps its files in .local/."""
     from game_analytics.definitions import lake_from_environment
+    from game_analytics.defs.abandoned_runs import close_abandoned_runs
     from game_analytics.local_stack.dev import DevSettings, run_dev
 
     here = Path.cwd()
@@ -64,6 +65,7 @@ def dev(ctx: click.Context, port: int, s3_port: int) -> None:
         bucket=lake_from_environment().bucket,
         ui_port=port,
         s3_port=s3_port,
+        close_abandoned_runs=close_abandoned_runs,
     )
     ctx.exit(run_dev(settings))
 

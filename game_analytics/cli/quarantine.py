@@ -13,7 +13,7 @@ from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import InputChanged, Lake
 from game_analytics.lake.standing import Standing
 from game_analytics.landing.reread import quarantined
-from game_analytics.landing.window import moment
+from game_analytics.rules.days import time_text
 from game_analytics.rules.events import REASONS
 
 _SHOWN_BYTES = 200
@@ -74,4 +74,4 @@ def _shown(value: bytes | None) -> str:
 
 
 def _delivered(timestamp_ms: int | None) -> str:
-    return "without a timestamp" if timestamp_ms is None else f"delivered {moment(timestamp_ms)}"
+    return "without a timestamp" if timestamp_ms is None else f"delivered {time_text(timestamp_ms)}"

@@ -7,9 +7,10 @@ from rich.console import Console
 
 from game_analytics.cli.terminal import board_table
 from game_analytics.definitions import DUCKDB, lake_from_environment, settings_from_environment
-from game_analytics.defs.assets.top10_leaderboard import MIN_ENGAGEMENTS, stats_of
+from game_analytics.defs.assets.top10_leaderboard import stats_of
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import Lake
+from game_analytics.lake.claims import MIN_ENGAGEMENTS
 from game_analytics.lake.names import board_key
 from game_analytics.rules.leaderboard import counts_of, players_around
 

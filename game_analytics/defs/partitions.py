@@ -3,7 +3,7 @@
 import dagster as dg
 
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.lake.names import FIRST_DAY
+from game_analytics.rules.days import FIRST_DAY
 
 daily = dg.DailyPartitionsDefinition(start_date=FIRST_DAY.isoformat(), timezone="UTC", end_offset=0)
 

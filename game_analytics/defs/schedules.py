@@ -17,7 +17,7 @@ from game_analytics.defs.owed.under_way import LAKE_TAG, Surroundings, of_schedu
 from game_analytics.defs.partitions import daily
 from game_analytics.defs.resources import EventLogResource, LakeResource
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.landing.window import window_of
+from game_analytics.rules.days import window_of
 
 LOOKS_BACK = 7
 """Days: one that was missed by downtime, or landed too early, is asked for again as long as it is one of these."""

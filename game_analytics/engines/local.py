@@ -1,4 +1,4 @@
-"""Slices landed by one worker or by several, each of which gets one slice at a time and reports it.
+"""The engine that is this machine: one worker or several, each of which gets one item at a time and returns its result.
 
 The first of several is a thread of this process, which has paid for its imports already; the others are processes.
 These are Python programs of their own (`worker.py`), neither forked, since this process has threads, nor made by
@@ -17,52 +17,51 @@ from dataclasses import dataclass
 from itertools import pairwise
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
+from typing import Any, Generic
 
-from game_analytics.engines.worker import serve
-from game_analytics.errors import GameAnalyticsError
-from game_analytics.lake.bucket import Lake
-from game_analytics.landing.slices import Slice, SliceReport, land_slice
-from game_analytics.sources.event_log import EventLog
+from game_analytics.engines.engine import Engine, I, Progress, R, S, Task, WorkerDied
+from game_analytics.engines.worker import Done, serve
 
 _LOOK_EVERY_SECONDS = 1.0
 _ENDS_WITHIN_SECONDS = 5.0
 
 
-class WorkerDied(GameAnalyticsError):
-    """A process ended in the middle of its slice."""
+@dataclass(frozen=True)
+class LocalEngine(Engine):
+    """This machine."""
+
+    workers: int = 1
+    """At most; one of them is a thread of this process, each further one a process."""
+
+    def run(
+        self, task: Task[S, I, R], shared: S, items: Sequence[I], progress: Progress, *, workers_worth: int
+    ) -> Iterator[R]:
+        workers = min(self.workers, workers_worth)
+        if workers == 1:
+            return (task(shared, item, progress) for item in items)
+        return _by_workers(task, shared, items, progress, workers)
 
 
-def land_slices(
-    log: EventLog, lake: Lake, pieces: Sequence[Slice], workers: int, tell: Callable[[int], None]
-) -> Iterator[SliceReport]:
-    """Land each slice by so many workers, and give its report, in no particular order.
-
-    ``tell`` is given the number of messages that were read since, at least once a second, 0 if there were none.
-    Raises what landing a slice raises, and `WorkerDied`; the other workers are then ended.
-    """
-    if workers == 1:
-        for piece in pieces:
-            yield land_slice(log, lake, piece, tell)
-        return
-    shares = _Shares(pieces, workers)
+def _by_workers(task: Task[S, I, R], shared: S, items: Sequence[I], progress: Progress, workers: int) -> Iterator[R]:
+    queue = _WorkStealing(items, workers)
     with ExitStack() as running:
         busy: dict[Connection, _Worker] = {}
         for number in reversed(range(workers)):  # those that take half a second to start come first
-            worker = running.enter_context(_worker(log, lake, number))
-            first = shares.next_for(number)
+            worker = running.enter_context(_worker(task, shared, number))
+            first = queue.next_for(number)
             if first is not None:
                 worker.begin(first)
                 busy[worker.connection] = worker
         while busy:
             ready = wait(list(busy), _LOOK_EVERY_SECONDS)
             if not ready:
-                tell(0)
+                progress(0)
             for worker in [worker for connection, worker in busy.items() if connection in ready]:
                 message = worker.receive()
-                if isinstance(message, int):
-                    tell(message)
+                if isinstance(message, Done):
+                    progress(message.units)
                     continue
-                following = shares.next_for(worker.number)
+                following = queue.next_for(worker.number)
                 if following is None:
                     del busy[worker.connection]
                 else:
@@ -75,64 +74,63 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class _Shares:
-    """Which slice a worker gets next: its share is a run of neighbours, so that it reads on where it stands. Who has
-    finished helps with the end of the longest share."""
+class _WorkStealing(Generic[I]):
+    """Which item a worker gets next. Each worker owns a contiguous run of items, so that the consumer of one that lands
+    slices need not seek; an idle worker steals from the end of the longest run."""
 
-    def __init__(self, pieces: Sequence[Slice], workers: int) -> None:
-        bounds = [len(pieces) * number // workers for number in range(workers + 1)]
-        self._shares = [deque(pieces[first:end]) for first, end in pairwise(bounds)]
+    def __init__(self, items: Sequence[I], workers: int) -> None:
+        bounds = [len(items) * number // workers for number in range(workers + 1)]
+        self._runs = [deque(items[first:end]) for first, end in pairwise(bounds)]
 
-    def next_for(self, number: int) -> Slice | None:
-        if self._shares[number]:
-            return self._shares[number].popleft()
-        longest = max(self._shares, key=len)
+    def next_for(self, number: int) -> I | None:
+        if self._runs[number]:
+            return self._runs[number].popleft()
+        longest = max(self._runs, key=len)
         return longest.pop() if longest else None
 
 
 @dataclass
 class _Worker:
-    """Our end of the pipe to a worker, and the slice that it has."""
+    """Our end of the pipe to a worker, and the item that it has."""
 
     number: int
     connection: Connection
     how_it_ended: Callable[[], str]
-    piece: Slice | None = None
+    item: object = None
 
-    def begin(self, piece: Slice) -> None:
-        self.piece = piece
-        self.send(piece)
+    def begin(self, item: object) -> None:
+        self.item = item
+        self.send(item)
 
     def send(self, thing: object) -> None:
-        # If it died, what is received next tells so, and of which slice.
+        # If it died, what is received next says so, and with which item.
         with suppress(BrokenPipeError, ConnectionResetError):
             self.connection.send(thing)
 
-    def receive(self) -> int | SliceReport:
-        """Messages read, or the report of the slice that is done. Raises what the slice raised."""
+    def receive(self) -> Any:
+        """`Done` units, or the result of the item. Raises what the task raised."""
         try:
             message = self.connection.recv()
         except (EOFError, OSError):
             raise WorkerDied(
-                f"The process that landed {self.piece} ended by {self.how_it_ended()}. Nothing was committed. Run "
+                f"The process that worked on {self.item} ended by {self.how_it_ended()}. Nothing was committed. Run "
                 "again."
             ) from None
         if isinstance(message, Exception):
             raise message
-        assert isinstance(message, int | SliceReport)  # noqa: S101 - what worker.py sends
         return message
 
 
 @contextmanager
-def _worker(log: EventLog, lake: Lake, number: int) -> Iterator[_Worker]:
-    """A worker that waits for slices of this log, and is ended with the block."""
+def _worker(task: Task[S, I, R], shared: S, number: int) -> Iterator[_Worker]:
+    """A worker that waits for items of this task, and is ended with the block."""
     ours, theirs = Pipe()
     started: AbstractContextManager[Callable[[], str]] = _process(theirs) if number else _thread(theirs)
     with started as how_it_ended, ours:  # ours is closed first, which tells it to end
         worker = _Worker(number, ours, how_it_ended)
         # Not by the command line, which everyone on the machine can read: credentials are among it. And to the thread
         # like to a process: clients of its own, since this thread goes on using ours.
-        worker.send((log, lake))
+        worker.send((task, shared))
         yield worker
 
 

@@ -3,8 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from game_analytics.defs.assets.daily_player_stats import MANIFEST_ETAG, MANIFEST_SHA256
-from game_analytics.defs.assets.top10_leaderboard import MIN_ENGAGEMENTS, RULE_VERSION_KEY, STATS_ETAG, STATS_SHA256
+MANIFEST_SHA256 = "game_analytics.manifest_sha256"
+"""In a stats file's Parquet metadata: the SHA-256 (hex) of the manifest that it was made from."""
+MANIFEST_ETAG = "game_analytics.manifest_etag"
+"""In stats files of earlier versions, instead of the SHA-256 and the receipt: the ETag of the manifest."""
+
+STATS_SHA256 = "game_analytics.stats_sha256"
+"""In a board's Parquet metadata: the SHA-256 (hex) of the stats file that it was made from."""
+STATS_ETAG = "game_analytics.stats_etag"
+"""In boards of earlier versions, instead of the SHA-256: the stats file's ETag."""
+RULE_VERSION_KEY = "game_analytics.rule_version"
+MIN_ENGAGEMENTS = "game_analytics.min_engagements"
+"""In a board's Parquet metadata: by which rule it was made."""
 
 
 @dataclass(frozen=True)

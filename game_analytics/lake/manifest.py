@@ -1,12 +1,14 @@
 """A day's receipt: what was read of each Kafka partition, where it went, and that the account balances."""
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date
 from typing import Literal, Self
 
 import msgspec
 
 from game_analytics.errors import GameAnalyticsError, printable
+from game_analytics.rules.days import Window
+from game_analytics.rules.log_identity import LogIdentity
 
 VERSION = 2
 _READABLE = (1, 2)
@@ -17,13 +19,6 @@ ObjectKind = Literal["raw", "quarantine"]
 
 class Unbalanced(GameAnalyticsError):
     """Messages were lost or counted twice on the way from the log to the lake. Nothing was committed."""
-
-
-class Window(msgspec.Struct, frozen=True):
-    """The delivery times that a landing looked at: from ``start`` up to but without ``end``, in UTC."""
-
-    start: datetime
-    end: datetime
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -51,26 +46,6 @@ class LandedObject(msgspec.Struct, frozen=True):
     rows: int
     bytes: int | None = None
     """Its size; None where a manifest of version 1 lists it."""
-
-
-class LogIdentity(msgspec.Struct, frozen=True):
-    """Which log was read. Offsets mean the same messages only in one and the same log."""
-
-    topic: str
-    topic_id: str | None = None
-    """Kafka's own: a topic that is deleted and created again under its name gets another one. None where the log has
-    none, as the simulated one, or where it is not known."""
-    cluster_id: str | None = None
-
-    def is_same_as(self, other: "LogIdentity") -> bool:
-        """Whether nothing that is known of both differs."""
-        ids = ((self.topic_id, other.topic_id), (self.cluster_id, other.cluster_id))
-        return self.topic == other.topic and all(a == b for a, b in ids if a is not None and b is not None)
-
-    def __str__(self) -> str:
-        ids = {"topic id": self.topic_id, "cluster": self.cluster_id}
-        known = ", ".join(f"{name} {value}" for name, value in ids.items() if value is not None)
-        return f"{self.topic} ({known})" if known else self.topic
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,9 +5,6 @@ from datetime import date
 
 from game_analytics.lake.manifest import ObjectKind
 
-FIRST_DAY = date(2024, 1, 1)
-"""The first day that is a partition."""
-
 MANIFESTS_PREFIX = "raw/manifests/"
 STATS_PREFIX = "events/"
 BOARDS_PREFIX = "leaderboard/"

@@ -7,8 +7,10 @@ from datetime import date
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.lake.bucket import Lake
-from game_analytics.lake.manifest import LogIdentity, Manifest
-from game_analytics.lake.names import FIRST_DAY, manifest_key, old_manifest_key
+from game_analytics.lake.manifest import Manifest
+from game_analytics.lake.names import manifest_key, old_manifest_key
+from game_analytics.rules.days import FIRST_DAY
+from game_analytics.rules.log_identity import LogIdentity
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ from datetime import date, datetime, timedelta
 
 import polars as pl
 
-from game_analytics.engines.local import land_slices
+from game_analytics.engines.engine import Engine
+from game_analytics.engines.local import LocalEngine
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import InputChanged, Lake
-from game_analytics.lake.manifest import VERSION, LogIdentity, Manifest, ensure_balanced
+from game_analytics.lake.manifest import VERSION, Manifest, ensure_balanced
 from game_analytics.lake.names import manifest_key, old_manifest_key
 from game_analytics.lake.standing import Landings
 from game_analytics.landing.leftovers import clear_leftovers, keep_replaced
@@ -19,10 +20,12 @@ from game_analytics.landing.neighbours import Neighbours
 from game_analytics.landing.offsets import Offsets
 from game_analytics.landing.plan import Plan, Range, offsets_of, plan
 from game_analytics.landing.progress import Progress
-from game_analytics.landing.slices import COUNTS, MAX_SLICE, Slice, SliceReport, cut
+from game_analytics.landing.slices import COUNTS, MAX_SLICE, Slice, SliceReport, cut, land_one
 from game_analytics.landing.tally import Missed, Tally
-from game_analytics.landing.window import Lookups, own_bounds, window_of
+from game_analytics.landing.window import Lookups, own_bounds
+from game_analytics.rules.days import window_of
 from game_analytics.rules.events import REASONS
+from game_analytics.rules.log_identity import LogIdentity
 from game_analytics.sources.event_log import EventLog
 
 HEALED_WITHIN = 7
@@ -41,8 +44,8 @@ class LandingOptions:
     """Land what is left of a day that the log no longer holds whole, or holds less of than the standing landing."""
     found_by: tuple[date, ...] = ()
     """Read also what the landings of these other days have read, which found events of this one."""
-    workers: int = 1
-    """Processes at most: no more than there are slices' worth of messages, and one is this process itself."""
+    engine: Engine = field(default_factory=LocalEngine)
+    """Where slices are landed."""
     slice_size: int = MAX_SLICE
     """Offsets in a slice at most."""
 
@@ -222,9 +225,9 @@ def _landed(
     if not offsets:
         return
     progress = Progress(offsets, tell)
-    # A process takes half a second to start: that is worth it only for a slice's worth of messages.
-    workers = min(options.workers, -(-offsets // options.slice_size))
-    yield from land_slices(log, lake, pieces, workers, progress.read)
+    # A process takes half a second to start: that pays only for a slice's worth of messages.
+    worth = -(-offsets // options.slice_size)
+    yield from options.engine.run(land_one, (log, lake), pieces, progress.read, workers_worth=worth)
     progress.finish()
 
 

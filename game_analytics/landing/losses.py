@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.lake.manifest import Manifest, Window
+from game_analytics.lake.manifest import Manifest
 from game_analytics.landing.neighbours import Neighbours
-from game_analytics.landing.window import Lookups, milliseconds_of, moment
+from game_analytics.landing.window import Lookups
+from game_analytics.rules.days import Window, milliseconds_floor, time_text
 
 A_FEW = 10
 """So many messages older than a window may be stragglers."""
@@ -63,7 +64,7 @@ def _created_again(lookups: Lookups, window: Window, previous: Manifest) -> Iter
     if older >= (A_FEW if is_same_cluster else 1):
         return
     left = [found for partition in lookups.extents if (found := lookups.first_left(partition)) is not None]
-    first = f"begins at {moment(min(found.timestamp_ms for found in left))}" if left else "is empty"
+    first = f"begins at {time_text(min(found.timestamp_ms for found in left))}" if left else "is empty"
     yield (
         f"the topic was created again or is another one since {previous.day} was landed (from {previous.log}, now "
         f"{log}), and {first}: what was delivered before is gone, or lies elsewhere"
@@ -105,12 +106,14 @@ def truncations(lookups: Lookups, window: Window, chain: Neighbours) -> dict[int
         if starts is not None:
             is_truncated = starts < extent.low
         elif left is not None:
-            is_truncated = extent.low > 0 and left.timestamp_ms >= milliseconds_of(window.start)
+            is_truncated = extent.low > 0 and left.timestamp_ms >= milliseconds_floor(window.start)
         else:
             is_truncated = extent.low > 0 and not some_left
         if is_truncated:
             gone = f"offsets before {extent.low}" if starts is None else f"offsets {starts} to {extent.low - 1}"
-            oldest = "no message is left" if left is None else f"the first one left is of {moment(left.timestamp_ms)}"
+            oldest = (
+                "no message is left" if left is None else f"the first one left is of {time_text(left.timestamp_ms)}"
+            )
             lost[partition] = f"partition {partition} has lost {gone} ({oldest})"
     return lost
 

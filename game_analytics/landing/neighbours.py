@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from game_analytics.lake.manifest import LogIdentity, Manifest
+from game_analytics.lake.manifest import Manifest
+from game_analytics.rules.log_identity import LogIdentity
 
 
 @dataclass(frozen=True)

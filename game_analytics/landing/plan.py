@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 
-from game_analytics.lake.manifest import Manifest, Window
-from game_analytics.lake.names import FIRST_DAY
+from game_analytics.lake.manifest import Manifest
 from game_analytics.landing.losses import Truncated, another_log, known_start, truncations
 from game_analytics.landing.neighbours import Neighbours
 from game_analytics.landing.offsets import EVERYTHING, NOTHING, Offsets
-from game_analytics.landing.window import Lookups, milliseconds_of, moment, window_of
+from game_analytics.landing.window import Lookups
+from game_analytics.rules.days import FIRST_DAY, Window, milliseconds_floor, time_text, window_of
 
 SOON = timedelta(hours=1)
 """How long after a window's start a busy partition has its first message of it at the latest."""
@@ -155,8 +155,8 @@ def _stamped_ahead(lookups: Lookups, window: Window) -> Iterator[str]:
         ahead = lookups.stamped_ahead(window.end, partition)
         if ahead is not None:
             yield (
-                f"partition {partition}, offset {ahead.offset} is stamped {moment(ahead.timestamp_ms)}, far past the "
-                f"window's end: the partition is read to its high watermark {extent.high}"
+                f"partition {partition}, offset {ahead.offset} is stamped {time_text(ahead.timestamp_ms)}, far past "
+                f"the window's end: the partition is read to its high watermark {extent.high}"
             )
     yield from _stamped_long_ago(lookups)
 
@@ -167,7 +167,7 @@ def _stamped_long_ago(lookups: Lookups) -> Iterator[str]:
     held = [partition for partition, extent in lookups.extents.items() if extent.low < extent.high]
     if held and all(lookups.found_at(first_day, partition) is None for partition in held):
         stamps = [found.timestamp_ms for partition in held if (found := lookups.first_left(partition)) is not None]
-        first = f", the first one {moment(min(stamps))}" if stamps else ""
+        first = f", the first one {time_text(min(stamps))}" if stamps else ""
         yield (
             f"all messages of the topic are stamped before {FIRST_DAY}{first}: no day will find them. Kafka's "
             "timestamps are milliseconds since 1970; do the producers give seconds?"
@@ -177,7 +177,7 @@ def _stamped_long_ago(lookups: Lookups) -> Iterator[str]:
 def _doubts(lookups: Lookups, window: Window, chain: Neighbours) -> Iterator[str]:
     """Partitions that have dropped messages, and of which a single older one that is left seems to say that the window
     is whole."""
-    soon = milliseconds_of(window.start + SOON)
+    soon = milliseconds_floor(window.start + SOON)
     for partition, extent in sorted(lookups.extents.items()):
         found = lookups.found_at(window.start, partition)
         alone = found is not None and found.offset == extent.low + 1 and found.timestamp_ms > soon

@@ -11,13 +11,15 @@ import polars as pl
 
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import InputChanged, Lake
-from game_analytics.lake.manifest import Account, LandedObject, LogIdentity, Manifest, ensure_balanced
+from game_analytics.lake.manifest import Account, LandedObject, Manifest, ensure_balanced
 from game_analytics.lake.names import manifest_key, slice_of_key, stats_key
 from game_analytics.lake.standing import Landings, Standing, read_standing, still_stands
 from game_analytics.landing.day import Landing, is_recent, sha256_of
 from game_analytics.landing.leftovers import clear_leftovers, keep_replaced
 from game_analytics.landing.slices import COUNTS, STRAYS, Slice, store
 from game_analytics.rules.events import REASONS, Classified, classify
+from game_analytics.rules.log_identity import LogIdentity
+from game_analytics.sources.formats.json import JsonFormat
 
 
 @dataclass
@@ -136,7 +138,7 @@ def _read_again(lake: Lake, standing: Standing, landed: LandedObject, other_days
     """Classify the messages of one quarantine object, and store what is now something else than it was."""
     piece = _slice_of(standing.manifest.day, landed.key)
     before = quarantined(lake, standing, landed.key)
-    now = classify(before.drop("reason", "kafka_partition"), piece.partition, piece.day)
+    now = classify(before.drop("reason", "kafka_partition"), piece.partition, piece.day, JsonFormat().decode)
     strays = _strays(now, piece.partition, other_days)
     unread = before.filter(pl.col("kafka_offset").is_in(strays["kafka_offset"].implode()))
     stays = pl.concat([now.quarantined, unread]).sort("kafka_offset")

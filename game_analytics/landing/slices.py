@@ -19,6 +19,7 @@ from game_analytics.landing.offsets import EVERYTHING, NOTHING, Offsets
 from game_analytics.landing.plan import Range
 from game_analytics.rules.events import Classified, classify
 from game_analytics.sources.event_log import EventLog
+from game_analytics.sources.formats.json import JsonFormat
 
 MAX_SLICE = 250_000
 """Offsets in a slice, unless configured."""
@@ -96,6 +97,11 @@ def cut(
             yield Slice(day, span.partition, first, end, span.own, span.known, elsewhere)
 
 
+def land_one(shared: tuple[EventLog, Lake], piece: Slice, tell: Callable[[int], None]) -> SliceReport:
+    """`land_slice` as a task of an engine."""
+    return land_slice(*shared, piece, tell)
+
+
 def land_slice(
     log: EventLog, lake: Lake, piece: Slice, tell: Callable[[int], None] = lambda _messages: None
 ) -> SliceReport:
@@ -121,7 +127,7 @@ def land_slice(
             kept_bytes = 0
         kept_bytes += batch_bytes
         expected = _ensure_in_order(piece, messages, expected)
-        sorted_out = classify(messages, piece.partition, piece.day)
+        sorted_out = classify(messages, piece.partition, piece.day, JsonFormat().decode)
         kept = _not_held_elsewhere(piece, sorted_out.quarantined)
         events.add(sorted_out.landed)
         refused.add(kept)

@@ -4,27 +4,18 @@ Offsets are found by time, never by a consumer group's position, so that a day c
 """
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 
-from game_analytics.lake.manifest import LogIdentity, Window
-from game_analytics.lake.names import FIRST_DAY
 from game_analytics.landing.offsets import NOTHING, Offsets
+from game_analytics.rules.days import FIRST_DAY, Window, milliseconds_floor, window_of
+from game_analytics.rules.log_identity import LogIdentity
 from game_analytics.sources.event_log import EventLog, Extent, Found
-
-LEAD = timedelta(minutes=5)
-"""How long before its day a window starts: clocks of producers differ."""
 
 FAR_AHEAD = timedelta(days=1)
 """A message stamped this far past a window's end is not taken for the window's end."""
 
 _START_OF_TIME = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def window_of(day: date, lateness: timedelta) -> Window:
-    """The delivery times at which events of ``day`` are looked for."""
-    midnight = datetime.combine(day, time(), UTC)
-    return Window(start=midnight - LEAD, end=midnight + timedelta(days=1) + lateness)
 
 
 class Lookups:
@@ -70,7 +61,7 @@ class Lookups:
         """The message found at the window's end, if its timestamp lies in the future or far past that end: it would
         hide all that was delivered after it, so it must not cut the day short."""
         found = self.found_at(end, partition)
-        latest = milliseconds_of(min(self.now, end + FAR_AHEAD))
+        latest = milliseconds_floor(min(self.now, end + FAR_AHEAD))
         if found is None or found.timestamp_ms <= latest or self._lies_before_all(end):
             return None
         return found
@@ -79,7 +70,7 @@ class Lookups:
         """Whether each partition that holds any message begins after this instant. One that begins in the future has a
         wrong stamp, which proves nothing."""
         begins = [self.first_left(partition) for partition, extent in self.extents.items() if extent.low < extent.high]
-        from_ms, to_ms = milliseconds_of(end), milliseconds_of(self.now)
+        from_ms, to_ms = milliseconds_floor(end), milliseconds_floor(self.now)
         return bool(begins) and all(found is not None and from_ms < found.timestamp_ms <= to_ms for found in begins)
 
 
@@ -89,16 +80,3 @@ def own_bounds(lookups: Lookups, day: date, partition: int) -> Offsets:
     if not FIRST_DAY <= day <= lookups.now.date() + FAR_AHEAD:
         return NOTHING
     return lookups.bounds(window_of(day, lookups.lateness), partition)
-
-
-def milliseconds_of(instant: datetime) -> int:
-    """Since 1970, rounded down: a timestamp above this is later than the instant."""
-    return (instant - _START_OF_TIME) // timedelta(milliseconds=1)
-
-
-def moment(timestamp_ms: int) -> str:
-    """A timestamp as a person reads it; one outside Python's calendar as the number it is."""
-    try:
-        return f"{_START_OF_TIME + timedelta(milliseconds=timestamp_ms):%Y-%m-%dT%H:%M:%SZ}"
-    except OverflowError:
-        return f"{timestamp_ms} ms"

@@ -4,12 +4,11 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from game_analytics.defs.abandoned_runs import close_abandoned_runs
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.local_stack.embedded_s3 import embedded_s3
 from game_analytics.local_stack.endpoint import S3Endpoint, make_bucket
@@ -43,6 +42,8 @@ class DevSettings:
     bucket: str
     ui_port: int
     s3_port: int
+    close_abandoned_runs: Callable[[Path], int]
+    """Marks runs of this Dagster home failed that an earlier stack could not end, and tells how many there were."""
     weed: Path | None = field(default_factory=find_weed)
     """SeaweedFS's program; without it the files live in memory."""
 
@@ -104,7 +105,7 @@ def _start_and_watch(settings: DevSettings, stop: StopSignal, stack: ExitStack) 
     make_bucket(s3.endpoint, settings.bucket)
     say(f"It answers at {s3.endpoint.url}, bucket {settings.bucket}, {s3.files}.")
     variables = stack_variables(s3.endpoint, settings.bucket, settings.dagster_home, settings.ui_url)
-    _prepare_dagster_home(settings.dagster_home)
+    _prepare_dagster_home(settings)
     write_shell_file(settings.shell_file, variables)
     if stop.asked:
         return None
@@ -151,12 +152,13 @@ def _s3_server(settings: DevSettings, stop: StopSignal) -> Iterator[_S3]:
         yield _S3(server.endpoint, f"files in {shown(settings.directory / 's3')}", server)
 
 
-def _prepare_dagster_home(home: Path) -> None:
+def _prepare_dagster_home(settings: DevSettings) -> None:
+    home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
     configuration = home / "dagster.yaml"
     if not configuration.exists():
         configuration.write_text(_DAGSTER_YAML)
-    closed = close_abandoned_runs(home)
+    closed = settings.close_abandoned_runs(home)
     if closed:
         say(f"Runs that the last stack could not end, now marked as failed: {closed}")
 

@@ -4,12 +4,11 @@ Grain: one row per message. A message falls into exactly one class, in this orde
 landed; the first reason that applies is kept.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 import polars as pl
-
-from game_analytics.sources.formats.json import decode
 
 REASONS = (
     "tombstone",
@@ -42,6 +41,22 @@ RAW_EVENTS = pl.Schema(
 )
 """One row per ``KILL`` or ``DEATH`` of the day, by offset."""
 
+FIELDS = pl.Schema(
+    {
+        "fault": pl.String(),
+        "event_type": pl.String(),
+        "player_id": pl.String(),
+        "game_id": pl.String(),
+        "event_id": pl.String(),
+        "ts": pl.String(),
+    }
+)
+"""What a format makes of messages: one row each, the fields as strings, and ``fault``, one of the first four
+`REASONS`, where a message has no fields. A field that is absent is null; one of another type is the empty string."""
+
+Decode = Callable[[pl.DataFrame], pl.DataFrame]
+"""From messages to `FIELDS`, one row each, in the same order."""
+
 QUARANTINED = pl.Schema(
     {
         "reason": pl.String(),
@@ -65,12 +80,12 @@ class Classified:
     """``day`` and ``kafka_offset`` of each good event that belongs to another day."""
 
 
-def classify(messages: pl.DataFrame, partition: int, day: date) -> Classified:
+def classify(messages: pl.DataFrame, partition: int, day: date, decode: Decode) -> Classified:
     """Sort the messages of one Kafka partition into the contract's four classes, from the view of ``day``.
 
     ``messages`` has the columns ``kafka_offset``, ``kafka_timestamp`` (ms, UTC) and ``value`` (bytes or null).
     """
-    events = _events(messages, partition).lazy()
+    events = _events(messages, partition, decode).lazy()
     is_good = pl.col("reason").is_null()
     is_counted = is_good & _is_counted_type()
     own_day = pl.col("event_time").dt.date()
@@ -85,9 +100,9 @@ def classify(messages: pl.DataFrame, partition: int, day: date) -> Classified:
     return Classified(landed, quarantined, ignored.item(), other_days)
 
 
-def _events(messages: pl.DataFrame, partition: int) -> pl.DataFrame:
+def _events(messages: pl.DataFrame, partition: int, decode: Decode) -> pl.DataFrame:
     """The messages with their fields as columns, the moment they happened and the reason for quarantine, if any."""
-    fields = decode(messages["value"])
+    fields = decode(messages)
     return (
         # Lazy, so that what an expression uses twice is computed once.
         pl.concat([messages, fields.with_columns(written_time=_written_time(fields["ts"]))], how="horizontal")

@@ -10,9 +10,10 @@ from functools import lru_cache
 
 import polars as pl
 
+from game_analytics.rules.days import milliseconds_ceil
 from game_analytics.simulation.messages import delivered_at, timeline, value
 from game_analytics.simulation.schedule import HOUR_MS, Simulation, start_of
-from game_analytics.sources.event_log import EventLog, Extent, Found, milliseconds
+from game_analytics.sources.event_log import EventLog, Extent, Found
 
 _EVENT_BYTES = 150  # about what one takes
 
@@ -40,13 +41,13 @@ class MemoryEventLog(EventLog):
 
     def extents(self) -> Mapping[int, Extent]:
         """From offset 0 to the last message before now; there are no transactions."""
-        now_ms = milliseconds(self.clock())
+        now_ms = milliseconds_ceil(self.clock())
         highs = [self._first_at_or_after(partition, now_ms).offset for partition in self._partitions]
         return {partition: Extent(low=0, high=high, stable=high) for partition, high in enumerate(highs)}
 
     def first_at_or_after(self, instant: datetime) -> Mapping[int, Found | None]:
         """The first message of each partition that was delivered at the instant or later, but before now."""
-        wanted_ms, now_ms = milliseconds(instant), milliseconds(self.clock())
+        wanted_ms, now_ms = milliseconds_ceil(instant), milliseconds_ceil(self.clock())
         if wanted_ms >= now_ms:
             return dict.fromkeys(self._partitions)
         found = {partition: self._first_at_or_after(partition, wanted_ms) for partition in self._partitions}
@@ -67,7 +68,7 @@ class MemoryEventLog(EventLog):
 
     def _first_at_or_after(self, partition: int, instant_ms: int) -> Found:
         """The first message at or after the instant, were the log endless. On the hour there is the heartbeat."""
-        hour, ms = divmod(instant_ms - milliseconds(start_of(0)), HOUR_MS)
+        hour, ms = divmod(instant_ms - milliseconds_ceil(start_of(0)), HOUR_MS)
         if hour < 0:
             hour = ms = 0
         if ms > 0:
@@ -75,9 +76,9 @@ class MemoryEventLog(EventLog):
             index = delivered.search_sorted(ms, side="left")
             if index < delivered.len():
                 offset = self.simulation.first_offset(partition, hour) + index
-                return Found(offset, milliseconds(start_of(hour)) + delivered[index])
+                return Found(offset, milliseconds_ceil(start_of(hour)) + delivered[index])
             hour += 1
-        return Found(self.simulation.first_offset(partition, hour), milliseconds(start_of(hour)))
+        return Found(self.simulation.first_offset(partition, hour), milliseconds_ceil(start_of(hour)))
 
     def _messages(self, partition: int, first: int, end: int) -> pl.DataFrame:
         """The messages of a range of offsets that is not empty, whatever hours it covers."""

@@ -27,8 +27,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.lake.names import FIRST_DAY
-from game_analytics.landing.window import moment, window_of
+from game_analytics.rules.days import FIRST_DAY, milliseconds_ceil, time_text, window_of
 from game_analytics.simulation.messages import delivered_at, timeline
 from game_analytics.simulation.publisher import (
     AT_ONCE,
@@ -41,7 +40,6 @@ from game_analytics.simulation.publisher import (
     open_topic,
 )
 from game_analytics.simulation.schedule import Simulation, hour_at
-from game_analytics.sources.event_log import milliseconds
 from game_analytics.sources.kafka.client import KafkaSettings
 from game_analytics.sources.kafka.topic import Topic
 
@@ -77,7 +75,7 @@ def produce_day(
     console.print(
         f"Published {day} to {target.topic}: {plan.total:,} messages in {seconds:.1f} s, "
         f"{plan.total / seconds:,.0f} a second\n"
-        f"  delivered from {moment(milliseconds(plan.start))} to {moment(milliseconds(plan.end))}",
+        f"  delivered from {time_text(milliseconds_ceil(plan.start))} to {time_text(milliseconds_ceil(plan.end))}",
         soft_wrap=True,
     )
     for partition, first in before.items():
@@ -181,18 +179,18 @@ def _plan_for(topic: Topic, target: KafkaSettings, day: date, simulation: Simula
     start, behind_the_day_before = window_of(day, LATENESS).start, window_of(day - timedelta(days=1), LATENESS).end
     topic.ensure_it_keeps(start, simulation.events_per_day // simulation.partitions)
     newest = topic.newest(simulation.partitions)
-    if all(found.timestamp_ms < milliseconds(start) for found in newest.values()):
+    if all(found.timestamp_ms < milliseconds_ceil(start) for found in newest.values()):
         return _Plan(day, simulation, start)
     timestamps = {partition: found.timestamp_ms for partition, found in newest.items()}
     if timestamps == _last_delivered(simulation, hour_at(behind_the_day_before) - 1):
         return _Plan(day, simulation, behind_the_day_before)
     partition, latest = max(newest.items(), key=lambda item: item[1].timestamp_ms)
     holds = (
-        f"The topic {target.topic} holds messages up to {moment(latest.timestamp_ms)} (partition {partition}, "
+        f"The topic {target.topic} holds messages up to {time_text(latest.timestamp_ms)} (partition {partition}, "
         f"offset {latest.offset})"
     )
     elsewhere = f"Nothing was sent. Produce the day into {ELSEWHERE}"
-    if latest.timestamp_ms < milliseconds(behind_the_day_before):
+    if latest.timestamp_ms < milliseconds_ceil(behind_the_day_before):
         raise GameAnalyticsError(
             f"{holds}, and they are not the whole day before {day} as these settings simulate it. If that day was "
             f"produced with others (events, seed, shares), use those. If it was interrupted, it stays so. {elsewhere}"
@@ -215,8 +213,8 @@ def _ensure_simulated_and_over(day: date) -> None:
         raise GameAnalyticsError(f"{day} is before {FIRST_DAY}, the first day that there is. Choose a later one.")
     if end > datetime.now(UTC):
         raise GameAnalyticsError(
-            f"{day} is not over: its last messages are delivered until {moment(milliseconds(end))}. Choose an earlier "
-            "day."
+            f"{day} is not over: its last messages are delivered until {time_text(milliseconds_ceil(end))}. Choose "
+            "an earlier day."
         )
 
 

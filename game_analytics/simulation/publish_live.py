@@ -19,8 +19,7 @@ import polars as pl
 from rich.console import Console
 
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.lake.names import FIRST_DAY
-from game_analytics.landing.window import LEAD, moment, window_of
+from game_analytics.rules.days import FIRST_DAY, LEAD, milliseconds_ceil, time_text, window_of
 from game_analytics.simulation.log import utc_now
 from game_analytics.simulation.messages import timeline
 from game_analytics.simulation.publisher import (
@@ -36,7 +35,6 @@ from game_analytics.simulation.publisher import (
 )
 from game_analytics.simulation.schedule import Simulation, hour_at, start_of
 from game_analytics.simulation.stretch import Standing, endless, firsts_at, next_delivery, standing_of
-from game_analytics.sources.event_log import milliseconds
 from game_analytics.sources.kafka.client import KafkaSettings
 from game_analytics.sources.kafka.log import KafkaEventLog
 
@@ -83,7 +81,7 @@ def due(simulation: Simulation, position: Mapping[int, int], now: datetime) -> I
     hours = [simulation.hour_of(partition, offset) for partition, offset in position.items()]
     for hour in range(min(hours), hour_at(now) + 1):
         wanted = pl.lit(pl.Series([position[partition] for partition in range(simulation.partitions)]))
-        elapsed_ms = milliseconds(now) - milliseconds(start_of(hour))
+        elapsed_ms = milliseconds_ceil(now) - milliseconds_ceil(start_of(hour))
         rows = _numbered(simulation, hour).filter(
             pl.col("offset") >= wanted.gather("partition"), pl.col("delivered_ms") < elapsed_ms
         )
@@ -113,13 +111,13 @@ class _Follower:
         self._pace = pace
         self._next_line = pace.clock() + _LINE_EVERY
         start = next_delivery(endless(self._simulation), self._position)
-        self._reached_ms = milliseconds(start)
+        self._reached_ms = milliseconds_ceil(start)
         self._day = (start + LEAD).date()
         self._publisher = Publisher(target, self._say, _LINGER_MS)
 
     def run(self) -> None:
         """Until it is told to stop. Raises `GameAnalyticsError` if something is in the way that does not pass."""
-        self._say(f"Publishing to {self._target.topic} what is delivered from {moment(self._reached_ms)} on")
+        self._say(f"Publishing to {self._target.topic} what is delivered from {time_text(self._reached_ms)} on")
         caught_up = False
         try:
             while not self._pace.stopped():
@@ -129,8 +127,8 @@ class _Follower:
                 self._pace.sleep(_LOOK_EVERY_SECONDS)
         except NotTaken as refusal:
             raise GameAnalyticsError(
-                f"Kafka did not take all messages: {refusal}. Those up to {moment(self._reached_ms)} are in the topic "
-                f"{self._target.topic}. Started again, it goes on where that ends."
+                f"Kafka did not take all messages: {refusal}. Those up to {time_text(self._reached_ms)} are in the "
+                f"topic {self._target.topic}. Started again, it goes on where that ends."
             ) from None
         finally:
             self._publisher.give_up()
@@ -167,7 +165,7 @@ class _Follower:
             self._say(f"{self._day} is complete: {self._simulation.events_per_day:,} messages")
             self._day = day
         elif now >= self._next_line:
-            self._say(f"{moment(milliseconds(now))}: {self._so_far()}")
+            self._say(f"{time_text(milliseconds_ceil(now))}: {self._so_far()}")
         else:
             return
         self._next_line = now + _LINE_EVERY
@@ -179,7 +177,7 @@ class _Follower:
         return start_of(min(hours)).date()
 
     def _so_far(self) -> str:
-        return f"{self._sent.total():,} messages were published, up to {moment(self._reached_ms)}"
+        return f"{self._sent.total():,} messages were published, up to {time_text(self._reached_ms)}"
 
     def _ensure_it_grows_by_ours(self) -> None:
         try:
@@ -212,7 +210,7 @@ def _standing(opened: Opened, target: KafkaSettings, start: datetime, pace: Pace
     oldest = min(start, next_delivery(simulated, standing.position))
     days = (pace.clock() - oldest) // timedelta(days=1) + 1
     topic.ensure_it_keeps(oldest, days * simulation.events_per_day // simulation.partitions)
-    # One that was killed a moment ago may have left messages that are still on their way into the topic.
+    # One that was killed a time_text ago may have left messages that are still on their way into the topic.
     pace.sleep(_LOOK_EVERY_SECONDS)
     _ensure_alone(target, standing.ends, topic.ends(simulation.partitions))
     return standing

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, time, timedelta
 from itertools import accumulate
 
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.lake.names import FIRST_DAY
+from game_analytics.rules.days import FIRST_DAY
 
 START = datetime.combine(FIRST_DAY, time(), UTC) - timedelta(days=1)
 """Hour 0 of the topic. One day before the first partition, so that the first day's window finds its beginning."""

@@ -13,17 +13,17 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.landing.window import LEAD, moment, window_of
+from game_analytics.rules.days import LEAD, milliseconds_ceil, time_text, window_of
 from game_analytics.simulation.log import MemoryEventLog
 from game_analytics.simulation.publisher import ELSEWHERE
 from game_analytics.simulation.schedule import START, Simulation
-from game_analytics.sources.event_log import EventLog, Extent, milliseconds
+from game_analytics.sources.event_log import EventLog, Extent
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _END = datetime(9999, 1, 1, tzinfo=UTC)
 
 Content = tuple[int | None, bytes | None]
-"""Timestamp in milliseconds since 1970, and value."""
+"""Timestamp in milliseconds_ceil since 1970, and value."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class _Held:
             raise self._refusal(self.extent.stable)
         last = self.extent.high - 1
         newest = self._content(last)
-        if newest is None or newest[0] is None or not milliseconds(START) <= newest[0] < milliseconds(_END):
+        if newest is None or newest[0] is None or not milliseconds_ceil(START) <= newest[0] < milliseconds_ceil(_END):
             raise self._refusal(last)
         instant = _instant(newest[0])
         first = self.log.first_at_or_after(instant)[self.partition]
@@ -120,7 +120,7 @@ class _Held:
         if found is None:
             what = "part of a transaction, or compacted"
         else:
-            what = "without a timestamp" if found[0] is None else f"stamped {moment(found[0])}"
+            what = "without a timestamp" if found[0] is None else f"stamped {time_text(found[0])}"
         return GameAnalyticsError(
             f"The topic {self.log.topic} does not hold what these settings simulate, message by message: partition "
             f"{self.partition}, offset {offset} ({what}) does not fit. Nothing was sent. If it was published with "

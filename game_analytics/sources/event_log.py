@@ -6,13 +6,11 @@ What a day is, which of its messages count and where they go is decided elsewher
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import polars as pl
 
-from game_analytics.lake.manifest import LogIdentity
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from game_analytics.rules.log_identity import LogIdentity
 
 MESSAGES = pl.Schema(
     {
@@ -73,9 +71,3 @@ class EventLog(ABC):
         """The messages with ``first <= offset < end`` in batches of `MESSAGES`, bounded by count and by bytes of
         values (one message larger than ``max_bytes`` comes alone). Offsets without a message are passed over, and so
         are those that the partition does not hold. An empty batch is a sign of life while the log is waited for."""
-
-
-def milliseconds(instant: datetime) -> int:
-    """Since 1970, rounded up: a message has this timestamp or a later one if and only if it is not before the
-    instant."""
-    return -((_EPOCH - instant) // timedelta(milliseconds=1))

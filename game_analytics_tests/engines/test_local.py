@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from game_analytics.engines.local import WorkerDied, land_slices
+from game_analytics.engines.engine import WorkerDied
+from game_analytics.engines.local import LocalEngine
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.lake.bucket import Lake, LakeSettings
 from game_analytics.landing.day import Landing, LandingOptions, land_day
@@ -45,6 +46,7 @@ from game_analytics_tests.support.samples import (
     standing,
     stored,
 )
+from game_analytics_tests.support.slices import land_slices
 
 A_MINUTE_AT_MOST = 60.0
 
@@ -67,7 +69,7 @@ def two_partitions(count: int = 6) -> dict[int, list[Message]]:
 def land_by(
     workers: int, log: EventLog, lake: Lake, slice_size: int = 6, tell: Callable[[str], None] = lambda _line: None
 ) -> Landing:
-    options = LandingOptions(ONE_HOUR, workers=workers, slice_size=slice_size)
+    options = LandingOptions(ONE_HOUR, engine=LocalEngine(workers), slice_size=slice_size)
     return land_day(log, lake, DAY, options, clock=lambda: MORNING_AFTER, tell=tell)
 
 
@@ -210,8 +212,8 @@ def test_a_process_that_dies_fails_the_day_naming_its_slice(
         land_by(2, log, lake)
     assert time.monotonic() - started < A_MINUTE_AT_MOST / 2  # the other process would wait for a minute
     assert str(died.value) == (
-        f"The process that landed 2025-12-30, partition 1, offsets 0 to 5 ended by {ended_by}. Nothing was committed. "
-        "Run again."
+        f"The process that worked on 2025-12-30, partition 1, offsets 0 to 5 ended by {ended_by}. Nothing was "
+        "committed. Run again."
     )
     assert len(log.processes()) == 2
     assert not any(map(is_alive, log.processes() - {os.getpid()}))
@@ -237,7 +239,7 @@ def test_a_process_that_dies_with_slices_to_come_fails_the_day(lake: Lake, folde
 
 
 def test_a_log_that_does_not_arrive_fails_the_day_saying_why(lake: Lake) -> None:
-    with leaves_nobody_behind(), pytest.raises(RuntimeError, match=r"a lake were sent to it: .*CannotArrive"):
+    with leaves_nobody_behind(), pytest.raises(RuntimeError, match=r"the task was sent to a worker: .*CannotArrive"):
         land_by(2, CannotArrive(two_partitions()), lake)
     assert stored(lake) == {}
 
@@ -276,10 +278,11 @@ def test_a_connection_of_the_log_that_breaks_is_not_taken_for_the_pipe_to_the_ow
 
 LANDS_IN_TWO_PROCESSES = """
 import pickle, signal, sys
-from game_analytics.engines.local import land_slices
+from game_analytics.engines.local import LocalEngine
+from game_analytics.landing.slices import land_one
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background commands without
 log, lake, pieces = pickle.load(sys.stdin.buffer)
-list(land_slices(log, lake, pieces, 2, lambda messages: None))
+list(LocalEngine(2).run(land_one, (log, lake), pieces, lambda messages: None, workers_worth=2))
 """
 
 

@@ -23,7 +23,6 @@ from game_analytics.defs.resources import (
     LakeResource,
     PipelineSettings,
 )
-from game_analytics.engines.local import land_slices
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import Lake
 from game_analytics.landing.slices import Slice
@@ -33,6 +32,7 @@ from game_analytics_tests.support.answering_s3 import Answer, answering, closed_
 from game_analytics_tests.support.harness import ALL, Pipeline, pipeline_on, small_simulation
 from game_analytics_tests.support.logs import Waits
 from game_analytics_tests.support.samples import DAY, at
+from game_analytics_tests.support.slices import land_slices
 
 Trial = Callable[[str, object], None]
 

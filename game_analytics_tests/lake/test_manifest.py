@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.lake.manifest import Account, LandedObject, Manifest, Unbalanced, Window, ensure_balanced
+from game_analytics.lake.manifest import Account, LandedObject, Manifest, Unbalanced, ensure_balanced
+from game_analytics.rules.days import Window
 
 KEY = "raw/manifests/2025_12_30.json"
 

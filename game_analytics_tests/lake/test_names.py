@@ -5,7 +5,6 @@ from datetime import date, timedelta
 import pytest
 
 from game_analytics.lake.names import (
-    FIRST_DAY,
     board_key,
     day_of_stats_key,
     day_prefix,
@@ -14,6 +13,7 @@ from game_analytics.lake.names import (
     slice_key,
     stats_key,
 )
+from game_analytics.rules.days import FIRST_DAY
 
 DAY = date(2025, 12, 30)
 EARLY = date(2024, 1, 2)

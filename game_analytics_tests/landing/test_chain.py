@@ -9,11 +9,12 @@ import polars as pl
 import pytest
 
 from game_analytics.lake.bucket import to_parquet
-from game_analytics.lake.manifest import LogIdentity, Manifest
+from game_analytics.lake.manifest import Manifest
 from game_analytics.lake.names import manifest_key
 from game_analytics.landing.day import Landing, LandingOptions, land_day, lost_of
 from game_analytics.landing.losses import Truncated
 from game_analytics.landing.reread import reread_day
+from game_analytics.rules.log_identity import LogIdentity
 from game_analytics.sources.event_log import Found
 from game_analytics_tests.support.listed_log import ListedLog, Message
 from game_analytics_tests.support.memory_lake import MemoryLake

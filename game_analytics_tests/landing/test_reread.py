@@ -7,11 +7,12 @@ import pytest
 
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import Lake, to_parquet
-from game_analytics.lake.manifest import Account, LandedObject, Manifest, Unbalanced, Window
+from game_analytics.lake.manifest import Account, LandedObject, Manifest, Unbalanced
 from game_analytics.lake.names import manifest_key, slice_key
 from game_analytics.lake.standing import read_standing
 from game_analytics.landing.day import Landing
 from game_analytics.landing.reread import reread_day
+from game_analytics.rules.days import Window
 from game_analytics_tests.support.listed_log import ListedLog
 from game_analytics_tests.support.samples import (
     DAY,

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from game_analytics.lake.bucket import Lake
-from game_analytics.lake.manifest import Window
 from game_analytics.landing.offsets import Offsets
 from game_analytics.landing.plan import Range
+from game_analytics.rules.days import Window
 from game_analytics_tests.support.listed_log import ListedLog
 from game_analytics_tests.support.logs import GrowsWhileLookedUp, GrowsWhileRead
 from game_analytics_tests.support.samples import (

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from game_analytics.defs.abandoned_runs import close_abandoned_runs
 from game_analytics.local_stack.dev import DevSettings
 from game_analytics.local_stack.ports import free_ports
 from game_analytics.local_stack.seaweedfs import find_weed
@@ -44,12 +45,19 @@ _RUN_DEV = """
 import signal
 import sys
 from pathlib import Path
+from game_analytics.defs.abandoned_runs import close_abandoned_runs
 from game_analytics.local_stack.dev import DevSettings, run_dev
 
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup
 directory, workspace, bucket, ui_port, s3_port, weed = sys.argv[1:]
 settings = DevSettings(
-    Path(directory), Path(workspace), bucket, int(ui_port), int(s3_port), Path(weed) if weed else None
+    Path(directory),
+    Path(workspace),
+    bucket,
+    int(ui_port),
+    int(s3_port),
+    close_abandoned_runs,
+    Path(weed) if weed else None,
 )
 sys.exit(run_dev(settings))
 """
@@ -152,7 +160,7 @@ def settings(tmp_path: Path) -> DevSettings:
     workspace = tmp_path / "workspace.yaml"
     workspace.write_text(_WORKSPACE)
     ui_port, s3_port = free_ports(2)
-    return DevSettings(tmp_path / "it's, a $place", workspace, "test-bucket", ui_port, s3_port)
+    return DevSettings(tmp_path / "it's, a $place", workspace, "test-bucket", ui_port, s3_port, close_abandoned_runs)
 
 
 @contextmanager

@@ -11,8 +11,11 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from game_analytics.rules.events import classify
+from game_analytics.sources.formats.json import JsonFormat
 from game_analytics_tests.support.batches import DAY, batch, fate, fates, kill, kill_with, shown, words
 from game_analytics_tests.support.reference_decoder import Landed, OtherDay, Quarantined
+
+JSON = JsonFormat().decode
 
 NAMES = ["player_id", "game_id", "event_id"]
 OPTIONAL_NAMES = ["game_id", "event_id"]
@@ -75,7 +78,7 @@ def test_what_lands_has_the_columns_of_a_raw_file() -> None:
             "kafka_offset": pl.Int64,
         },
     )
-    assert_frame_equal(classify(a_batch_of_every_class(), 3, DAY).landed, expected)
+    assert_frame_equal(classify(a_batch_of_every_class(), 3, DAY, decode=JSON).landed, expected)
 
 
 def test_what_is_quarantined_has_its_bytes_as_received_its_place_and_its_timestamp() -> None:
@@ -96,11 +99,11 @@ def test_what_is_quarantined_has_its_bytes_as_received_its_place_and_its_timesta
             "kafka_timestamp": pl.Datetime("ms", "UTC"),
         },
     )
-    assert_frame_equal(classify(a_batch_of_every_class(), 3, DAY).quarantined, expected)
+    assert_frame_equal(classify(a_batch_of_every_class(), 3, DAY, decode=JSON).quarantined, expected)
 
 
 def test_of_other_events_their_number_and_of_other_days_their_day_and_offset_are_kept() -> None:
-    sorted_out = classify(a_batch_of_every_class(), 3, DAY)
+    sorted_out = classify(a_batch_of_every_class(), 3, DAY, decode=JSON)
     assert sorted_out.ignored == 1
     expected = pl.DataFrame(
         {"day": [date(2025, 12, 29)], "kafka_offset": [1003]}, schema={"day": pl.Date, "kafka_offset": pl.Int64}
@@ -109,7 +112,7 @@ def test_of_other_events_their_number_and_of_other_days_their_day_and_offset_are
 
 
 def test_an_empty_batch_has_the_same_columns_as_a_full_one() -> None:
-    empty, full = classify(batch([]), 3, DAY), classify(a_batch_of_every_class(), 3, DAY)
+    empty, full = classify(batch([]), 3, DAY, decode=JSON), classify(a_batch_of_every_class(), 3, DAY, decode=JSON)
     assert_frame_equal(empty.landed, full.landed.clear())
     assert_frame_equal(empty.quarantined, full.quarantined.clear())
     assert_frame_equal(empty.other_days, full.other_days.clear())

@@ -9,6 +9,7 @@ import pytest
 from game_analytics.rules.events import classify
 from game_analytics.simulation.schedule import Simulation, start_of
 from game_analytics.simulation.trouble import MALFORMED, malformed
+from game_analytics.sources.formats.json import JsonFormat
 from game_analytics_tests.support.simulated import (
     DAY,
     MIDNIGHT,
@@ -21,6 +22,8 @@ from game_analytics_tests.support.simulated import (
     messages,
     topic_without_trouble,
 )
+
+JSON = JsonFormat().decode
 
 REASONS = [
     "tombstone",
@@ -49,7 +52,7 @@ def test_a_sample_is_quarantined_for_the_reason_under_which_it_stands(reason: st
         {"kafka_offset": [0], "kafka_timestamp": [datetime(2025, 12, 30, tzinfo=UTC)], "value": [sample]},
         schema={"kafka_offset": pl.Int64, "kafka_timestamp": pl.Datetime("ms", "UTC"), "value": pl.Binary},
     )
-    assert classify(message, partition=0, day=DAY).quarantined["reason"].to_list() == [reason]
+    assert classify(message, partition=0, day=DAY, decode=JSON).quarantined["reason"].to_list() == [reason]
 
 
 def test_a_default_day_has_200_messages_that_cannot_be_read_of_every_reason() -> None:
@@ -66,7 +69,7 @@ def test_all_other_messages_of_the_day_can_be_read() -> None:
         kafka_timestamp=pl.lit(start_of(MIDNIGHT), pl.Datetime("ms", "UTC")),
         value="value",
     )
-    assert classify(frame, partition=0, day=DAY).quarantined.is_empty()
+    assert classify(frame, partition=0, day=DAY, decode=JSON).quarantined.is_empty()
 
 
 def test_a_partition_gets_every_reason_once_before_any_comes_again() -> None:

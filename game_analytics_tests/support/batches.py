@@ -8,7 +8,10 @@ import polars as pl
 
 from game_analytics.rules.events import classify
 from game_analytics.sources.event_log import MESSAGES
+from game_analytics.sources.formats.json import JsonFormat
 from game_analytics_tests.support.reference_decoder import Fate, Ignored, Landed, OtherDay, Quarantined
+
+JSON = JsonFormat().decode
 
 DAY = date(2025, 12, 30)
 PARTITION = 3
@@ -44,7 +47,7 @@ def fates(
 ) -> list[Fate]:
     """What became of each message. Every one comes out exactly once, with its place, bytes and timestamp."""
     messages = batch(values, delivered_ms)
-    sorted_out = classify(messages, PARTITION, day)
+    sorted_out = classify(messages, PARTITION, day, decode=JSON)
     landed = sorted_out.landed.with_columns(pl.col("event_time").cast(pl.Int64))
     other_days = sorted_out.other_days.with_columns(pl.col("day").cast(pl.Int32))
     quarantined = _with_numbers(sorted_out.quarantined)

@@ -14,6 +14,7 @@ import duckdb
 from game_analytics.defs.assets.daily_player_stats import publish_stats
 from game_analytics.defs.assets.top10_leaderboard import publish_board
 from game_analytics.defs.resources import LakeResource, PipelineSettings
+from game_analytics.engines.local import LocalEngine
 from game_analytics.lake.bucket import Lake
 from game_analytics.lake.manifest import Manifest
 from game_analytics.lake.names import board_key, manifest_key, stats_key
@@ -156,5 +157,5 @@ def publish(lake: Lake, day: date = DAY) -> None:
 
 def land(log: ListedLog, lake: Lake, day: date = DAY, *, hours_later: float = 0, workers: int = 1) -> None:
     """Land the day by a clock that is ahead."""
-    options = LandingOptions(ONE_HOUR, workers=workers, slice_size=SLICE)
+    options = LandingOptions(ONE_HOUR, engine=LocalEngine(workers), slice_size=SLICE)
     land_day(log, lake, day, options, clock=lambda: datetime.now(UTC) + timedelta(hours=hours_later))

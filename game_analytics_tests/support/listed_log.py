@@ -6,7 +6,7 @@ from datetime import datetime
 
 import polars as pl
 
-from game_analytics.lake.manifest import LogIdentity
+from game_analytics.rules.log_identity import LogIdentity
 from game_analytics.sources.event_log import MESSAGES, EventLog, Extent, Found
 
 

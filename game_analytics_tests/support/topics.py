@@ -11,8 +11,8 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from rich.console import Console
 
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.landing.window import window_of
 from game_analytics.local_stack.kafka_broker import Broker
+from game_analytics.rules.days import window_of
 from game_analytics.simulation.log import MemoryEventLog
 from game_analytics.simulation.publish_day import produce_day
 from game_analytics.simulation.schedule import Simulation

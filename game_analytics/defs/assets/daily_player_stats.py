@@ -17,6 +17,7 @@ from game_analytics.defs.partitions import daily
 from game_analytics.defs.resources import LakeResource
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import InputChanged, Lake, Unreadable, parquet_metadata_of, to_parquet
+from game_analytics.lake.claims import MANIFEST_ETAG, MANIFEST_SHA256
 from game_analytics.lake.manifest import LandedObject
 from game_analytics.lake.names import board_key, day_prefix, manifest_key, stats_key
 from game_analytics.lake.standing import Standing, read_standing, still_stands
@@ -28,15 +29,8 @@ from game_analytics.rules.player_stats import (
     ensure_all_counted,
     player_stats,
 )
-from game_analytics.rules.receipt import COUNTED, agrees, receipt_of
+from game_analytics.rules.receipt import agrees, receipt_of
 from game_analytics.rules.repeats import MOST_PERCENT, Repeats
-
-MANIFEST_SHA256 = "game_analytics.manifest_sha256"
-"""In the file's Parquet metadata: the SHA-256 (hex) of the manifest that it was made from."""
-MANIFEST_ETAG = "game_analytics.manifest_etag"
-"""In its place, and in that of the receipt, in files that were written before: the ETag of the manifest."""
-
-__all__ = ["COUNTED", "MANIFEST_ETAG", "MANIFEST_SHA256", "daily_player_stats", "publish_stats"]
 
 _HELD_IN_MEMORY = 1_000_000
 """Raw events that are read from S3 once; of more, the columns that are needed are read each time that they are."""

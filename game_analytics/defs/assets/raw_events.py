@@ -11,7 +11,7 @@ from game_analytics.defs.history import latest_materializations, recorded
 from game_analytics.defs.metadata import account_lines, account_table, column_schema, quarantine_table, table
 from game_analytics.defs.partitions import daily
 from game_analytics.defs.resources import EventLogResource, LakeResource, PipelineSettings
-from game_analytics.engines.local import cores
+from game_analytics.engines.local import LocalEngine, cores
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import Lake
 from game_analytics.lake.errors import START_LOCALLY
@@ -166,7 +166,7 @@ def _from_log(
         lateness=settings.lateness,
         allow_truncated=config.allow_truncated,
         found_by=config.finders(),
-        workers=settings.workers or cores(),
+        engine=LocalEngine(settings.workers or cores()),
         slice_size=settings.slice_messages,
     )
     log, opened = event_log.open(), lake.open()

@@ -20,6 +20,7 @@ from game_analytics.defs.partitions import daily
 from game_analytics.defs.resources import LakeResource, PipelineSettings
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import Downloaded, Lake, to_parquet
+from game_analytics.lake.claims import MIN_ENGAGEMENTS, RULE_VERSION_KEY, STATS_SHA256
 from game_analytics.lake.names import board_key, stats_key
 from game_analytics.rules.leaderboard import (
     BOARD,
@@ -42,13 +43,6 @@ COLUMNS = {
 
 SOURCE_ETAG = "source_etag"
 """In a materialization's metadata: the ETag of the stats file that the board was made from. The sensor compares it."""
-
-STATS_SHA256 = "game_analytics.stats_sha256"
-RULE_VERSION_KEY = "game_analytics.rule_version"
-MIN_ENGAGEMENTS = "game_analytics.min_engagements"
-"""In the file's Parquet metadata: the SHA-256 (hex) of the stats file that it was made from, and by which rule."""
-STATS_ETAG = "game_analytics.stats_etag"
-"""In place of the first in boards that were written before: the stats file's ETag."""
 
 
 class RankingConfig(dg.Config):

@@ -8,9 +8,9 @@ from enum import Enum, auto
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.lake.bucket import Lake
 from game_analytics.lake.claims import stats_claim
-from game_analytics.lake.manifest import LogIdentity
 from game_analytics.lake.names import stats_key
 from game_analytics.lake.standing import Standing, read_standing
+from game_analytics.rules.log_identity import LogIdentity
 
 
 class Lacks(Enum):

@@ -33,8 +33,9 @@ from game_analytics.defs.partitions import daily
 from game_analytics.defs.resources import LakeResource, PipelineSettings
 from game_analytics.lake.bucket import Lake, Listed
 from game_analytics.lake.claims import board_claim
-from game_analytics.lake.names import BOARDS_PREFIX, FIRST_DAY, STATS_PREFIX, day_of_board_key, day_of_stats_key
+from game_analytics.lake.names import BOARDS_PREFIX, STATS_PREFIX, day_of_board_key, day_of_stats_key
 from game_analytics.lake.reader import Reader
+from game_analytics.rules.days import FIRST_DAY
 from game_analytics.rules.leaderboard import RULE_VERSION
 
 MAX_REQUESTS = 25

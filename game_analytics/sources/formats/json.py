@@ -1,8 +1,4 @@
-"""The bytes of a message become the fields of an event, or keep the reason why there are none: what UTF-8 and RFC 8259
-say. What the fields mean is decided in `events`.
-
-Grain: one row per message, in the order of the messages.
-"""
+"""JSON: what UTF-8 and RFC 8259 say of a message's bytes. What the fields mean is decided in `rules.events`."""
 
 import json
 import re
@@ -11,6 +7,8 @@ from typing import NoReturn
 
 import msgspec
 import polars as pl
+
+from game_analytics.sources.formats.format import Format
 
 MAX_NESTING = 64
 
@@ -35,12 +33,17 @@ _decode_fast = msgspec.json.Decoder(_Fields).decode
 _UNSURE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
-def decode(values: pl.Series) -> pl.DataFrame:
-    """The fields of each message as strings, and ``fault``: why it has none. A field of another type becomes the
-    empty string, which breaks every rule that a field can have, so that the rules alone name the reason.
+class JsonFormat(Format):
+    """One JSON object per message (RFC 8259), UTF-8, its fields by name."""
 
-    ``values`` are bytes or null.
-    """
+    def decode(self, messages: pl.DataFrame) -> pl.DataFrame:
+        """`FIELDS` of each message, in order. A field that is no string becomes the empty string, which breaks every
+        rule that a field can have, so that the rules alone name the reason."""
+        return decode(messages["value"])
+
+
+def decode(values: pl.Series) -> pl.DataFrame:
+    """`FIELDS` of these values (bytes or null), in order."""
     starts = range(0, max(1, len(values)), _PIECE)
     return pl.concat([_decode_piece(values[start : start + _PIECE]) for start in starts], rechunk=True)
 
@@ -74,7 +77,7 @@ def _decode_piece(piece: pl.Series) -> pl.DataFrame:
 
 def _hidden_faults(values: Sequence[bytes | None], objects: int) -> dict[int, str]:
     """What the fast decoder doesn't look for, by index: no value at all, bytes that are no UTF-8 in fields that it
-    skips, and deep nesting. One look at all of them joined tells of nearly every piece that there is none of these.
+    skips, and deep nesting. Checking the joined bytes once rules these faults out for nearly every batch.
 
     ``objects`` is how many of them begin with a brace.
     """

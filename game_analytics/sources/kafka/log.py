@@ -22,8 +22,9 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, ListOffsetsResultInfo, OffsetSpec
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
-from game_analytics.lake.manifest import LogIdentity
-from game_analytics.sources.event_log import MESSAGES, EventLog, Extent, Found, milliseconds
+from game_analytics.rules.days import milliseconds_ceil
+from game_analytics.rules.log_identity import LogIdentity
+from game_analytics.sources.event_log import MESSAGES, EventLog, Extent, Found
 from game_analytics.sources.kafka.client import KafkaSettings
 from game_analytics.sources.kafka.delivered import PEEKING, Known, Scan, first_delivered
 from game_analytics.sources.kafka.errors import (
@@ -116,7 +117,7 @@ class KafkaEventLog(EventLog):
         deadline = self._patience_ends()
         while True:
             try:
-                return self._first_stamped(milliseconds(instant))
+                return self._first_stamped(milliseconds_ceil(instant))
             except OffsetGone:  # retention came between the question and the look at what was found
                 if time.monotonic() > deadline:
                     raise
@@ -319,7 +320,7 @@ class KafkaEventLog(EventLog):
             if found.error is not None:
                 raise KafkaException(found.error)
             # The other client keeps its own view of the topic: it must know of a partition that was added, and once it
-            # is connected, a look-up takes it milliseconds and not three seconds (librdkafka 2.16).
+            # is connected, a look-up takes it milliseconds_ceil and not three seconds (librdkafka 2.16).
             self._admin.list_topics(self.topic, timeout=1)
             return sorted(found.partitions)
 

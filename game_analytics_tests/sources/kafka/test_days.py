@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from confluent_kafka.admin import AdminClient, NewPartitions
 
+from game_analytics.engines.local import LocalEngine
 from game_analytics.lake.bucket import Lake
 from game_analytics.lake.manifest import Account
 from game_analytics.landing.day import LandingOptions, land_day
@@ -255,7 +256,7 @@ def test_slices_that_land_in_processes_of_their_own_give_the_same_bytes(
     send(broker, topic, [sent(number % 3, "2025-12-30 12:00", kill(f"p{number}")) for number in range(9_000)])
 
     def landed_by(workers: int) -> bytes:
-        options = LandingOptions(ONE_HOUR, workers=workers, slice_size=1_000)
+        options = LandingOptions(ONE_HOUR, engine=LocalEngine(workers), slice_size=1_000)
         land_day(log_on(broker, topic), lake, DAY, options, clock=lambda: utc("2025-12-31 06:00"))
         return manifest_bytes(lake)
 

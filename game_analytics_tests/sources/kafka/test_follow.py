@@ -20,8 +20,8 @@ from confluent_kafka import Consumer, TopicPartition
 from rich.console import Console
 
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.landing.window import window_of
 from game_analytics.local_stack.kafka_broker import Broker
+from game_analytics.rules.days import window_of
 from game_analytics.simulation.log import MemoryEventLog
 from game_analytics.simulation.publish_live import Pace, follow_matches
 from game_analytics.simulation.schedule import Simulation

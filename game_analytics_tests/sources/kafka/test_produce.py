@@ -21,8 +21,8 @@ from rich.console import Console
 
 from game_analytics.cli.main import main
 from game_analytics.errors import GameAnalyticsError, Unavailable
-from game_analytics.landing.window import window_of
 from game_analytics.local_stack.kafka_broker import Broker
+from game_analytics.rules.days import window_of
 from game_analytics.simulation.publish_day import produce_day
 from game_analytics.simulation.schedule import Simulation
 from game_analytics.sources.kafka.client import KafkaSettings

@@ -1,0 +1,1 @@
+"""Every environment variable, its default and its bounds, once. No Dagster."""
