@@ -177,7 +177,7 @@ def _lay_httpfs(python: Path, home: Path) -> None:
     """DuckDB's extension where `INSTALL httpfs` finds it, as if it had been installed before: out of the package that
     the rivals' environment has."""
     [packaged] = python.parents[1].glob("lib/python*/site-packages/duckdb_extension_httpfs/extensions")
-    [platform] = duckdb.sql("PRAGMA platform").fetchone() or [""]
+    [platform] = duckdb.execute("PRAGMA platform").fetchone() or [""]
     for version in packaged.iterdir():
         there = home / ".duckdb" / "extensions" / version.name / platform
         there.mkdir(parents=True)

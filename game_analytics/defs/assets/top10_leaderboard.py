@@ -142,14 +142,14 @@ def stats_of(lake: Lake, connection: duckdb.DuckDBPyConnection, day: date) -> It
         try:
             _lay_view(connection, str(file))
             yield downloaded
-        except (BadStats, duckdb.Error, UnicodeDecodeError) as error:  # the last where its names are no UTF-8
+        except (BadStats, duckdb.Error) as error:
             raise _bad_stats(error, lake.uri(key), str(file)) from error
 
 
 def _lay_view(connection: duckdb.DuckDBPyConnection, path: str) -> None:
     file = {"path": path}
-    columns = connection.execute("SELECT * FROM read_parquet($path) LIMIT 0", file).description or []
-    ensure_columns({name: str(dtype) for name, dtype, *_ in columns})
+    described = "SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM read_parquet($path))"
+    ensure_columns(dict(connection.execute(described, file).fetchall()))
     connection.execute("SET VARIABLE stats_path = $path", file)
     connection.execute(
         "CREATE OR REPLACE TEMPORARY VIEW stats AS "
