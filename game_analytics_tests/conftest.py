@@ -6,12 +6,12 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from dagster_aws.s3 import S3Resource
 
 from game_analytics.defs.resources import LakeResource
 from game_analytics.lake.bucket import Lake
 from game_analytics.local_stack.embedded_s3 import embedded_s3
 from game_analytics.local_stack.endpoint import S3Endpoint, s3_client
+from game_analytics_tests.support.lakes import lake_at
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -43,16 +43,3 @@ def lake_resource(s3: S3Endpoint, client: "S3Client") -> LakeResource:
 def lake(lake_resource: LakeResource) -> Lake:
     """A lake that is new and empty."""
     return lake_resource.open()
-
-
-def lake_at(endpoint: S3Endpoint, bucket: str, max_attempts: int = 2) -> LakeResource:
-    return LakeResource(
-        bucket=bucket,
-        s3=S3Resource(
-            endpoint_url=endpoint.url,
-            region_name=endpoint.region,
-            aws_access_key_id=endpoint.access_key_id,
-            aws_secret_access_key=endpoint.secret_access_key,
-            max_attempts=max_attempts,
-        ),
-    )

@@ -8,9 +8,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from game_analytics.defs.resources import LakeResource
 from game_analytics.lake.bucket import Lake
 from game_analytics.local_stack.ports import free_ports
 from game_analytics_tests.support.harness import foreign_stats, parquet
+from game_analytics_tests.support.processes import eventually
 
 pytestmark = pytest.mark.real
 
@@ -113,26 +113,13 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
             stderr=subprocess.STDOUT,
         )
     try:
-        wait_until(lambda: "To stop" in log.read_text(), 90, still_running=dev, log=log)
+        eventually(lambda: "To stop" in log.read_text() or dev.poll() is not None, "it is ready", log.read_text, 90)
+        assert dev.poll() is None, log.read_text()
         yield Stack(tmp_path, f"http://127.0.0.1:{ui_port}")
     finally:
         dev.send_signal(signal.SIGTERM)
         dev.wait(timeout=60)
     assert dev.returncode == 0, log.read_text()
-
-
-def wait_until(
-    condition: Callable[[], bool],
-    seconds: float,
-    still_running: "subprocess.Popen[bytes] | None" = None,
-    log: Path | None = None,
-) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        alive = still_running is None or still_running.poll() is None
-        assert alive, log.read_text() if log else "it ended"
-        assert time.monotonic() < deadline, f"not within {seconds} s: {log.read_text() if log else condition}"
-        time.sleep(0.2)
 
 
 @pytest.mark.timeout(240)
@@ -148,7 +135,9 @@ def test_a_day_by_graphql_and_a_file_from_outside_both_get_their_board(stack: St
     assert launched["__typename"] == "LaunchRunSuccess", launched
 
     by_the_sensor = ["leaderboard/2024_02_29_top10.parquet", "leaderboard/2025_12_30_top10.parquet"]
-    wait_until(lambda: [found.key for found in lake.listing("leaderboard/")] == by_the_sensor, 90)
+    eventually(
+        lambda: [found.key for found in lake.listing("leaderboard/")] == by_the_sensor, "both have a board", seconds=90
+    )
 
     dropped = lake.get(by_the_sensor[0])
     assert dropped is not None
@@ -180,7 +169,7 @@ def test_a_backfill_with_a_day_that_fails_makes_the_boards_of_the_others_in_its_
     days = [f"2025-12-0{number}" for number in range(1, 6)]
     launched = stack.ask(BACKFILL, assets=[{"path": [asset]} for asset in ASSETS], days=days)
     backfill = launched["launchPartitionBackfill"]["backfillId"]
-    wait_until(lambda: backfilled(stack, backfill)["status"] != "REQUESTED", 240)
+    eventually(lambda: backfilled(stack, backfill)["status"] != "REQUESTED", "the backfill ends", seconds=240)
 
     ended = backfilled(stack, backfill)
     assert ended["status"] == "COMPLETED_FAILED"

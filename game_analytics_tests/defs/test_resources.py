@@ -14,8 +14,8 @@ from game_analytics.defs.resources import AlertsResource, EventLogResource, Lake
 from game_analytics.lake.bucket import Lake
 from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics.sources.event_log import EventLog
-from game_analytics_tests.lake.test_errors import LISTED
 from game_analytics_tests.support.answering_s3 import (
+    LISTED,
     SECRETS,
     AnsweringS3,
     Asked,

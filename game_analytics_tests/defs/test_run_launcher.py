@@ -21,7 +21,7 @@ from dagster._grpc.client import DagsterGrpcClient
 
 from game_analytics.defs.run_launcher import WatchedRunLauncher
 from game_analytics.local_stack.ports import LOOPBACK, free_ports
-from game_analytics_tests.local_stack.conftest import eventually
+from game_analytics_tests.support.processes import eventually
 
 WAITS = """
 import time

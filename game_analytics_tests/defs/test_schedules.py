@@ -18,9 +18,9 @@ from game_analytics.errors import Unavailable
 from game_analytics.lake.bucket import Lake
 from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics.sources.event_log import EventLog
-from game_analytics_tests.conftest import lake_at
 from game_analytics_tests.support.answering_s3 import closed_port
 from game_analytics_tests.support.harness import Pipeline, days_ago, given_log, small_simulation
+from game_analytics_tests.support.lakes import lake_at
 from game_analytics_tests.support.landed import (
     TOPIC,
     manifest_of,

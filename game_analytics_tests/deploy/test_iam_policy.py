@@ -16,9 +16,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from game_analytics.local_stack.endpoint import S3Endpoint, s3_client
-from game_analytics_tests.support.proxy import Fate, Forward, Refuse, Request
-from game_analytics_tests.support.rights import Right, User, read_policy, user_with
-from game_analytics_tests.support.services import (
+from game_analytics_tests.support.code_location import (
     Deed,
     clear_away_after_a_day,
     code_location,
@@ -32,7 +30,9 @@ from game_analytics_tests.support.services import (
     trouble_with,
     watch,
 )
-from game_analytics_tests.test_end_to_end import wait_until
+from game_analytics_tests.support.processes import eventually
+from game_analytics_tests.support.s3_permissions import Right, User, read_policy, user_with
+from game_analytics_tests.support.s3_proxy import Fate, Forward, Refuse, Request
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -147,7 +147,7 @@ def test_output_of_a_long_run_is_shown_early_without_a_right_to_read_it(
         service.output.capture_logs(OUTPUT),
     ):
         put_out("half of it")
-        wait_until(lambda: [*service.pipeline.lake.listing("dagster/")] != [], 20)
+        eventually(lambda: [*service.pipeline.lake.listing("dagster/")], "output is in the bucket", seconds=20)
     assert Right("s3:GetObject", LOGS) in user.asked_for
 
 

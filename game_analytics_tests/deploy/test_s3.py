@@ -16,9 +16,9 @@ from game_analytics.errors import GameAnalyticsError
 from game_analytics.local_stack.endpoint import S3Endpoint, s3_client
 from game_analytics.local_stack.ports import free_ports
 from game_analytics.local_stack.seaweedfs import find_weed
-from game_analytics_tests.local_stack.conftest import NO_SEAWEEDFS
 from game_analytics_tests.support.deployment import example_secrets, services
 from game_analytics_tests.support.preparing import lake_settings, prepared
+from game_analytics_tests.support.requirements import NO_SEAWEEDFS
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

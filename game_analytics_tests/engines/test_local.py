@@ -23,8 +23,7 @@ from game_analytics.landing.day import Landing, LandingOptions, land_day
 from game_analytics.landing.slices import Slice
 from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics.sources.event_log import EventLog
-from game_analytics_tests.support.listed_log import ListedLog, Message
-from game_analytics_tests.support.logs import (
+from game_analytics_tests.support.faulty_logs import (
     CannotArrive,
     DividesByZero,
     Exits,
@@ -36,6 +35,7 @@ from game_analytics_tests.support.logs import (
     Waits,
     Watched,
 )
+from game_analytics_tests.support.listed_log import ListedLog, Message
 from game_analytics_tests.support.samples import (
     DAY,
     MORNING_AFTER,
@@ -43,10 +43,10 @@ from game_analytics_tests.support.samples import (
     at,
     ensure_whole,
     kill,
+    land_slices,
     standing,
     stored,
 )
-from game_analytics_tests.support.slices import land_slices
 
 A_MINUTE_AT_MOST = 60.0
 

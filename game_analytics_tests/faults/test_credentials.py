@@ -27,12 +27,10 @@ from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import Lake
 from game_analytics.landing.slices import Slice
 from game_analytics.local_stack.endpoint import S3Endpoint
-from game_analytics_tests.lake.test_errors import LISTED
-from game_analytics_tests.support.answering_s3 import Answer, answering, closed_port
+from game_analytics_tests.support.answering_s3 import LISTED, Answer, answering, closed_port
+from game_analytics_tests.support.faulty_logs import Waits
 from game_analytics_tests.support.harness import ALL, Pipeline, pipeline_on, small_simulation
-from game_analytics_tests.support.logs import Waits
-from game_analytics_tests.support.samples import DAY, at
-from game_analytics_tests.support.slices import land_slices
+from game_analytics_tests.support.samples import DAY, at, land_slices
 
 Trial = Callable[[str, object], None]
 

@@ -15,8 +15,7 @@ import pytest
 
 from game_analytics.lake.bucket import Lake
 from game_analytics.local_stack.endpoint import S3Endpoint
-from game_analytics_tests.conftest import lake_at
-from game_analytics_tests.support.fault_days import (
+from game_analytics_tests.support.day_run_again import (
     NOW,
     PROCESSES,
     THEN,
@@ -30,7 +29,8 @@ from game_analytics_tests.support.fault_days import (
     read_whole,
     work_all,
 )
-from game_analytics_tests.support.proxy import Drop, Fate, Forward, Request, proxy_before
+from game_analytics_tests.support.lakes import lake_at
+from game_analytics_tests.support.s3_proxy import Drop, Fate, Forward, Request, proxy_before
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -31,13 +31,13 @@ from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.manifest import Manifest
 from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics.rules.leaderboard import BOARD
-from game_analytics_tests.defs.sensors.test_new_stats_file_names import log_of_a_tick
 from game_analytics_tests.support.answering_s3 import Answer, answering, resource_at, s3_error
 from game_analytics_tests.support.harness import ALL, Pipeline, failure_of, given_log, pipeline_on, small_simulation
 from game_analytics_tests.support.listed_log import ListedLog
 from game_analytics_tests.support.nasty_names import CONTROLS, all_names, legal_names
 from game_analytics_tests.support.reference_decoder import MAX_CODE_POINTS
 from game_analytics_tests.support.samples import at, kill
+from game_analytics_tests.support.ticks import log_of_a_tick
 
 Trial = Callable[[str, object], None]
 DAY = "2025-12-30"

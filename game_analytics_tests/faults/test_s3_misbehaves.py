@@ -17,8 +17,7 @@ from game_analytics.defs.resources import LakeResource
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.lake.bucket import Lake
 from game_analytics.local_stack.endpoint import S3Endpoint
-from game_analytics_tests.conftest import lake_at
-from game_analytics_tests.support.fault_days import (
+from game_analytics_tests.support.day_run_again import (
     NOW,
     SETTINGS,
     THEN,
@@ -31,8 +30,9 @@ from game_analytics_tests.support.fault_days import (
     work_all,
 )
 from game_analytics_tests.support.harness import ALL, failure_of, given_log, pipeline_on
+from game_analytics_tests.support.lakes import lake_at
 from game_analytics_tests.support.listed_log import ListedLog
-from game_analytics_tests.support.proxy import (
+from game_analytics_tests.support.s3_proxy import (
     Fate,
     Forward,
     LoseAnswer,

@@ -30,10 +30,10 @@ from game_analytics.defs.sensors.new_stats_file import MAX_REQUESTS
 from game_analytics.lake.bucket import Lake
 from game_analytics.lake.names import board_key
 from game_analytics.local_stack.endpoint import S3Endpoint
-from game_analytics_tests.conftest import lake_at
-from game_analytics_tests.support.fault_days import PROCESSES
+from game_analytics_tests.support.day_run_again import PROCESSES
 from game_analytics_tests.support.harness import Pipeline, small_simulation
-from game_analytics_tests.support.many_files import Plan, Rewrite, Version, foreign_keys, many_files
+from game_analytics_tests.support.lakes import lake_at
+from game_analytics_tests.support.many_stats_files import Plan, Rewrite, Version, foreign_keys, many_files
 from game_analytics_tests.support.ticks import stats_file
 
 SEED = 20251230

@@ -14,8 +14,7 @@ from game_analytics.lake.bucket import Lake
 from game_analytics.lake.names import board_key, stats_key
 from game_analytics.landing.day import LandingOptions, land_day
 from game_analytics.local_stack.endpoint import S3Endpoint
-from game_analytics_tests.conftest import lake_at
-from game_analytics_tests.support.fault_days import (
+from game_analytics_tests.support.day_run_again import (
     NOW,
     RANGE,
     SLICE,
@@ -29,7 +28,10 @@ from game_analytics_tests.support.fault_days import (
     work_all,
 )
 from game_analytics_tests.support.harness import foreign_stats, parquet
-from game_analytics_tests.support.pairs import (
+from game_analytics_tests.support.lakes import lake_at
+from game_analytics_tests.support.s3_proxy import Fate, Forward, Proxy, Request, proxy_before
+from game_analytics_tests.support.samples import DAY, MORNING_AFTER, ONE_HOUR, body_of, utc
+from game_analytics_tests.support.two_processes import (
     CONTESTED,
     Pair,
     Place,
@@ -43,8 +45,6 @@ from game_analytics_tests.support.pairs import (
     pair,
     replace_stats,
 )
-from game_analytics_tests.support.proxy import Fate, Forward, Proxy, Request, proxy_before
-from game_analytics_tests.support.samples import DAY, MORNING_AFTER, ONE_HOUR, body_of, utc
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

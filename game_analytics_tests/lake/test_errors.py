@@ -14,8 +14,8 @@ from game_analytics.defs.resources import LakeResource
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.lake.bucket import Lake
 from game_analytics.local_stack.endpoint import S3Endpoint
-from game_analytics_tests.conftest import lake_at
 from game_analytics_tests.support.answering_s3 import (
+    LISTED,
     SECRETS,
     Answer,
     answering,
@@ -23,10 +23,9 @@ from game_analytics_tests.support.answering_s3 import (
     resource_at,
     s3_error,
 )
+from game_analytics_tests.support.lakes import lake_at
 
 KEY = "events/2025_12_30_events.parquet"
-LISTED = Answer(200, b"<ListBucketResult></ListBucketResult>")
-"""What a bucket that answers says when it is opened."""
 
 LOCALLY = ("make dev", ".local/env")
 """The next step of somebody who has no S3 yet."""

@@ -5,8 +5,8 @@ import pytest
 from game_analytics.lake.bucket import Lake
 from game_analytics.lake.manifest import Unbalanced
 from game_analytics.lake.names import manifest_key
+from game_analytics_tests.support.faulty_logs import DeliversTooMuch, DeliversTwice
 from game_analytics_tests.support.listed_log import ListedLog, Message
-from game_analytics_tests.support.logs import DeliversTooMuch, DeliversTwice
 from game_analytics_tests.support.samples import (
     account_of,
     at,

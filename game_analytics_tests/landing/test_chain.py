@@ -16,8 +16,8 @@ from game_analytics.landing.losses import Truncated
 from game_analytics.landing.reread import reread_day
 from game_analytics.rules.log_identity import LogIdentity
 from game_analytics.sources.event_log import Found
+from game_analytics_tests.support.lakes import MemoryLake
 from game_analytics_tests.support.listed_log import ListedLog, Message
-from game_analytics_tests.support.memory_lake import MemoryLake
 from game_analytics_tests.support.samples import (
     DAY,
     DAY_BEFORE,

@@ -8,8 +8,8 @@ import pytest
 
 from game_analytics.lake.bucket import Lake
 from game_analytics.lake.names import manifest_key
+from game_analytics_tests.support.faulty_logs import Died, DiesAt, growing
 from game_analytics_tests.support.listed_log import ListedLog
-from game_analytics_tests.support.logs import Died, DiesAt, growing
 from game_analytics_tests.support.samples import (
     DAY,
     DAY_BEFORE,

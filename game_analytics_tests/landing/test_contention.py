@@ -10,8 +10,8 @@ from game_analytics.lake.bucket import Contested, Lake
 from game_analytics.lake.manifest import Manifest
 from game_analytics.lake.names import manifest_key
 from game_analytics.landing.day import Landing, LandingOptions, land_day
+from game_analytics_tests.support.faulty_logs import growing
 from game_analytics_tests.support.listed_log import ListedLog
-from game_analytics_tests.support.logs import growing
 from game_analytics_tests.support.samples import (
     DAY,
     MORNING_AFTER,

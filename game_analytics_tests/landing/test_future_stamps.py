@@ -3,8 +3,8 @@
 import pytest
 
 from game_analytics.lake.bucket import Lake
+from game_analytics_tests.support.faulty_logs import off_the_calendar
 from game_analytics_tests.support.listed_log import ListedLog
-from game_analytics_tests.support.logs import off_the_calendar
 from game_analytics_tests.support.samples import (
     account_of,
     at,

@@ -15,8 +15,8 @@ import pytest
 from game_analytics.lake.bucket import Lake
 from game_analytics.lake.names import manifest_key, old_manifest_key
 from game_analytics.landing.losses import Truncated
+from game_analytics_tests.support.faulty_logs import Died, DiesAt
 from game_analytics_tests.support.listed_log import ListedLog
-from game_analytics_tests.support.logs import Died, DiesAt
 from game_analytics_tests.support.samples import (
     DAY,
     at,

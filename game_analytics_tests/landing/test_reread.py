@@ -2,24 +2,22 @@
 
 from datetime import UTC, date, datetime, timedelta
 
-import polars as pl
 import pytest
 
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import Lake, to_parquet
-from game_analytics.lake.manifest import Account, LandedObject, Manifest, Unbalanced
-from game_analytics.lake.names import manifest_key, slice_key
+from game_analytics.lake.manifest import Unbalanced
+from game_analytics.lake.names import manifest_key
 from game_analytics.lake.standing import read_standing
 from game_analytics.landing.day import Landing
 from game_analytics.landing.reread import reread_day
-from game_analytics.rules.days import Window
+from game_analytics_tests.support.landed import TOO_LONG, put_quarantined_day, quarantine_of_stricter_rules
 from game_analytics_tests.support.listed_log import ListedLog
 from game_analytics_tests.support.samples import (
     DAY,
     NEXT_DAY,
     account_of,
     at,
-    death,
     ensure_whole,
     kill,
     land,
@@ -30,63 +28,6 @@ from game_analytics_tests.support.samples import (
 )
 
 NOW = utc("2026-02-01 06:00")
-TOO_LONG = b'{"event_type": "KILL", "player_id": "' + b"x" * 200 + b'"}'
-
-
-def quarantine_of_stricter_rules() -> pl.DataFrame:
-    """What landed once under rules that refused spaces in names, other kinds of events and days to come."""
-    delivered = datetime(2025, 12, 30, 12, tzinfo=UTC)
-    rows: list[tuple[str, bytes | None, int, int, datetime]] = [
-        ("bad_player_id", kill("ann lee"), 0, 10, delivered),
-        ("bad_player_id", death("ann lee"), 0, 11, delivered),
-        ("bad_event_type", b'{"event_type": "CHAT"}', 0, 12, delivered),
-        ("bad_ts", kill("bob", ts="2025-12-31T00:00:00Z"), 0, 13, delivered),
-        ("bad_player_id", TOO_LONG, 0, 14, delivered),  # which it still is
-        ("tombstone", None, 0, 15, delivered),
-    ]
-    return pl.DataFrame(
-        rows,
-        schema={
-            "reason": pl.String,
-            "value": pl.Binary,
-            "kafka_partition": pl.Int32,
-            "kafka_offset": pl.Int64,
-            "kafka_timestamp": pl.Datetime("ms", "UTC"),
-        },
-        orient="row",
-    )
-
-
-def lay(lake: Lake, quarantine: pl.DataFrame, *, missed: dict[str, int] | None = None) -> Manifest:
-    """A day of offsets 0 to 19 of which 10 to 15 were quarantined, as an earlier version would have landed it."""
-    body = to_parquet(quarantine)
-    key = slice_key("quarantine", DAY, 0, 0, 20, "abcdef012345")
-    lake.put(key, body)
-    manifest = Manifest(
-        version=1,
-        day=DAY,
-        topic="game-events",
-        window=Window(utc("2025-12-29 23:55"), utc("2025-12-31 01:00")),
-        window_closed=True,
-        partitions=[
-            Account(
-                partition=0,
-                first=0,
-                end=20,
-                next_day_first=18,
-                read=16,
-                gaps=4,
-                landed=0,
-                ignored=9,
-                other_days=1,
-                quarantined=6,
-            )
-        ],
-        objects=[LandedObject(key, "quarantine", quarantine.height)],
-        missed=missed or {},
-    )
-    lake.put(manifest_key(DAY), manifest.to_json())
-    return manifest
 
 
 def reread(lake: Lake, day: date = DAY) -> Landing:
@@ -99,7 +40,7 @@ def rows_of(lake: Lake, kind: str) -> list[tuple[object, ...]]:
 
 
 def test_what_is_good_now_is_landed_and_the_rest_stays(lake: Lake) -> None:
-    lay(lake, quarantine_of_stricter_rules())
+    put_quarantined_day(lake, quarantine_of_stricter_rules())
     landing = reread(lake)
     noon = datetime(2025, 12, 30, 12, tzinfo=UTC)
     assert rows_of(lake, "raw") == [
@@ -119,7 +60,7 @@ def test_what_is_good_now_is_landed_and_the_rest_stays(lake: Lake) -> None:
 
 
 def test_nothing_else_of_the_day_changes(lake: Lake) -> None:
-    before = lay(lake, quarantine_of_stricter_rules())
+    before = put_quarantined_day(lake, quarantine_of_stricter_rules())
     after = reread(lake).manifest
     assert (after.day, after.topic, after.window, after.window_closed) == (
         before.day,
@@ -131,7 +72,7 @@ def test_nothing_else_of_the_day_changes(lake: Lake) -> None:
 
 
 def test_read_again_twice_gives_the_same_bytes(lake: Lake) -> None:
-    lay(lake, quarantine_of_stricter_rules())
+    put_quarantined_day(lake, quarantine_of_stricter_rules())
     reread(lake)
     first, listed = manifest_bytes(lake), stored(lake)
     reread(lake)
@@ -145,7 +86,7 @@ def offsets_in_quarantine(lake: Lake) -> list[object]:
 
 def test_events_of_another_day_that_nobody_else_has_read_stay_and_are_told(lake: Lake) -> None:
     """Kafka no longer holds them, so this quarantine is all that is left of them."""
-    lay(lake, quarantine_of_stricter_rules(), missed={"2025-12-29": 3})
+    put_quarantined_day(lake, quarantine_of_stricter_rules(), missed={"2025-12-29": 3})
     landing = reread(lake)
     assert offsets_in_quarantine(lake) == [13, 14, 15]
     assert landing.manifest.missed == {"2025-12-29": 3}
@@ -159,7 +100,7 @@ def test_events_of_another_day_that_nobody_else_has_read_stay_and_are_told(lake:
 
 def test_events_of_another_day_that_has_read_their_offsets_are_left_to_that_day(lake: Lake) -> None:
     """That day quarantined them as well, and its own quarantine can be read again."""
-    lay(lake, quarantine_of_stricter_rules())
+    put_quarantined_day(lake, quarantine_of_stricter_rules())
     log = ListedLog({0: [at(13, "2025-12-31 12:00", b"garbage")]}, high={0: 20})
     land(log, lake, day=NEXT_DAY, now=NOW)
     landing = reread(lake)
@@ -169,14 +110,14 @@ def test_events_of_another_day_that_has_read_their_offsets_are_left_to_that_day(
 
 
 def test_offsets_of_another_topic_tell_nothing_about_this_one(lake: Lake) -> None:
-    lay(lake, quarantine_of_stricter_rules())
+    put_quarantined_day(lake, quarantine_of_stricter_rules())
     land(ListedLog({0: [at(13, "2025-12-31 12:00")]}, name="other"), lake, day=NEXT_DAY, now=NOW)
     reread(lake)
     assert offsets_in_quarantine(lake) == [13, 14, 15]
 
 
 def test_a_quarantine_that_is_no_parquet_is_named(lake: Lake) -> None:
-    manifest = lay(lake, quarantine_of_stricter_rules())
+    manifest = put_quarantined_day(lake, quarantine_of_stricter_rules())
     [key] = manifest.keys("quarantine")
     lake.put(key, b"no Parquet")
     with pytest.raises(GameAnalyticsError, match=f"Parquet in {lake.uri(key)} can't be read"):
@@ -201,7 +142,7 @@ def test_a_day_without_quarantine_stays_as_it_is(lake: Lake) -> None:
 
 
 def test_what_was_replaced_is_cleared_away_after_a_week(lake: Lake) -> None:
-    lay(lake, quarantine_of_stricter_rules())
+    put_quarantined_day(lake, quarantine_of_stricter_rules())
     (old,) = stored(lake, "quarantine/")
     reread_day(lake, DAY, clock=lambda: datetime.now(UTC))
     assert old in stored(lake, "quarantine/")
@@ -224,7 +165,7 @@ def test_a_day_whose_raw_folder_has_expired_says_so(lake: Lake) -> None:
 
 
 def test_a_quarantine_object_that_is_gone_is_named(lake: Lake) -> None:
-    lay(lake, quarantine_of_stricter_rules())
+    put_quarantined_day(lake, quarantine_of_stricter_rules())
     (key,) = stored(lake, "quarantine/")
     lake.delete([key])
     with pytest.raises(GameAnalyticsError) as raised:
@@ -235,7 +176,7 @@ def test_a_quarantine_object_that_is_gone_is_named(lake: Lake) -> None:
 
 
 def test_an_object_with_fewer_messages_than_the_manifest_says_commits_nothing(lake: Lake) -> None:
-    lay(lake, quarantine_of_stricter_rules())
+    put_quarantined_day(lake, quarantine_of_stricter_rules())
     (key,) = stored(lake, "quarantine/")
     lake.put(key, to_parquet(quarantine_of_stricter_rules().head(4)))
     before = read_standing(lake, DAY)

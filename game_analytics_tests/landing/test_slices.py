@@ -16,8 +16,8 @@ import pytest
 from game_analytics.lake.bucket import Lake
 from game_analytics.landing.plan import Range
 from game_analytics.landing.slices import Slice, SliceReport, cut, land_slice
+from game_analytics_tests.support.faulty_logs import OneByOne, Wide, off_the_calendar
 from game_analytics_tests.support.listed_log import ListedLog, Message
-from game_analytics_tests.support.logs import OneByOne, Wide, off_the_calendar
 from game_analytics_tests.support.samples import (
     DAY,
     at,

@@ -8,8 +8,8 @@ from game_analytics.lake.bucket import Lake
 from game_analytics.landing.offsets import Offsets
 from game_analytics.landing.plan import Range
 from game_analytics.rules.days import Window
+from game_analytics_tests.support.faulty_logs import GrowsWhileLookedUp, GrowsWhileRead
 from game_analytics_tests.support.listed_log import ListedLog
-from game_analytics_tests.support.logs import GrowsWhileLookedUp, GrowsWhileRead
 from game_analytics_tests.support.samples import (
     MORNING_AFTER,
     at,

@@ -22,14 +22,9 @@ from game_analytics.local_stack.dev import DevSettings, run_dev
 from game_analytics.local_stack.endpoint import S3Endpoint, s3_client
 from game_analytics.local_stack.environment import stack_variables, with_stack
 from game_analytics.local_stack.ports import free_ports
-from game_analytics_tests.local_stack.conftest import (
-    RunningDev,
-    eventually,
-    left_of,
-    needs_seaweedfs,
-    programs,
-    running_dev,
-)
+from game_analytics_tests.support.processes import eventually, left_of, programs
+from game_analytics_tests.support.requirements import needs_seaweedfs
+from game_analytics_tests.support.running_dev import RunningDev, running_dev
 
 pytestmark = pytest.mark.real
 

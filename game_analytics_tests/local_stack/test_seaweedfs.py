@@ -18,7 +18,8 @@ from game_analytics.errors import GameAnalyticsError
 from game_analytics.local_stack.endpoint import make_bucket, s3_client
 from game_analytics.local_stack.ports import free_ports
 from game_analytics.local_stack.seaweedfs import SeaweedFS, find_weed, seaweedfs
-from game_analytics_tests.local_stack.conftest import NO_SEAWEEDFS, eventually, programs
+from game_analytics_tests.support.processes import eventually, programs
+from game_analytics_tests.support.requirements import NO_SEAWEEDFS
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

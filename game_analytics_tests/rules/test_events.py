@@ -13,6 +13,7 @@ from polars.testing import assert_frame_equal
 from game_analytics.rules.events import classify
 from game_analytics.sources.formats.json import JsonFormat
 from game_analytics_tests.support.batches import DAY, batch, fate, fates, kill, kill_with, shown, words
+from game_analytics_tests.support.event_samples import good_names, messages_with_a_repeated_key
 from game_analytics_tests.support.reference_decoder import Landed, OtherDay, Quarantined
 
 JSON = JsonFormat().decode
@@ -236,22 +237,6 @@ def test_an_event_type_that_is_absent_or_null_is_missing(value: bytes) -> None:
 # The names: player_id, game_id and event_id
 
 
-def good_names() -> list[str]:
-    return [
-        "p",
-        " ",  # a space is no control character
-        "p" * 128,
-        "é" * 128,  # 256 bytes
-        "😀" * 128,  # 512 bytes, 256 UTF-16 units
-        "e\u0301",  # two code points, however it looks
-        "\u00a0",  # the first after the control characters
-        "\u00ad\u200b\u2028\ufeff",  # invisible, but of other categories than Cc
-        "\ufffd\uffff\U0010ffff",
-        "null",
-        '"\\/{}[]',
-    ]
-
-
 @pytest.mark.parametrize("name", good_names(), ids=shown)
 def test_a_name_of_1_to_128_code_points_lands_as_it_is(name: str) -> None:
     [written_out] = fates([kill(player_id=name, game_id=name, event_id=name)])
@@ -317,30 +302,6 @@ def test_further_fields_are_ignored_whatever_they_hold() -> None:
 
 
 # A key that stands twice
-
-
-def messages_with_a_repeated_key() -> list[tuple[bytes, str]]:
-    """Of each the last value counts, and only that."""
-    return [
-        (b'{"event_type":"ASSIST","event_type":"KILL","player_id":"p"}', "landed"),
-        (b'{"event_type":"KILL","event_type":"ASSIST","player_id":"p"}', "ignored"),
-        (b'{"event_type":7,"event_type":"KILL","player_id":"p"}', "landed"),
-        (b'{"event_type":{"event_type":7},"event_type":"KILL","player_id":"p"}', "landed"),
-        (b'{"event_type":"KILL","event_type":7,"player_id":"p"}', "bad_event_type"),
-        (b'{"event_type":"KILL","event_type":null,"player_id":"p"}', "missing_event_type"),
-        (b'{"event_type":null,"event_type":"KILL","player_id":"p"}', "landed"),
-        (b'{"event_type":"KILL","player_id":"p","player_id":""}', "bad_player_id"),
-        (b'{"event_type":"KILL","player_id":[],"player_id":"p"}', "landed"),
-        (b'{"event_type":"KILL","player_id":"p","player_id":null}', "missing_player_id"),
-        (b'{"event_type":"KILL","player_id":"p","game_id":7,"game_id":"g"}', "landed"),
-        (b'{"event_type":"KILL","player_id":"p","event_id":"e","event_id":7}', "bad_event_id"),
-        (b'{"event_type":"KILL","player_id":"p","ts":1767117600,"ts":"2025-12-30T18:00:00Z"}', "landed"),
-        (b'{"event_type":"KILL","player_id":"p","ts":"2025-12-30T18:00:00Z","ts":"2025-12-29T18:00:00Z"}', "other day"),
-        (b'{"event_type":"KILL","player_id":"p","ts":"yesterday","ts":null}', "landed"),
-        # An escaped key is the same key.
-        (b'{"event_type":"KILL","player_id":"p","player\\u005fid":7}', "bad_player_id"),
-        (b'{"event_type":7,"\\u0065vent_type":"KILL","player_id":"p"}', "landed"),
-    ]
 
 
 @pytest.mark.parametrize(("value", "expected"), messages_with_a_repeated_key(), ids=shown)

@@ -6,6 +6,13 @@ import sys
 import pytest
 
 from game_analytics_tests.support.batches import fate, fates, kill, kill_with, shown, words
+from game_analytics_tests.support.event_samples import (
+    bytes_that_are_no_utf8,
+    strings_with_a_lone_surrogate,
+    texts_that_are_no_json,
+    values_that_are_json,
+    values_that_are_no_json,
+)
 from game_analytics_tests.support.reference_decoder import Landed
 
 REPLACED = '"game_id":7,"game_id":null,'
@@ -13,30 +20,6 @@ REPLACED = '"game_id":7,"game_id":null,'
 
 
 # UTF-8
-
-
-def bytes_that_are_no_utf8() -> list[bytes]:
-    return [
-        b"\xff",
-        b"\x80",  # a continuation of nothing
-        b"{}\xc3",  # cut off within a character
-        b"\xc0\xaf",  # "/", overlong
-        b"\xe0\x80\xaf",  # and longer
-        b"\xed\xa0\xbd\xed\xb8\x80",  # a surrogate pair encoded one by one (CESU-8)
-        b"\xf4\x90\x80\x80",  # beyond U+10FFFF
-        b"\xf8\x88\x80\x80\x80",  # five bytes, as UTF-8 once was
-        b"\xff\xfe{\x00}\x00",  # UTF-16 with its mark
-        b"\x1f\x8b\x08\x00\x00\x00\x00\x00",  # gzip
-        b'{"event_type":"KILL","player_id":"\xe9"}',  # Latin-1 in a field that counts
-        b'{"event_type":"KILL\xe9","player_id":"p"}',
-        b'{"event_type":"KILL","player_id":"p","note":"\xe9"}',  # in one that does not
-        b'{"event_type":"KILL","player_id":"p","note":["a",{"b":"\xe9"}]}',  # and further down
-        b'{"event_type":"KILL","player_id":"p","not\xe9":1}',  # in a key
-        b'{"event_type":"KILL","player_id":"p","note":{"not\xe9":1}}',
-        b'{"event_type":"KILL","player_id":"p"}\xe9',  # behind the document
-        b'{"event_type":"ASSIST","note":"\xe9"}',
-        b'{"event_type":"KILL","player_id":"p","note":"\xe9","note":"e"}',  # in a value that another one replaces
-    ]
 
 
 @pytest.mark.parametrize("value", bytes_that_are_no_utf8(), ids=shown)
@@ -55,69 +38,9 @@ def test_utf_16_without_a_mark_is_utf_8_but_no_json() -> None:
 # JSON
 
 
-def texts_that_are_no_json() -> list[bytes]:
-    return [
-        b"",
-        b" ",
-        b"\x00",
-        b"{",
-        b"}",
-        b'"',
-        b"nul",
-        b"nulll",
-        b"True",
-        b"undefined",
-        b"\xef\xbb\xbf{}",  # a byte order mark
-        b"{}\x00",
-        b"{}{}",
-        b'{"event_type":"KILL","player_id":"a"}\n{"event_type":"KILL","player_id":"b"}',  # two messages in one
-        b'{"event_type":"KILL","player_id":"p"} true',
-        b'{"event_type":"KILL","player_id":"p"},',
-        b'{"event_type":"KILL","player_id":"p",}',
-        b'{"event_type":"KILL" "player_id":"p"}',
-        b'{"event_type":"KILL",,"player_id":"p"}',
-        b'{,"event_type":"KILL","player_id":"p"}',
-        b'{"event_type"="KILL","player_id":"p"}',
-        b'{event_type:"KILL",player_id:"p"}',
-        b"{'event_type':'KILL','player_id':'p'}",
-        b'{"event_type":"KILL","player_id":"p"} // comment',
-        b'{"event_type":"KILL",/* comment */"player_id":"p"}',
-        b'{"event_type":"KILL","player_id"}',
-        b'{"event_type":"KILL","player_id":}',
-        b'{7:"seven"}',
-        b'{null:"nothing"}',
-        b'\x0c{"event_type":"KILL","player_id":"p"}',  # a form feed is no white space here
-        '\u00a0{"event_type":"KILL","player_id":"p"}'.encode(),  # nor is a no-break space
-        '{"event_type":"KILL",\u2028"player_id":"p"}'.encode(),
-        "“{}”".encode(),
-    ]
-
-
 @pytest.mark.parametrize("value", texts_that_are_no_json(), ids=shown)
 def test_what_is_no_json_is_quarantined_as_such(value: bytes) -> None:
     assert words([kill(), value, kill()]) == ["landed", "not_json", "landed"]
-
-
-def values_that_are_no_json() -> list[str]:
-    return [
-        *["NaN", "-NaN", "nan", "Infinity", "-Infinity", "inf"],  # Python writes and reads these
-        *["01", "-01", "00", "+1", "1.", ".5", "-.5", "1e", "1e+", "1.e5", "--1", "-", "0x10", "1_000", "1,000", "1 2"],
-        *["\uff11", "1e\uff15", "\u0663", "½"],  # digits of other scripts
-        *["[1,]", "[,1]", "[1 2]", "[1", "1]", "{]", "[}", '{"a":1,}', '{"a"}', '{"a":1 "b":2}', "{1:2}"],
-        *[r'"\x41"', r'"\a"', r'"\'"', r'"\0"', r'"\U00000041"', '"\\', '"\\"'],  # escapes that JSON does not have
-        *[
-            r'"\u"',
-            r'"\u12"',
-            r'"\u12g4"',
-            r'"\u 123"',
-            r'"\u+123"',
-            r'"\u-123"',
-            '"\\u\uff11\uff12\uff13\uff14"',
-            r'"\u{41}"',
-        ],
-        *['"\n"', '"\t"', '"\x00"', '"\x1f"', '"a\rb"'],  # control characters in the raw
-        *["True", "None", "nul", "tru", "nullnull", "''", "`a`", ""],
-    ]
 
 
 @pytest.mark.parametrize("value", values_that_are_no_json(), ids=shown)
@@ -137,16 +60,6 @@ def test_a_message_cut_off_anywhere_is_no_json() -> None:
     whole = '{"event_type":"KILL","player_id":"é😀","n":[1.5e3,{"a":null}],"s":"\\ud83d\\ude00 \\n"}'
     assert fate(whole.encode()) == "landed"
     assert words([whole[:end].encode() for end in range(len(whole))]) == ["not_json"] * len(whole)
-
-
-def values_that_are_json() -> list[str]:
-    return [
-        *["0", "-0", "-0.0", "7", "1.5", "1E5", "1e+5", "1e-5", "0e0", "0.0e-0"],
-        *["1e999", "-1e999", "1e-999", "1e99999999999999999999"],  # no float64, but legal
-        *["18446744073709551616", "-9223372036854775809", "9" * 10_000, "-" + "9" * 10_000, "0." + "3" * 10_000],
-        *["true", "false", "null", "[]", "{}", "[ ]", "{ }", "[[],[[]],{}]", '{"":""}', '{"a":1,"a":2}'],
-        *['""', r'"\"\\\/\b\f\n\r\t"', r'"\u0000"', r'"\u00E9\u00e9"', '"\x7f\x80\x9f"', '"\u2028\u2029\ufeff\uffff"'],
-    ]
 
 
 @pytest.mark.parametrize("value", values_that_are_json(), ids=shown)
@@ -195,32 +108,6 @@ def test_a_message_of_a_megabyte_is_read_like_any_other() -> None:
 
 
 # Half a surrogate pair
-
-
-def strings_with_a_lone_surrogate() -> list[str]:
-    return [
-        r"\ud83d",
-        r"\ude00",
-        r"\uD83D",  # in capitals
-        r"\uDE00",
-        r"\ud800",  # the borders of both ranges
-        r"\udbff",
-        r"\udc00",
-        r"\udfff",
-        r"\ude00\ud83d",  # the wrong way round
-        r"\ud83d\ud83d",
-        r"\ud83d\ud83d\ude00",  # a whole pair behind it
-        r"\ud83d\ude00\ude00",  # or before it
-        r"\ud83d \ude00",  # something between them
-        r"\ud83d\n\ude00",
-        r"\ud83d\\\ude00",
-        r"\ud83d\u0041",
-        r"\ud83dude00",
-        r"\\\ud83d",  # behind an escaped backslash
-        "\\ud83d\U0001f600",
-        r"\ud83dx",
-        r"x\ud83d",
-    ]
 
 
 @pytest.mark.parametrize("content", strings_with_a_lone_surrogate(), ids=shown)

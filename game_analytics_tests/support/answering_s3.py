@@ -100,3 +100,7 @@ def resource_at(url: str, bucket: str = "game-analytics", *, max_attempts: int =
             max_attempts=max_attempts,
         ),
     )
+
+
+LISTED = Answer(200, b"<ListBucketResult></ListBucketResult>")
+"""What a bucket that answers says when it is opened."""

@@ -16,6 +16,7 @@ from game_analytics.defs.history import latest_materializations, recorded
 from game_analytics.defs.jobs import leaderboard_job
 from game_analytics.defs.resources import EventLogResource, LakeResource, MemoryEventLogResource, PipelineSettings
 from game_analytics.defs.sensors.new_stats_file import new_stats_file
+from game_analytics.errors import Unavailable
 from game_analytics.lake.bucket import Lake
 from game_analytics.sources.event_log import EventLog
 
@@ -83,14 +84,14 @@ class Pipeline:
             raise_on_error=False,
         )
 
-    def tick(self) -> Any:
-        """One evaluation of the sensor, with partition keys resolved as the daemon does."""
+    def tick(self, sensor: dg.SensorDefinition = new_stats_file) -> Any:
+        """One evaluation of a sensor, with partition keys resolved as the daemon does."""
         with dg.build_sensor_context(
             instance=self.instance,
             repository_def=self.definitions.get_repository_def(),
             resources=self.resources,
         ) as context:
-            return new_stats_file.evaluate_tick(context)
+            return sensor.evaluate_tick(context)
 
     def requests(self) -> list[dg.RunRequest]:
         """The runs that the sensor asks for now."""
@@ -172,3 +173,13 @@ def failure_of(result: dg.ExecuteInProcessResult) -> str:
 def days_ago(days: int) -> str:
     """A partition key relative to today's UTC date; 1 is the newest partition."""
     return (datetime.now(UTC) - timedelta(days=days)).date().isoformat()
+
+
+REREAD = {"raw_events": {"reread_quarantine": True}}
+
+
+class SilentLog(EventLogResource):
+    """A cluster that is gone."""
+
+    def open(self) -> EventLog:
+        raise Unavailable("Kafka at gone:9092 does not answer.")

@@ -18,7 +18,7 @@ from game_analytics.lake.standing import read_standing
 from game_analytics.landing.day import Landing, LandingOptions, land_day, lost_of
 from game_analytics.landing.late import Finding, owed
 from game_analytics.sources.event_log import MESSAGES, EventLog, Extent, Found
-from game_analytics_tests.support.memory_lake import MemoryLake
+from game_analytics_tests.support.lakes import MemoryLake
 
 FIRST = date(2025, 12, 28)
 DAYS = [FIRST + timedelta(days=number) for number in range(4)]

@@ -3,11 +3,22 @@
 import hashlib
 import io
 import json
+from datetime import UTC, datetime
 
 import dagster as dg
+import polars as pl
 
-from game_analytics.lake.bucket import Lake
+from game_analytics.lake.bucket import Lake, to_parquet
+from game_analytics.lake.manifest import Account, LandedObject, Manifest
+from game_analytics.lake.names import manifest_key, slice_key
+from game_analytics.rules.days import Window
 from game_analytics_tests.support.harness import foreign_stats
+from game_analytics_tests.support.samples import (
+    DAY,
+    death,
+    kill,
+    utc,
+)
 
 TOPIC = "game-events"
 
@@ -94,3 +105,62 @@ def sha256(content: bytes) -> str:
 def md5(content: bytes) -> str:
     """As S3 names what comes in one piece."""
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+TOO_LONG = b'{"event_type": "KILL", "player_id": "' + b"x" * 200 + b'"}'
+
+
+def quarantine_of_stricter_rules() -> pl.DataFrame:
+    """What landed once under rules that refused spaces in names, other kinds of events and days to come."""
+    delivered = datetime(2025, 12, 30, 12, tzinfo=UTC)
+    rows: list[tuple[str, bytes | None, int, int, datetime]] = [
+        ("bad_player_id", kill("ann lee"), 0, 10, delivered),
+        ("bad_player_id", death("ann lee"), 0, 11, delivered),
+        ("bad_event_type", b'{"event_type": "CHAT"}', 0, 12, delivered),
+        ("bad_ts", kill("bob", ts="2025-12-31T00:00:00Z"), 0, 13, delivered),
+        ("bad_player_id", TOO_LONG, 0, 14, delivered),  # which it still is
+        ("tombstone", None, 0, 15, delivered),
+    ]
+    return pl.DataFrame(
+        rows,
+        schema={
+            "reason": pl.String,
+            "value": pl.Binary,
+            "kafka_partition": pl.Int32,
+            "kafka_offset": pl.Int64,
+            "kafka_timestamp": pl.Datetime("ms", "UTC"),
+        },
+        orient="row",
+    )
+
+
+def put_quarantined_day(lake: Lake, quarantine: pl.DataFrame, *, missed: dict[str, int] | None = None) -> Manifest:
+    """A day of offsets 0 to 19 of which 10 to 15 were quarantined, as an earlier version would have landed it."""
+    body = to_parquet(quarantine)
+    key = slice_key("quarantine", DAY, 0, 0, 20, "abcdef012345")
+    lake.put(key, body)
+    manifest = Manifest(
+        version=1,
+        day=DAY,
+        topic="game-events",
+        window=Window(utc("2025-12-29 23:55"), utc("2025-12-31 01:00")),
+        window_closed=True,
+        partitions=[
+            Account(
+                partition=0,
+                first=0,
+                end=20,
+                next_day_first=18,
+                read=16,
+                gaps=4,
+                landed=0,
+                ignored=9,
+                other_days=1,
+                quarantined=6,
+            )
+        ],
+        objects=[LandedObject(key, "quarantine", quarantine.height)],
+        missed=missed or {},
+    )
+    lake.put(manifest_key(DAY), manifest.to_json())
+    return manifest

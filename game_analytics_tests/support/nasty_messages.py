@@ -4,15 +4,17 @@ crash, nor hang, nor decide otherwise than the contract does."""
 import json
 from collections.abc import Callable, Iterator, Sequence
 
-from game_analytics_tests.rules.test_events import good_names, messages_with_a_repeated_key
-from game_analytics_tests.rules.test_events_json import (
+from game_analytics_tests.support.event_samples import (
+    bad_timestamps,
     bytes_that_are_no_utf8,
+    good_names,
+    good_timestamps,
+    messages_with_a_repeated_key,
     strings_with_a_lone_surrogate,
     texts_that_are_no_json,
     values_that_are_json,
     values_that_are_no_json,
 )
-from game_analytics_tests.rules.test_events_time import bad_timestamps, good_timestamps
 
 FIELDS = ("event_type", "player_id", "game_id", "event_id", "ts")
 NAMES = ("player_id", "game_id", "event_id")

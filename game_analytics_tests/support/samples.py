@@ -2,8 +2,10 @@
 of it stands in the lake."""
 
 import json
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 
+from game_analytics.engines.local import LocalEngine
 from game_analytics.lake.bucket import Lake
 from game_analytics.lake.manifest import Account, Manifest
 from game_analytics.lake.names import manifest_key
@@ -12,6 +14,7 @@ from game_analytics.landing.day import Landing, LandingOptions, land_day
 from game_analytics.landing.late import owed
 from game_analytics.landing.neighbours import Neighbours
 from game_analytics.landing.plan import Plan, plan
+from game_analytics.landing.slices import Slice, SliceReport, land_one
 from game_analytics.landing.window import Lookups
 from game_analytics.sources.event_log import EventLog
 from game_analytics_tests.support.listed_log import Message
@@ -150,3 +153,10 @@ def caught_up() -> list[Message]:
     bobs = [at(2 + minute, f"2025-12-30 23:{45 + minute}", kill("bob")) for minute in range(15)]
     later = ["2025-12-31 00:30", "2025-12-31 01:20", "2025-12-31 12:00"]
     return [*before_the_mirror_went_down(), *bobs, *(at(17 + n, moment, kill("eve")) for n, moment in enumerate(later))]
+
+
+def land_slices(
+    log: EventLog, lake: Lake, pieces: Sequence[Slice], workers: int, progress: Callable[[int], None]
+) -> Iterator[SliceReport]:
+    """The report of each slice, in no particular order."""
+    return LocalEngine(workers).run(land_one, (log, lake), pieces, progress, workers_worth=workers)

@@ -1,5 +1,6 @@
 """Topics and hours that the tests look at, and their messages taken apart by the standard library alone."""
 
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable
@@ -114,3 +115,9 @@ def by_match(delivered: Iterable[Event]) -> dict[str, list[Event]]:
     for event in sorted(counted_once(delivered), key=lambda event: (event.time, event.event)):
         matches[event.game].append(event)
     return dict(matches)
+
+
+def digest(delivered: list[Message]) -> str:
+    """SHA-256 of all that a consumer can see of the messages."""
+    lines = [f"{message.partition} {message.delivered.isoformat()} {message.value!r}" for message in delivered]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

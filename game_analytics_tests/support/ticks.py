@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 import polars as pl
+from dagster._core.definitions.instigation_logger import get_instigation_log_records
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
 from game_analytics.defs.jobs import leaderboard_job
@@ -166,3 +167,20 @@ def bob_leads() -> pl.DataFrame:
 
 
 BOB_FIRST = [(1, "bob", 6, 2, 3.0), (2, "ann", 4, 8, 0.5)]
+
+
+LOG_KEY = ["new_stats_file", "tick"]
+
+
+def log_of_a_tick(pipeline: Pipeline) -> list[str]:
+    """What the tick's page shows as its log."""
+    repository = pipeline.definitions.get_repository_def()
+    with dg.SensorEvaluationContext(
+        instance_ref=pipeline.instance.get_ref(),
+        log_key=LOG_KEY,
+        repository_def=repository,
+        resources=repository.get_top_level_resources(),
+        sensor_name="new_stats_file",
+    ) as context:
+        new_stats_file.evaluate_tick(context)
+    return [str(record["msg"]) for record in get_instigation_log_records(pipeline.instance, LOG_KEY)]

@@ -9,6 +9,7 @@ import pytest
 from game_analytics.defs.resources import LakeResource
 from game_analytics_tests.support.harness import Pipeline, failure_of, foreign_stats, given_log, parquet, pipeline_on
 from game_analytics_tests.support.listed_log import ListedLog
+from game_analytics_tests.support.stats_files import BAD_FILES, columns
 
 BOARD_JOB = "leaderboard_job"
 DAY = "2025-12-30"
@@ -46,38 +47,6 @@ def test_a_run_can_ask_for_more_engagements(pipeline: Pipeline) -> None:
     pipeline.put(KEY, foreign_stats(lucky=(3, 0), steady=(20, 10)))
     assert pipeline.run(BOARD_JOB, DAY, config={"top10_leaderboard": {"min_engagements": 30}}).success
     assert pipeline.board(DAY) == [(1, "steady", 20, 10, 2.0)]
-
-
-def columns(**columns: pl.Series | list[object]) -> pl.DataFrame:
-    good: dict[str, object] = {"player_id": ["ann", "bob", "cid"], "kills": [1, 2, 3], "deaths": [1, 1, 1]}
-    return pl.DataFrame({name: values for name, values in {**good, **columns}.items() if values is not None})
-
-
-# What lies there, and what the error names of it.
-BAD_FILES: dict[str, tuple[bytes | pl.DataFrame, list[str]]] = {
-    "an empty object": (b"", ["too small"]),
-    "no Parquet at all": (b"player_id,kills,deaths\nann,1,1\n" * 20, ["can't be read as Parquet"]),
-    "half a Parquet file": (b"PAR1" + b"\x00" * 40 + b"PAR1", ["can't be read as Parquet"]),
-    "a name that is no UTF-8": (parquet(columns()).replace(b"deaths", b"death\xb5"), ["can't be read as Parquet"]),
-    "no deaths": (columns().drop("deaths"), ["column deaths is missing", "player_id, kills"]),
-    "another case": (columns().rename({"kills": "Kills"}), ["column kills is missing"]),
-    "a name that colours": (
-        columns().rename({"kills": "evil\x1b[31m\nkills"}),
-        ["column kills is missing", r"evil\x1b[31m\nkills"],
-    ),
-    "a name of DuckDB's own": (columns(file_row_number=["x", "y", "z"]), ["column file_row_number"]),
-    "a fraction": (columns(kills=[1.0, 2.5, 3.0]), ["column kills is DOUBLE", "integer"]),
-    "numbers as text": (columns(deaths=["1", "2", "3"]), ["column deaths is VARCHAR", "integer"]),
-    "players as numbers": (columns(player_id=[1, 2, 3]), ["column player_id is BIGINT", "string"]),
-    "a player without a name": (columns(player_id=["ann", None, "cid"]), ["column player_id", "row 2", "null"]),
-    "no count": (columns(kills=[1, 2, None]), ["column kills", "row 3", "null"]),
-    "a negative count": (columns(deaths=[0, -1, -2]), ["column deaths", "row 2", "-1"]),
-    "a count beyond int64": (
-        columns(kills=pl.Series([1, 2**63, 1], dtype=pl.UInt64)),
-        ["column kills", "row 2", "9223372036854775808"],
-    ),
-    "a player twice": (columns(player_id=["ann", "bob", "ann"]), ["column player_id", "row 3", "'ann'", "second time"]),
-}
 
 
 @pytest.mark.parametrize("name", BAD_FILES)

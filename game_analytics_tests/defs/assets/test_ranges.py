@@ -22,10 +22,10 @@ from game_analytics.defs.partitions import daily, ensure_partitions
 from game_analytics.defs.resources import LakeResource, PipelineSettings
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.local_stack.endpoint import S3Endpoint
-from game_analytics_tests.conftest import lake_at
-from game_analytics_tests.local_stack.conftest import eventually
 from game_analytics_tests.support.five_days import DAYS, FIFTH, FIRST, FOURTH, SECOND, THIRD, faults_named, five_days
 from game_analytics_tests.support.harness import days_ago, failure_of, foreign_stats, given_log, parquet, pipeline_on
+from game_analytics_tests.support.lakes import lake_at
+from game_analytics_tests.support.processes import eventually
 
 RAW, STATS, BOARDS = "raw_events", "daily_player_stats", "top10_leaderboard"
 ALL_OF_THEM = [RAW, STATS, BOARDS]

@@ -11,10 +11,10 @@ from game_analytics.defs.assets.daily_player_stats import publish_stats
 from game_analytics.defs.resources import LakeResource
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import Lake, to_parquet
-from game_analytics_tests.defs.assets.test_foreign_stats import BAD_FILES
 from game_analytics_tests.support.harness import Pipeline, failure_of, foreign_stats, given_log, parquet, pipeline_on
 from game_analytics_tests.support.listed_log import ListedLog, Message
 from game_analytics_tests.support.samples import DAY, NEXT_DAY, at, death, kill, land, utc
+from game_analytics_tests.support.stats_files import BAD_FILES
 
 KEY = "events/2025_12_30_events.parquet"
 BOTH_WAYS_OUT = ("remove the file", "daily_player_stats with `replace_foreign_stats: true` in its run config")

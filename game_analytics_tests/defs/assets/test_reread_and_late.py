@@ -4,24 +4,14 @@ from datetime import UTC, date, datetime
 
 import dagster as dg
 
-from game_analytics.defs.resources import EventLogResource, LakeResource
-from game_analytics.errors import Unavailable
+from game_analytics.defs.resources import LakeResource
 from game_analytics.lake.standing import read_standing
-from game_analytics.sources.event_log import EventLog
-from game_analytics_tests.landing.test_reread import lay, quarantine_of_stricter_rules
-from game_analytics_tests.support.harness import Pipeline, failure_of, given_log, pipeline_on
+from game_analytics_tests.support.harness import REREAD, Pipeline, SilentLog, failure_of, given_log, pipeline_on
+from game_analytics_tests.support.landed import put_quarantined_day, quarantine_of_stricter_rules
 from game_analytics_tests.support.listed_log import ListedLog
 from game_analytics_tests.support.samples import at, kill
 
 DAY = "2025-12-30"
-REREAD = {"raw_events": {"reread_quarantine": True}}
-
-
-class SilentLog(EventLogResource):
-    """A cluster that is gone."""
-
-    def open(self) -> EventLog:
-        raise Unavailable("Kafka at gone:9092 does not answer.")
 
 
 def without_the_day() -> ListedLog:
@@ -30,7 +20,7 @@ def without_the_day() -> ListedLog:
 
 
 def stricter_day(lake_resource: LakeResource) -> LakeResource:
-    lay(lake_resource.open(), quarantine_of_stricter_rules())
+    put_quarantined_day(lake_resource.open(), quarantine_of_stricter_rules())
     return lake_resource
 
 

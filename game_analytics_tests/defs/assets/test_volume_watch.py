@@ -10,8 +10,8 @@ import pytest
 from game_analytics.definitions import pipeline
 from game_analytics.defs.resources import LakeResource, PipelineSettings
 from game_analytics.local_stack.endpoint import S3Endpoint
-from game_analytics_tests.conftest import lake_at
 from game_analytics_tests.support.harness import Pipeline, given_log, pipeline_on
+from game_analytics_tests.support.lakes import lake_at
 from game_analytics_tests.support.listed_log import ListedLog, Message
 from game_analytics_tests.support.samples import kill
 

@@ -9,9 +9,9 @@ from game_analytics.definitions import pipeline as definitions_on
 from game_analytics.defs.resources import LakeResource, PipelineSettings
 from game_analytics.defs.sensors.new_landing import new_landing
 from game_analytics.local_stack.endpoint import S3Endpoint
-from game_analytics_tests.conftest import lake_at
 from game_analytics_tests.support import ticks
 from game_analytics_tests.support.harness import Pipeline, given_log, pipeline_on, small_simulation
+from game_analytics_tests.support.lakes import lake_at
 from game_analytics_tests.support.landed import (
     manifest_file,
     manifest_of,

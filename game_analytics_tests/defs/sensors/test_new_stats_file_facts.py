@@ -14,9 +14,8 @@ from game_analytics.definitions import pipeline as definitions_on
 from game_analytics.defs.resources import LakeResource, PipelineSettings
 from game_analytics.lake.bucket import Lake, Listed
 from game_analytics.local_stack.endpoint import S3Endpoint
-from game_analytics_tests.conftest import lake_at
-from game_analytics_tests.defs.sensors.test_new_stats_file_names import log_of_a_tick
 from game_analytics_tests.support.harness import ALL, Pipeline, pipeline_on, small_simulation
+from game_analytics_tests.support.lakes import lake_at
 from game_analytics_tests.support.ticks import (
     ANN_FIRST,
     BOB_FIRST,
@@ -24,6 +23,7 @@ from game_analytics_tests.support.ticks import (
     ann_leads,
     board_file,
     bob_leads,
+    log_of_a_tick,
     make_board,
     note,
     noted,

@@ -3,28 +3,9 @@
 from datetime import UTC, datetime
 
 import dagster as dg
-from dagster._core.definitions.instigation_logger import get_instigation_log_records
 
-from game_analytics.defs.sensors.new_stats_file import new_stats_file
 from game_analytics_tests.support.harness import Pipeline, days_ago
-from game_analytics_tests.support.ticks import DAY, ann_leads, run, stats_file, tick
-
-LOG_KEY = ["new_stats_file", "tick"]
-
-
-def log_of_a_tick(pipeline: Pipeline) -> list[str]:
-    """What the tick's page shows as its log."""
-    repository = pipeline.definitions.get_repository_def()
-    with dg.SensorEvaluationContext(
-        instance_ref=pipeline.instance.get_ref(),
-        log_key=LOG_KEY,
-        repository_def=repository,
-        resources=repository.get_top_level_resources(),
-        sensor_name="new_stats_file",
-    ) as context:
-        new_stats_file.evaluate_tick(context)
-    return [str(record["msg"]) for record in get_instigation_log_records(pipeline.instance, LOG_KEY)]
-
+from game_analytics_tests.support.ticks import DAY, ann_leads, log_of_a_tick, run, stats_file, tick
 
 NO_STATS_FILES = {
     "another name": "events/readme.txt",

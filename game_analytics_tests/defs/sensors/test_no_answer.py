@@ -11,8 +11,8 @@ import pytest
 from game_analytics.defs.resources import LakeResource
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.local_stack.endpoint import S3Endpoint
-from game_analytics_tests.conftest import lake_at
 from game_analytics_tests.support.harness import Pipeline
+from game_analytics_tests.support.lakes import lake_at
 from game_analytics_tests.support.ticks import DAY, ann_leads, stats_file, tick
 
 

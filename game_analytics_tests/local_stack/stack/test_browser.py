@@ -11,9 +11,9 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from game_analytics.lake.names import board_key
-from game_analytics_tests.local_stack.conftest import eventually
-from game_analytics_tests.local_stack.stack.conftest import RunningStack
+from game_analytics_tests.support.processes import eventually
 from game_analytics_tests.support.requirements import find_chromium, required
+from game_analytics_tests.support.running_stack import RunningStack
 
 # Without these it looks for hosts of its maker's at each start; and it has no sandbox of its own where root starts it.
 _FLAGS = [

@@ -18,10 +18,10 @@ from game_analytics.local_stack.ports import free_ports
 from game_analytics.local_stack.postgres import Postgres, find_postgres
 from game_analytics.local_stack.seaweedfs import find_weed, seaweedfs
 from game_analytics.local_stack.stack import StackSettings
-from game_analytics_tests.conftest import lake_at
-from game_analytics_tests.local_stack.conftest import eventually
-from game_analytics_tests.local_stack.stack.conftest import PROJECT, folder_for_all
+from game_analytics_tests.support.lakes import lake_at
+from game_analytics_tests.support.processes import eventually
 from game_analytics_tests.support.requirements import required
+from game_analytics_tests.support.running_stack import PROJECT, folder_for_all
 
 
 @dataclass(frozen=True)

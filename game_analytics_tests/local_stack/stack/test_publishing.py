@@ -15,8 +15,8 @@ import pytest
 from game_analytics.defs.jobs import daily_stats_job, leaderboard_job
 from game_analytics.lake.bucket import Lake
 from game_analytics.lake.names import board_key, manifest_key
-from game_analytics_tests.local_stack.conftest import eventually
-from game_analytics_tests.local_stack.stack.conftest import RunningStack
+from game_analytics_tests.support.processes import eventually
+from game_analytics_tests.support.running_stack import RunningStack
 
 LAUNCH = """
 mutation Launch($job: String!, $tags: [ExecutionTag!]) {

@@ -1,39 +1,20 @@
 """One real broker for the whole test run, with topics and messages to order. Without Java or Maven these tests skip."""
 
-import time
-import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import pytest
-from confluent_kafka import KafkaError, Message, Producer
 from confluent_kafka.admin import (
-    AclBinding,
-    AclOperation,
-    AclPermissionType,
     AdminClient,
-    NewTopic,
-    ResourcePatternType,
-    ResourceType,
 )
 
-from game_analytics.local_stack.kafka_broker import PASSWORDS, Broker, Kafka, find_kafka
+from game_analytics.local_stack.kafka_broker import Broker, Kafka, find_kafka
+from game_analytics_tests.support.broker import NewTopicFactory, admin_of, make_topic
 from game_analytics_tests.support.requirements import required
 from game_analytics_tests.support.topics import Topic
 
 _FOLDER = Path(__file__).parent
-
-Sent = tuple[int, bytes | None, bytes | None, int]
-"""A message to send: partition, key, value, timestamp in milliseconds since 1970 (above 0)."""
-
-
-class NewTopicFactory(Protocol):
-    """What the fixture ``new_topic`` gives."""
-
-    def __call__(self, partitions: int = 1, **config: str | int) -> str:
-        """Make a topic and return its name; dots in a setting's name are underscores here."""
 
 
 @pytest.hookimpl
@@ -89,86 +70,3 @@ def topic_of(broker: Broker, new_topic: NewTopicFactory) -> Callable[..., Topic]
 def unmade(broker: Broker, new_topic: NewTopicFactory) -> Topic:
     """A topic that nobody has made yet."""
     return Topic(broker, f"unmade-{new_topic()}")
-
-
-def admin_of(broker: Broker) -> AdminClient:
-    """One that says nothing on the terminal when a test stops the broker."""
-    return AdminClient({"bootstrap.servers": broker.bootstrap_servers, "log_level": 0})
-
-
-def make_topic(admin: AdminClient, partitions: int = 1, *, name: str | None = None, **config: str | int) -> str:
-    """Returns once every partition has a leader. Unless told it has a name of its own."""
-    name = name or f"topic-{uuid.uuid4()}"
-    settings = {setting.replace("_", "."): str(value) for setting, value in config.items()}
-    admin.create_topics([NewTopic(name, partitions, 1, config=settings)])[name].result()
-    end = time.monotonic() + 30
-    while not _has_leaders(admin, name, partitions):
-        assert time.monotonic() < end, f"{name} got no leaders within 30 s"
-        time.sleep(0.02)
-    return name
-
-
-def _has_leaders(admin: AdminClient, topic: str, partitions: int) -> bool:
-    found = admin.list_topics(topic, timeout=10).topics[topic].partitions
-    return len(found) == partitions and all(partition.leader >= 0 for partition in found.values())
-
-
-def credentials(user: str, password: str | None = None) -> dict[str, str]:
-    """A client's properties for ``broker.sasl_bootstrap_servers``, with the user's true password unless told."""
-    return {
-        "security.protocol": "SASL_PLAINTEXT",
-        "sasl.mechanism": "PLAIN",
-        "sasl.username": user,
-        "sasl.password": PASSWORDS[user] if password is None else password,
-    }
-
-
-def forbid(admin: AdminClient, topic: str, user: str) -> None:
-    """From now on the topic is hidden from the user."""
-    _create_acl(admin, topic, user, AclOperation.ALL, AclPermissionType.DENY)
-
-
-def forbid_to_read(admin: AdminClient, topic: str, user: str) -> None:
-    """From now on the user sees the topic and its partitions, but may not fetch from it."""
-    # A topic with any rule is closed to all that no rule allows.
-    _create_acl(admin, topic, user, AclOperation.DESCRIBE, AclPermissionType.ALLOW)
-    _create_acl(admin, topic, user, AclOperation.READ, AclPermissionType.DENY)
-
-
-def _create_acl(
-    admin: AdminClient, topic: str, user: str, operation: AclOperation, permission: AclPermissionType
-) -> None:
-    literally = ResourcePatternType.LITERAL
-    rule = AclBinding(ResourceType.TOPIC, topic, literally, f"User:{user}", "*", operation, permission)
-    admin.create_acls([rule])[rule].result()
-
-
-def send(broker: Broker, topic: str, messages: Sequence[Sent]) -> list[int]:
-    """Send messages exactly as they are told, and return the offset that each one got, in their order."""
-    offsets: dict[int, int] = {}
-    refused: list[KafkaError] = []
-
-    def note(index: int, error: KafkaError | None, message: Message) -> None:
-        offset = message.offset()
-        if error is not None:
-            refused.append(error)
-        elif offset is not None:
-            offsets[index] = offset
-
-    producer = Producer(
-        {
-            "bootstrap.servers": broker.bootstrap_servers,
-            # Keeps their order, as idempotence would, which takes half a second to begin.
-            "max.in.flight": 1,
-            "queue.buffering.max.messages": 0,  # no limit
-            "log_level": 0,
-        }
-    )
-    for index, (partition, key, value, timestamp_ms) in enumerate(messages):
-        assert timestamp_ms > 0, "librdkafka takes 0 for now"
-        producer.produce(topic, value, key, partition, timestamp=timestamp_ms, on_delivery=partial(note, index))
-        producer.poll(0)
-    left = producer.flush(60)
-    assert not refused, refused[0]
-    assert left == 0, f"{left} messages were not delivered within 60 s"
-    return [offsets[index] for index in range(len(messages))]

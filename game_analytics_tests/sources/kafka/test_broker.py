@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.local_stack.kafka_broker import KAFKA_VERSION, Broker, Kafka, find_kafka
-from game_analytics_tests.sources.kafka.conftest import (
+from game_analytics_tests.support.broker import (
     NewTopicFactory,
     admin_of,
     credentials,

@@ -19,9 +19,18 @@ from game_analytics.landing.late import owed
 from game_analytics.landing.losses import Truncated
 from game_analytics.local_stack.kafka_broker import Broker
 from game_analytics.sources.event_log import EventLog
-from game_analytics_tests.local_stack.conftest import eventually
-from game_analytics_tests.sources.kafka.conftest import NewTopicFactory, make_topic, send
-from game_analytics_tests.support.kafka_logs import delete_before, log_on, offsets, sent
+from game_analytics_tests.support.broker import (
+    Fate,
+    NewTopicFactory,
+    delete_before,
+    log_on,
+    make_topic,
+    offsets,
+    send,
+    send_in_transaction,
+    sent,
+)
+from game_analytics_tests.support.processes import eventually
 from game_analytics_tests.support.samples import (
     DAY,
     DAY_BEFORE,
@@ -34,7 +43,6 @@ from game_analytics_tests.support.samples import (
     stored,
     utc,
 )
-from game_analytics_tests.support.transactions import Fate, send_in_transaction
 
 FIRST_NIGHT = utc("2025-12-31 01:15")
 SECOND_NIGHT = utc("2026-01-01 01:15")

@@ -11,8 +11,17 @@ from game_analytics.lake.manifest import Account
 from game_analytics.landing.day import LandingOptions, land_day
 from game_analytics.landing.losses import Truncated
 from game_analytics.local_stack.kafka_broker import Broker
-from game_analytics_tests.sources.kafka.conftest import NewTopicFactory, send
-from game_analytics_tests.support.kafka_logs import compacted_topic, delete_before, log_on, ms, sent
+from game_analytics_tests.support.broker import (
+    Fate,
+    NewTopicFactory,
+    compacted_topic,
+    delete_before,
+    log_on,
+    ms,
+    send,
+    send_in_transaction,
+    sent,
+)
 from game_analytics_tests.support.samples import (
     DAY,
     DAY_BEFORE,
@@ -28,7 +37,6 @@ from game_analytics_tests.support.samples import (
     stored,
     utc,
 )
-from game_analytics_tests.support.transactions import Fate, send_in_transaction
 
 
 def counted(account: Account) -> dict[str, int]:

@@ -27,7 +27,7 @@ from game_analytics.simulation.publish_live import Pace, follow_matches
 from game_analytics.simulation.schedule import Simulation
 from game_analytics.sources.kafka.client import KafkaSettings
 from game_analytics.sources.kafka.topic import Topic as KafkaTopic
-from game_analytics_tests.sources.kafka.conftest import Sent, send
+from game_analytics_tests.support.broker import Sent, send
 from game_analytics_tests.support.samples import utc
 from game_analytics_tests.support.topics import Delivered, Topic, in_memory, landed_of, two_partitions
 

@@ -11,10 +11,20 @@ from game_analytics.errors import GameAnalyticsError
 from game_analytics.landing.slices import MAX_BATCH
 from game_analytics.local_stack.kafka_broker import Broker
 from game_analytics.sources.event_log import MESSAGES, Extent, Found
-from game_analytics_tests.sources.kafka.conftest import NewTopicFactory, send
-from game_analytics_tests.support.kafka_logs import compacted_topic, delete_before, log_on, ms, offsets, read, sent
+from game_analytics_tests.support.broker import (
+    Fate,
+    NewTopicFactory,
+    compacted_topic,
+    delete_before,
+    log_on,
+    ms,
+    offsets,
+    read,
+    send,
+    send_in_transaction,
+    sent,
+)
 from game_analytics_tests.support.samples import kill, utc
-from game_analytics_tests.support.transactions import Fate, send_in_transaction
 
 
 def test_messages_come_as_they_were_sent(broker: Broker, new_topic: NewTopicFactory) -> None:

@@ -8,10 +8,19 @@ from confluent_kafka.admin import AdminClient
 
 from game_analytics.local_stack.kafka_broker import Broker
 from game_analytics.sources.event_log import Extent, Found
-from game_analytics_tests.sources.kafka.conftest import NewTopicFactory, make_topic, send
-from game_analytics_tests.support.kafka_logs import compacted_topic, delete_before, log_on, ms, sent
+from game_analytics_tests.support.broker import (
+    Fate,
+    NewTopicFactory,
+    compacted_topic,
+    delete_before,
+    log_on,
+    make_topic,
+    ms,
+    send,
+    send_in_transaction,
+    sent,
+)
 from game_analytics_tests.support.samples import utc
-from game_analytics_tests.support.transactions import Fate, send_in_transaction
 
 LARGE = b"x" * 400_000
 """Three of these are more than a file of a topic with the smallest files that there are."""

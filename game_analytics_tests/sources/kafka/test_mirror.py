@@ -8,10 +8,9 @@ import pytest
 
 from game_analytics.lake.bucket import Lake
 from game_analytics.local_stack.kafka_broker import Broker, Kafka
-from game_analytics_tests.sources.kafka.conftest import Sent, send
-from game_analytics_tests.support.kafka_logs import log_on
+from game_analytics_tests.support.broker import Sent, log_on, send
 from game_analytics_tests.support.listed_log import Message
-from game_analytics_tests.support.mirror import Mirror, MirrorMaker, find_mirror_maker
+from game_analytics_tests.support.mirror_maker import Mirror, MirrorMaker, find_mirror_maker
 from game_analytics_tests.support.requirements import required
 from game_analytics_tests.support.samples import (
     DAY,

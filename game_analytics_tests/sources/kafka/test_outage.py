@@ -18,9 +18,8 @@ from game_analytics.landing.day import LandingOptions, land_day
 from game_analytics.local_stack.kafka_broker import Broker
 from game_analytics.sources.kafka.client import KafkaSettings
 from game_analytics.sources.kafka.log import KafkaEventLog
-from game_analytics_tests.sources.kafka.conftest import NewTopicFactory, send
+from game_analytics_tests.support.broker import NewTopicFactory, log_on, send, sent
 from game_analytics_tests.support.harness import failure_of, given_log, pipeline_on
-from game_analytics_tests.support.kafka_logs import log_on, sent
 from game_analytics_tests.support.samples import DAY, MORNING_AFTER, ONE_HOUR, stored
 
 MESSAGES = 40_000

@@ -27,10 +27,9 @@ from game_analytics.simulation.publish_day import produce_day
 from game_analytics.simulation.publish_live import Pace, follow_matches
 from game_analytics.simulation.schedule import Simulation
 from game_analytics.sources.kafka.client import KafkaSettings
-from game_analytics_tests.conftest import lake_at
-from game_analytics_tests.sources.kafka.conftest import credentials
+from game_analytics_tests.support.broker import credentials, delete_before
 from game_analytics_tests.support.harness import ALL, Pipeline, failure_of, pipeline_on
-from game_analytics_tests.support.kafka_logs import delete_before
+from game_analytics_tests.support.lakes import lake_at
 from game_analytics_tests.support.samples import standing
 
 if TYPE_CHECKING:

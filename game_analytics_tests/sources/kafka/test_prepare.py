@@ -11,8 +11,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics.local_stack.kafka_broker import Broker
-from game_analytics_tests.sources.kafka.conftest import NewTopicFactory, credentials
-from game_analytics_tests.sources.kafka.test_refusals import config_file
+from game_analytics_tests.support.broker import NewTopicFactory, config_file, credentials
 from game_analytics_tests.support.preparing import lake_settings, prepared
 
 

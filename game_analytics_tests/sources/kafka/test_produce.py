@@ -26,8 +26,7 @@ from game_analytics.rules.days import window_of
 from game_analytics.simulation.publish_day import produce_day
 from game_analytics.simulation.schedule import Simulation
 from game_analytics.sources.kafka.client import KafkaSettings
-from game_analytics_tests.sources.kafka.conftest import send
-from game_analytics_tests.support.kafka_logs import delete_before
+from game_analytics_tests.support.broker import delete_before, send
 from game_analytics_tests.support.simulated import UNREADABLE
 from game_analytics_tests.support.topics import HOUR, Topic, in_memory, landed_of, two_partitions
 

@@ -14,9 +14,19 @@ from game_analytics.defs.resources import KafkaEventLogResource, LakeResource
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.local_stack.kafka_broker import PASSWORDS, Broker
 from game_analytics.local_stack.ports import free_ports
-from game_analytics_tests.sources.kafka.conftest import NewTopicFactory, credentials, forbid, forbid_to_read, send
+from game_analytics_tests.support.broker import (
+    NewTopicFactory,
+    config_file,
+    credentials,
+    forbid,
+    forbid_to_read,
+    log_on,
+    offsets,
+    read,
+    send,
+    sent,
+)
 from game_analytics_tests.support.harness import failure_of, pipeline_on
-from game_analytics_tests.support.kafka_logs import log_on, offsets, read, sent
 
 WRONG = "not-the-password"
 
@@ -30,12 +40,6 @@ def refused_within_15_seconds() -> Iterator[list[str]]:
         yield told
     told.append(str(failure.value))
     assert time.monotonic() - started < 15
-
-
-def config_file(folder: Path, properties: dict[str, str]) -> str:
-    path = folder / "kafka.properties"
-    path.write_text("# who we are\n" + "".join(f"{name} = {value}\n" for name, value in properties.items()))
-    return str(path)
 
 
 def resource(servers: str, topic: str, file: str | None = None) -> KafkaEventLogResource:

@@ -15,7 +15,7 @@ import boto3
 from moto.core import enable_iam_authentication
 
 from game_analytics.local_stack.endpoint import S3Endpoint
-from game_analytics_tests.support.proxy import Answer, Exchange, Fate, Forward, Hook, Request, proxy_before
+from game_analytics_tests.support.s3_proxy import Answer, Exchange, Fate, Forward, Hook, Request, proxy_before
 
 NAMED_IN_THE_FILES = "game-analytics"
 """The bucket of the policies as they lie in `deploy/`."""

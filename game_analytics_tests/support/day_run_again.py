@@ -20,8 +20,8 @@ from game_analytics.lake.manifest import Manifest
 from game_analytics.lake.names import board_key, manifest_key, stats_key
 from game_analytics.landing.day import LandingOptions, land_day
 from game_analytics.local_stack.endpoint import S3Endpoint
-from game_analytics_tests.conftest import lake_at
 from game_analytics_tests.support.harness import ALL, given_log, pipeline_on
+from game_analytics_tests.support.lakes import lake_at
 from game_analytics_tests.support.listed_log import ListedLog, Message
 from game_analytics_tests.support.samples import DAY, ONE_HOUR, death, kill
 
@@ -38,7 +38,7 @@ RANGE = [DAY, DAY + timedelta(days=1), DAY + timedelta(days=2)]
 
 PROCESSES = multiprocessing.get_context("forkserver")
 """Children that start from a process which has imported all and done nothing."""
-PROCESSES.set_forkserver_preload(["game_analytics_tests.support.fault_days"])
+PROCESSES.set_forkserver_preload(["game_analytics_tests.support.day_run_again"])
 
 
 def day_log(messages: int, partitions: int = 2, day: date = DAY) -> ListedLog:

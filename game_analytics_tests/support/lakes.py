@@ -1,4 +1,4 @@
-"""A lake that is kept in memory: the interface's behaviour on a dictionary, for trials of thousands of landings."""
+"""Lakes for tests: on an S3 server of the tests, and one in memory for trials of thousands of landings."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
@@ -6,7 +6,25 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from dagster_aws.s3 import S3Resource
+
+from game_analytics.defs.resources import LakeResource
 from game_analytics.lake.bucket import Contested, InputChanged, Lake, Listed, Stored
+from game_analytics.local_stack.endpoint import S3Endpoint
+
+
+def lake_at(endpoint: S3Endpoint, bucket: str, max_attempts: int = 2) -> LakeResource:
+    return LakeResource(
+        bucket=bucket,
+        s3=S3Resource(
+            endpoint_url=endpoint.url,
+            region_name=endpoint.region,
+            aws_access_key_id=endpoint.access_key_id,
+            aws_secret_access_key=endpoint.secret_access_key,
+            max_attempts=max_attempts,
+        ),
+    )
+
 
 T = TypeVar("T")
 

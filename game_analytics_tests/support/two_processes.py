@@ -20,9 +20,9 @@ from game_analytics.lake.bucket import Contested, Lake
 from game_analytics.lake.names import board_key, stats_key
 from game_analytics.landing.day import LandingOptions, land_day
 from game_analytics.local_stack.endpoint import S3Endpoint
-from game_analytics_tests.conftest import lake_at
-from game_analytics_tests.support.fault_days import PROCESSES, SETTINGS, SLICE, day_log, land, range_log, work_all
+from game_analytics_tests.support.day_run_again import PROCESSES, SETTINGS, SLICE, day_log, land, range_log, work_all
 from game_analytics_tests.support.harness import ALL, failure_of, given_log, pipeline_on
+from game_analytics_tests.support.lakes import lake_at
 from game_analytics_tests.support.samples import DAY, ONE_HOUR
 
 CONTESTED = "contested"

@@ -21,12 +21,11 @@ from game_analytics.cli.show import show_board, show_player
 from game_analytics.definitions import lake_from_environment
 from game_analytics.defs.freshness import freshness_job, leaderboard_is_fresh
 from game_analytics.defs.jobs import daily_stats_job
+from game_analytics.defs.sensors.late_events import late_events
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.landing.leftovers import clear_leftovers
-from game_analytics_tests.defs.assets.test_reread_and_late import REREAD, SilentLog
-from game_analytics_tests.defs.sensors.test_late_events import tick as tick_of_late_events
-from game_analytics_tests.support.harness import ALL, Pipeline, failure_of, pipeline_on
-from game_analytics_tests.support.rights import User
+from game_analytics_tests.support.harness import ALL, REREAD, Pipeline, SilentLog, failure_of, pipeline_on
+from game_analytics_tests.support.s3_permissions import User
 
 DAY = "2025-12-30"
 
@@ -94,7 +93,7 @@ def materialize(service: CodeLocation) -> None:
 def watch(service: CodeLocation) -> None:
     """Both sensors look."""
     service.pipeline.tick()
-    tick_of_late_events(service.pipeline)
+    service.pipeline.tick(late_events)
 
 
 def look_whether_the_board_is_fresh(service: CodeLocation) -> None:

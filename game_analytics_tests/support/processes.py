@@ -1,0 +1,60 @@
+"""The processes of this machine as a test sees them, and waiting until a condition holds."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Process:
+    """A line of the kernel's process table."""
+
+    pid: int
+    parent: int
+    session: int
+    command: str
+
+
+def processes() -> list[Process]:
+    """Every process that lives; those that only wait to be collected are left out."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            state, parent, _, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if state not in "ZX":
+            found.append(Process(int(folder.name), int(parent), int(session), command))
+    return found
+
+
+def descendants(pid: int) -> list[Process]:
+    """The children of a process, and theirs."""
+    table = processes()
+    found: list[Process] = []
+    parents = {pid}
+    while parents:
+        children = [process for process in table if process.parent in parents]
+        found += children
+        parents = {process.pid for process in children}
+    return found
+
+
+def programs(words: str) -> list[Process]:
+    """Those with these words in their command, without the tethers that hold them."""
+    return [process for process in processes() if words in process.command and "tether.py" not in process.command]
+
+
+def left_of(sessions: set[int]) -> list[Process]:
+    """What still lives of these sessions."""
+    return [process for process in processes() if process.session in sessions]
+
+
+def eventually(holds: Callable[[], object], what: str, evidence: Callable[[], str] = str, seconds: float = 60) -> None:
+    """Wait for a condition, and fail with the evidence if it never comes true."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, f"not within {seconds} s: {what}\n{evidence()}"
+        time.sleep(0.05)
