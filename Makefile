@@ -40,11 +40,11 @@ dev: .venv/ready  ## the Dagster UI with schedule and sensor, on an S3 server of
 stack: .venv/ready  ## what docker compose runs, as processes: Kafka, S3, PostgreSQL, code location, UI, daemon
 	@exec $(BIN)/game-analytics stack
 
-test: .venv/ready  ## all tests that need nothing but Python
-	@$(BIN)/pytest --numprocesses 2 -m "not real"
+test: .venv/ready  ## all tests that need nothing but Python, with a share of each counted trial
+	@$(BIN)/pytest --numprocesses 2 -m "not real and not trial"
 
-test-real: .venv/ready  ## the tests against real servers and a browser; those skip whose programs are missing
-	@$(BIN)/pytest --numprocesses 2 -m real
+test-real: .venv/ready  ## tests against real servers and a browser (skipped where these are missing), and the counted trials
+	@$(BIN)/pytest --numprocesses 2 -m "real or trial"
 
 pictures: .venv/ready  ## take the screenshots of the README and docs/ again, with a real browser
 	@PICTURES=docs/images REQUIRE_STACK=1 $(BIN)/pytest game_analytics_tests/local_stack/stack/test_browser.py
