@@ -8,11 +8,11 @@ from rich.console import Console
 
 from game_analytics.cli.terminal import reasons_table, visible
 from game_analytics.definitions import lake_from_environment
-from game_analytics.defs.assets.daily_player_stats import landed_day
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import InputChanged, Lake
 from game_analytics.lake.standing import Standing
 from game_analytics.landing.reread import quarantined
+from game_analytics.leaderboards.player_stats import landed_day
 from game_analytics.rules.days import time_text
 from game_analytics.rules.events import REASONS
 

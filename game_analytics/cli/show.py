@@ -7,11 +7,11 @@ from rich.console import Console
 
 from game_analytics.cli.terminal import board_table
 from game_analytics.definitions import DUCKDB, lake_from_environment, settings_from_environment
-from game_analytics.defs.assets.top10_leaderboard import stats_of
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import Lake
 from game_analytics.lake.claims import MIN_ENGAGEMENTS
 from game_analytics.lake.names import board_key
+from game_analytics.leaderboards.stats_file import open_stats
 from game_analytics.rules.leaderboard import counts_of, players_around
 
 NEIGHBOURS = 2
@@ -36,7 +36,7 @@ def show_player(console: Console, day: date, player_id: str) -> None:
     """
     lake = lake_from_environment().open()
     least = _min_engagements(lake, day)
-    with DUCKDB.get_connection() as connection, stats_of(lake, connection, day):
+    with DUCKDB.get_connection() as connection, open_stats(lake, connection, day):
         around = players_around(connection, player_id, least, NEIGHBOURS)
         counts = counts_of(connection, player_id)
     if counts is None:
