@@ -1,5 +1,5 @@
-"""A day's landed events are counted per player, and the stats file is published. All that is read is what the day's
-manifest lists."""
+"""Counts a day's landed events per player and publishes the stats file. Reads what the day's manifest lists, nothing
+else."""
 
 import hashlib
 import io
@@ -16,12 +16,13 @@ from game_analytics.lake.manifest import LandedObject
 from game_analytics.lake.names import board_key, day_prefix, manifest_key, stats_key
 from game_analytics.lake.standing import Standing, read_standing, still_stands
 from game_analytics.rules.events import RAW_EVENTS
-from game_analytics.rules.player_stats import STATS, columns_read, ensure_all_counted, player_stats
+from game_analytics.rules.player_stats import METRICS, Metric, columns_read, ensure_all_counted, player_stats
 from game_analytics.rules.receipt import agrees, receipt_of
 from game_analytics.rules.repeats import Repeats
 
 _HELD_IN_MEMORY = 1_000_000
-"""Raw events that are read from S3 once; of more, the columns that are needed are read each time that they are."""
+"""A day with up to this many raw events is read from S3 once and held in memory; of a larger one, columns are read
+whenever a query needs them."""
 
 _LAND_AGAIN = "Land the day again, or restore the object from a backup."
 
@@ -31,8 +32,8 @@ class Counted:
     """A day's stats and how they add up. All numbers count events."""
 
     stats: pl.DataFrame
-    kills: int
-    deaths: int
+    by_column: Mapping[str, int]
+    """The sums of the columns that count an event type: ``kills``, ``deaths``."""
     duplicates: int
     repeats: Repeats
 
@@ -47,11 +48,13 @@ class PublishedStats:
     sha256: str
 
 
-def publish_stats(lake: Lake, day: date, *, replace_foreign: bool = False) -> PublishedStats:
+def publish_stats(
+    lake: Lake, day: date, *, replace_foreign: bool = False, metrics: Mapping[str, Metric] = METRICS
+) -> PublishedStats:
     """Count the day's landed events and replace its stats file.
 
-    A file that something else wrote, or changed, is replaced only with ``replace_foreign``. Raises
-    `GameAnalyticsError` if such a file stands, if the day was not landed or its raw objects are not as listed;
+    A file that another program wrote or changed is replaced only with ``replace_foreign``. Raises
+    `GameAnalyticsError` if such a file stands, if the day was not landed, or if its raw objects are not as listed;
     `Miscounted`; and what `Lake.replace` raises.
     """
     key = stats_key(day)
@@ -60,8 +63,9 @@ def publish_stats(lake: Lake, day: date, *, replace_foreign: bool = False) -> Pu
         landing = landed_day(lake, day)
         if not replace_foreign:
             ensure_own_or_absent(lake, key)
-        counted = count(lake, landing)
-        ensure_all_counted(landing.manifest.total()["landed"], counted.kills + counted.deaths, counted.duplicates)
+        counted = count(lake, landing, metrics)
+        landed = landing.manifest.total()["landed"]
+        ensure_all_counted(landed, sum(counted.by_column.values()), counted.duplicates)
         body = to_parquet(counted.stats, {MANIFEST_SHA256: landing.sha256, **receipt_of(counted.stats)})
         return body, (landing, counted, hashlib.sha256(body).hexdigest())
 
@@ -70,10 +74,10 @@ def publish_stats(lake: Lake, day: date, *, replace_foreign: bool = False) -> Pu
 
 
 def landed_day(lake: Lake, day: date) -> Standing:
-    """The landing of the day that stands. Raises `GameAnalyticsError` if the day was never landed."""
-    found = read_standing(lake, day)
-    if found is not None:
-        return found
+    """The standing landing of the day. Raises `GameAnalyticsError` if the day was never landed."""
+    landing = read_standing(lake, day)
+    if landing is not None:
+        return landing
     if is_own(lake.parquet_metadata(stats_key(day))):
         raise GameAnalyticsError(
             f"{lake.uri(manifest_key(day))} does not exist, though {lake.uri(stats_key(day))} was counted from it: "
@@ -85,28 +89,33 @@ def landed_day(lake: Lake, day: date) -> Standing:
     )
 
 
-def count(lake: Lake, landing: Standing) -> Counted:
-    """The stats of the objects that the manifest lists. If one is gone, the day was landed anew meanwhile, or lost."""
+def count(lake: Lake, landing: Standing, metrics: Mapping[str, Metric] = METRICS) -> Counted:
+    """The stats of the raw objects that the manifest lists.
+
+    Raises `InputChanged` if one is gone because the day was landed again meanwhile, else `GameAnalyticsError` naming
+    the object that is gone, has another size or can't be read.
+    """
     manifest = landing.manifest
     ensure_as_listed(lake, landing)
     events = lake.scan_parquet(manifest.keys("raw"), RAW_EVENTS)
     try:
         if manifest.rows("raw") <= _HELD_IN_MEMORY:
-            events = lake.collect(events.select(columns_read())).lazy()
-        read = lake.collect(events.select(pl.len()))
-        stats, repeats = player_stats(events, lake.collect)
+            events = lake.collect(events.select(columns_read(metrics))).lazy()
+        read = lake.collect(events.select(pl.len())).item()
+        stats, repeats = player_stats(events, lake.collect, metrics)
     except FileNotFoundError as error:
         if not still_stands(lake, landing):
             raise InputChanged from error
         raise GameAnalyticsError(f"An object that {lake.uri(landing.key)} lists is gone. {_LAND_AGAIN}") from error
     except Unreadable as error:
-        raise _with_its_key(lake, manifest.keys("raw"), error) from None
-    kills, deaths, each_once = stats.select(pl.sum("kills", "deaths", "events")).row(0)
-    return Counted(stats.select(STATS.names()), kills, deaths, read.item() - each_once, repeats)
+        raise _naming_its_key(lake, manifest.keys("raw"), error) from None
+    counts = [name for name, metric in metrics.items() if metric.counts]
+    by_column = stats.select(pl.sum(*counts)).row(0, named=True)
+    return Counted(stats.drop("events"), by_column, read - stats["events"].sum(), repeats)
 
 
-def _with_its_key(lake: Lake, keys: list[str], unreadable: Unreadable) -> GameAnalyticsError:
-    """The same with the object named, which is found by reading each alone."""
+def _naming_its_key(lake: Lake, keys: list[str], unreadable: Unreadable) -> GameAnalyticsError:
+    """The error with the object that can't be read named: each is read alone to find it."""
     for key in keys:
         try:
             lake.collect(lake.scan_parquet([key], RAW_EVENTS).select(columns_read()))
@@ -116,12 +125,12 @@ def _with_its_key(lake: Lake, keys: list[str], unreadable: Unreadable) -> GameAn
 
 
 def ensure_as_listed(lake: Lake, landing: Standing) -> None:
-    """Raises `GameAnalyticsError` naming the raw object that is gone, or has another size than the manifest tells;
-    `InputChanged` if that is because the day was landed anew meanwhile."""
+    """Raises `GameAnalyticsError` naming the raw object that is gone or has another size than the manifest lists;
+    `InputChanged` if it is gone because the day was landed again meanwhile."""
     day = landing.manifest.day
-    listed = [each for each in landing.manifest.objects if each.kind == "raw"]
-    sizes = {found.key: found.size for found in lake.listing(day_prefix("raw", day))} if listed else {}
-    gone = [each.key for each in listed if each.key not in sizes]
+    listed = [entry for entry in landing.manifest.objects if entry.kind == "raw"]
+    sizes = {stored.key: stored.size for stored in lake.listing(day_prefix("raw", day))} if listed else {}
+    gone = [entry.key for entry in listed if entry.key not in sizes]
     if gone and not still_stands(lake, landing):
         raise InputChanged
     if gone and len(gone) == len(listed):
@@ -132,16 +141,18 @@ def ensure_as_listed(lake: Lake, landing: Standing) -> None:
         )
     if gone:
         raise GameAnalyticsError(f"{lake.uri(gone[0])}, which {lake.uri(landing.key)} lists, is gone. {_LAND_AGAIN}")
-    for each in listed:
-        _ensure_size(lake, landing, each, sizes[each.key])
+    for entry in listed:
+        _ensure_size(lake, landing, entry, sizes[entry.key])
 
 
 def _ensure_size(lake: Lake, landing: Standing, listed: LandedObject, size: int) -> None:
-    """Of an earlier version's manifest, which tells no size, only that it is not empty."""
-    if size == listed.bytes or (listed.bytes is None and size > 0):
-        return
-    size = lake.size(listed.key) or 0  # some servers list other sizes than they deliver
-    if size != listed.bytes and (listed.bytes is not None or size == 0):
+    """A manifest of an earlier version has no sizes; then the object only must not be empty."""
+
+    def is_right(size: int) -> bool:
+        return size > 0 if listed.bytes is None else size == listed.bytes
+
+    # Some servers list other sizes than they deliver, so a wrong one is asked for again.
+    if not is_right(size) and not is_right(size := lake.size(listed.key) or 0):
         expected = "more" if listed.bytes is None else f"{listed.bytes:,}"
         raise GameAnalyticsError(
             f"{lake.uri(listed.key)} has {size:,} bytes, and {expected} by {lake.uri(landing.key)}: it was damaged or "
@@ -150,13 +161,13 @@ def _ensure_size(lake: Lake, landing: Standing, listed: LandedObject, size: int)
 
 
 def still_there(lake: Lake, day: date) -> str:
-    """Which of the day's published files stand."""
-    stand = [lake.uri(key) for key in (stats_key(day), board_key(day)) if lake.etag(key) is not None]
-    return f"Still there, and unchanged: {' and '.join(stand)}." if stand else "Nothing of it was published."
+    """A sentence on which of the day's published files exist."""
+    published = [lake.uri(key) for key in (stats_key(day), board_key(day)) if lake.etag(key) is not None]
+    return f"Still there, and unchanged: {' and '.join(published)}." if published else "Nothing of it was published."
 
 
 def is_own(metadata: Mapping[str, str]) -> bool:
-    """Whether this pipeline wrote the stats file that has this Parquet metadata, in whatever version."""
+    """Whether this pipeline, in any version, wrote the stats file with this Parquet metadata."""
     return MANIFEST_SHA256 in metadata or MANIFEST_ETAG in metadata
 
 
@@ -168,7 +179,8 @@ def _is_as_written(body: bytes, metadata: Mapping[str, str]) -> bool:
 
 
 def ensure_own_or_absent(lake: Lake, key: str) -> None:
-    """Raises `GameAnalyticsError` if a stats file stands that this pipeline did not write as it is."""
+    """Raises `GameAnalyticsError` if the stats file was written by another program, or changed after this pipeline
+    wrote it."""
     stored = lake.get(key)
     if stored is None:
         return
@@ -180,6 +192,6 @@ def ensure_own_or_absent(lake: Lake, key: str) -> None:
     else:
         return
     raise GameAnalyticsError(
-        f"{lake.uri(key)} {whose}, so it stays as it is. To have the day counted anew, remove the file, or run "
+        f"{lake.uri(key)} {whose}, so it stays as it is. To have the day counted again, remove the file, or run "
         "daily_player_stats with `replace_foreign_stats: true` in its run config."
     )

@@ -11,7 +11,7 @@ from game_analytics.defs.resources import LakeResource
 from game_analytics.lake.bucket import Lake
 from game_analytics.lake.names import stats_key
 from game_analytics.leaderboards.player_stats import PublishedStats, publish_stats
-from game_analytics.rules.player_stats import DESCRIPTIONS, STATS
+from game_analytics.rules.player_stats import DESCRIPTIONS, STATS, count_columns
 from game_analytics.rules.repeats import MOST_PERCENT
 
 
@@ -35,7 +35,8 @@ class StatsConfig(dg.Config):
     tags={"domain": "game-analytics", "layer": "stats"},
     metadata={
         "dagster/column_schema": column_schema(STATS, DESCRIPTIONS),
-        "grain": "one row per player with a kill or a death that UTC day, sorted by player_id",
+        "grain": "one row per player with a counted event that UTC day, sorted by player_id",
+        "account": f"landed = {' + '.join(count_columns())} + duplicates",
         "rebuild": "whole, from the objects that the day's manifest lists",
     },
     check_specs=[
@@ -81,8 +82,7 @@ def report(published: PublishedStats, lake: Lake) -> DayReport:
             "dagster/row_count": counted.stats.height,
             "dagster/uri": lake.uri(stats_key(manifest.day)),
             "landed": landed,
-            "kills": counted.kills,
-            "deaths": counted.deaths,
+            **counted.by_column,
             "duplicates": counted.duplicates,
             "repeated_at_other_times": counted.repeats.at_other_times,
             "window_closed": manifest.window_closed,

@@ -93,7 +93,7 @@ def test_an_empty_object_is_named_also_by_a_manifest_without_sizes(pipeline: Pip
 def test_a_manifest_without_sizes_is_counted(pipeline: Pipeline) -> None:
     as_earlier_versions_wrote_it(pipeline.lake)
     published = publish_stats(pipeline.lake, DAY)
-    assert (published.landing.manifest.total()["landed"], published.counted.kills) == (3, 3)
+    assert (published.landing.manifest.total()["landed"], published.counted.by_column["kills"]) == (3, 3)
 
 
 def test_an_object_of_the_right_size_that_is_no_parquet_is_named(pipeline: Pipeline) -> None:
