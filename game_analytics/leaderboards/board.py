@@ -7,6 +7,7 @@ from datetime import date
 import polars as pl
 
 from game_analytics.lake.names import board_key, day_of_board_key
+from game_analytics.rules.table import Kind, Table
 
 
 @dataclass(frozen=True)
@@ -34,3 +35,8 @@ class Board:
     def day_of_key(self, key: str) -> date | None:
         """The day of this board's key, None if the key is not one of this board."""
         return day_of_board_key(key, self.name)
+
+    def table(self, rows: pl.DataFrame) -> Table:
+        """Rows of the board, for people."""
+        kinds = {name: Kind.NUMBER if dtype.is_numeric() else Kind.TEXT for name, dtype in self.schema.items()}
+        return Table(kinds, rows.rows())

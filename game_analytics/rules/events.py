@@ -44,6 +44,16 @@ RAW_EVENTS = pl.Schema(
 )
 """One row per event of a counted type of the day, by offset."""
 
+DESCRIPTIONS = {
+    "event_time": "When it happened, UTC",
+    "player_id": "Who killed or died",
+    "event_type": " or ".join(COUNTED_TYPES),
+    "game_id": "The match, if the message names one",
+    "event_id": "The event, if the message names one; a repeated delivery has the same",
+    "kafka_partition": "Where the message is in the log",
+    "kafka_offset": "Where the message is in the log",
+}
+
 FIELDS = pl.Schema(
     {
         "fault": pl.String(),

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from game_analytics.defs.assets.daily_player_stats import daily_player_stats
 from game_analytics.defs.days import DayReport, Results, materialize_days, readable_failures
-from game_analytics.defs.metadata import board_table, column_schema
+from game_analytics.defs.metadata import column_schema, markdown
 from game_analytics.defs.partitions import daily
 from game_analytics.defs.resources import LakeResource, PipelineSettings
 from game_analytics.lake.bucket import Lake
@@ -71,7 +71,7 @@ def report(published: PublishedBoard, lake: Lake, day: date, min_engagements: in
         metadata={
             "dagster/row_count": published.rows.height,
             "dagster/uri": lake.uri(TOP10.key(day)),
-            "board": board_table(published.rows),
+            "board": markdown(TOP10.table(published.rows)),
             "rule": TOP10.rule,
             "rule_version": TOP10.rule_version,
             "min_engagements": min_engagements,
