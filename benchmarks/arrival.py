@@ -22,8 +22,7 @@ from typing import Any, TypeVar
 
 import dagster as dg
 
-from benchmarks.ground import DAY, PROJECT, Ground, program
-from benchmarks.own_lake import lake_at
+from benchmarks.ground import DAY, PROJECT, Ground, lake_at, program
 from benchmarks.rows import Row, at_most_more
 from benchmarks.tick import stats_file
 from benchmarks.with_idle_run import idle_job

@@ -22,7 +22,7 @@ _LIMIT = 1.3
 
 
 class Apart(msgspec.Struct):
-    """Seconds that are not the board's, of those that `own_board` took."""
+    """Seconds that are not the board's, of those that `own` measured for the board."""
 
     check: float
     """For a player twice."""
@@ -65,7 +65,7 @@ def _row(ground: Ground, what: str, stats: pl.DataFrame) -> Row:
     sums, best = [int(stats["kills"].sum()), int(stats["deaths"].sum())], _best(stats)
     ours, bare = list[float](), list[float]()
     for run in range(1, ground.runs + 1):
-        made = run_ours(ground, "benchmarks.own_board", job_for(ground, bucket, [], board_key(day)))
+        made = run_ours(ground, "board", job_for(ground, bucket, [], board_key(day)))
         board = lake.read_parquet(board_key(day))
         if board is None or board["player_id"].to_list() != best:
             raise GameAnalyticsError(f"The board in {bucket} is {board}, and the best are {best}.")

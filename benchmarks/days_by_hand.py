@@ -11,9 +11,9 @@ from datetime import UTC, date, datetime, timedelta
 import msgspec
 
 from game_analytics.definitions import DUCKDB, event_log_from_environment, lake_from_environment
-from game_analytics.defs.assets.daily_player_stats import publish_stats
-from game_analytics.defs.assets.top10_leaderboard import publish_board
 from game_analytics.landing.day import LandingOptions, land_day
+from game_analytics.leaderboards.player_stats import publish_stats
+from game_analytics.leaderboards.top10 import publish_board
 
 
 def main() -> None:

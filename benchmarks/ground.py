@@ -10,9 +10,8 @@ from functools import cached_property
 from itertools import count
 from pathlib import Path
 
-from benchmarks.own_lake import lake_at
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.lake.bucket import Lake
+from game_analytics.lake.bucket import Lake, LakeSettings
 from game_analytics.local_stack.endpoint import S3Endpoint, make_bucket
 from game_analytics.local_stack.environment import stack_variables, with_stack, without_settings
 from game_analytics.local_stack.kafka_broker import Broker, find_kafka
@@ -107,6 +106,11 @@ class Ground:
 
     def _uv(self, *words: str | Path) -> None:
         subprocess.run([program("uv"), "--quiet", *words], check=True)  # noqa: S603 - a program of ours
+
+
+def lake_at(s3: S3Endpoint, bucket: str) -> Lake:
+    """A bucket on this server as the project sees it."""
+    return Lake(LakeSettings(bucket, s3.url, s3.region, s3.access_key_id, s3.secret_access_key))
 
 
 def program(name: str) -> Path:

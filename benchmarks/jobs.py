@@ -55,13 +55,13 @@ def job_for(ground: Ground, bucket: str, keys: Sequence[str], result: str, jars:
     )
 
 
-def run_ours(ground: Ground, module: str, job: Job) -> Answer:
-    """A module of this package that calls `measured`."""
-    return _run(ground, [sys.executable, "-m", module], job)
+def run_ours(ground: Ground, work: str, job: Job) -> Answer:
+    """One of the works of `own`."""
+    return _run(ground, [sys.executable, "-m", "benchmarks.own", work], job)
 
 
 def run_rival(ground: Ground, script: str, job: Job) -> Answer:
-    """A script among the rivals that does."""
+    """A script of a rival, which calls `measured`."""
     return _run(ground, [ground.rivals_python, RIVALS / script], job)
 
 

@@ -6,8 +6,8 @@
 import sys
 from datetime import UTC, date, datetime, timedelta
 
+from benchmarks.ground import lake_at
 from benchmarks.measuring import Job, measure
-from benchmarks.own_lake import lake_at
 from game_analytics.engines.local import LocalEngine
 from game_analytics.landing.day import LandingOptions, land_day
 from game_analytics.local_stack.endpoint import S3Endpoint

@@ -71,7 +71,7 @@ def measure(ground: Ground) -> list[Row]:
 
 def _run(ground: Ground, name: str, job: Job) -> Answer:
     if name == _OURS:
-        return run_ours(ground, "benchmarks.own_stats", job)
+        return run_ours(ground, "stats", job)
     return run_rival(ground, _RIVALS[name], job)
 
 

@@ -50,11 +50,11 @@ class Job:
 
 
 def measured(prepare: Callable[[Job], Callable[[], object]]) -> None:
-    """Do the job of the file that the command line names; its answer goes to the file named after it.
+    """Do the job in the file that the command line's last word but one names; the answer goes to the last one.
 
     ``prepare`` opens connections and starts engines, which is not timed, and returns the work, which is.
     """
-    asked, answer = (Path(word) for word in sys.argv[1:])
+    asked, answer = (Path(word) for word in sys.argv[-2:])
     work = prepare(Job(**json.loads(asked.read_text())))
     started = time.perf_counter()
     said = work()

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from polars.datatypes import DataTypeClass
 
 from game_analytics.definitions import DUCKDB
-from game_analytics.defs.assets.top10_leaderboard import publish_board
 from game_analytics.lake.bucket import Lake
+from game_analytics.leaderboards.top10 import publish_board
 from game_analytics.rules.leaderboard import ensure_columns, ensure_rankable, ensure_valid, top_players
 from game_analytics_tests.support.harness import parquet
 
