@@ -25,6 +25,7 @@ from game_analytics.defs.sensors.alerts import alert_on_checks, alert_on_failure
 from game_analytics.defs.sensors.late_events import late_events
 from game_analytics.defs.sensors.new_landing import new_landing
 from game_analytics.defs.sensors.new_stats_file import new_stats_file
+from game_analytics.leaderboards.stats_file import DUCKDB_CONFIG
 from game_analytics.settings import read_settings
 
 WHERE = {
@@ -33,11 +34,7 @@ WHERE = {
     top10_leaderboard: "leaderboard/YYYY_MM_DD_top10.parquet",
 }
 
-# It reads files of this machine, and needs no extension for that: none is downloaded at run time.
-DUCKDB = DuckDBResource(
-    database=":memory:",
-    connection_config={"autoinstall_known_extensions": False, "autoload_known_extensions": False},
-)
+DUCKDB = DuckDBResource(database=":memory:", connection_config=DUCKDB_CONFIG)
 
 # A step is seconds of work: a process of its own would cost more than that. Runs are processes anyway.
 # A step begins once those before it have yielded their output, even if one fails after that for some days of a range.

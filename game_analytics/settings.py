@@ -4,12 +4,11 @@ What the AWS SDK, librdkafka and Dagster read from the environment by themselves
 """
 
 import re
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Ge, Le
-from pydantic import BaseModel, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from game_analytics.errors import GameAnalyticsError
@@ -20,7 +19,13 @@ TOPIC = "game-events"
 BUCKET = "game-analytics"
 UI_URL = "http://127.0.0.1:3000"
 PATIENCE_SECONDS = 120
-MAX_PATIENCE_SECONDS = 86_400
+LATENESS_MINUTES = 60
+MIN_ENGAGEMENTS = 0
+WORKERS = 0
+SLICE_MESSAGES = 250_000
+VOLUME_PERCENT = 50
+QUARANTINE_PERCENT = 1
+
 MAX_LATENESS_MINUTES = 5 * 24 * 60
 """The schedule looks back seven days; a window must close well within them."""
 WEBHOOK = "GAME_ANALYTICS_ALERT_WEBHOOK"
@@ -52,60 +57,63 @@ def _without_fault(value: str, fault: str | None) -> str:
 
 Whole = Annotated[int, BeforeValidator(_digits)]
 
-
-class PipelineOptions(BaseModel):
-    """What an operator decides about the pipeline as a whole. Each is also a variable, and a field of Dagster's
-    resource ``settings``."""
-
-    lateness_minutes: Whole = Field(
-        default=60,
+LatenessMinutes = Annotated[
+    Whole,
+    Field(
         ge=0,
         le=MAX_LATENESS_MINUTES,
         description="How long after its day an event may arrive and still be read with the day.",
-    )
-    min_engagements: Whole = Field(
-        default=0,
+    ),
+]
+MinEngagements = Annotated[
+    Whole,
+    Field(
         ge=0,
         le=2**31,
         description="Kills plus deaths that a player needs to be ranked, unless a run says otherwise.",
-    )
-    workers: Whole = Field(
-        default=0,
-        ge=0,
-        le=1_000,
-        description="Workers that land a large day; 0 is as many as there are processor cores.",
-    )
-    slice_messages: Whole = Field(
-        default=250_000,
-        ge=1_000,
-        le=2_000_000,
-        description="Messages that such a worker lands at a time, at most.",
-    )
-    volume_percent: Whole = Field(
-        default=50,
+    ),
+]
+Workers = Annotated[
+    Whole,
+    Field(ge=0, le=1_000, description="Workers that land a large day; 0 is as many as there are processor cores."),
+]
+SliceMessages = Annotated[
+    Whole, Field(ge=1_000, le=2_000_000, description="Messages that such a worker lands at a time, at most.")
+]
+VolumePercent = Annotated[
+    Whole,
+    Field(
         ge=0,
         le=1_000_000,
         description="How far a day's events may differ from the median of earlier days before a check warns.",
-    )
-    quarantine_percent: Whole = Field(
-        default=1, ge=0, le=100, description="How many messages may be unreadable before a check warns."
-    )
+    ),
+]
+QuarantinePercent = Annotated[
+    Whole, Field(ge=0, le=100, description="How many messages may be unreadable before a check warns.")
+]
+PatienceSeconds = Annotated[
+    Whole, Field(ge=1, le=86_400, description="How long a broker may deliver nothing before a landing fails.")
+]
+Port = Annotated[Whole, Field(ge=1, le=65_535)]
 
-    @property
-    def lateness(self) -> timedelta:
-        return timedelta(minutes=self.lateness_minutes)
 
-
-class Settings(PipelineOptions, BaseSettings):
+class Settings(BaseSettings):
     """What the environment says. A variable that is empty or blank is unset."""
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    lateness_minutes: LatenessMinutes = LATENESS_MINUTES
+    min_engagements: MinEngagements = MIN_ENGAGEMENTS
+    workers: Workers = WORKERS
+    slice_messages: SliceMessages = SLICE_MESSAGES
+    volume_percent: VolumePercent = VOLUME_PERCENT
+    quarantine_percent: QuarantinePercent = QUARANTINE_PERCENT
 
     bucket: str = BUCKET
     simulation: Literal["allow"] | None = None
     ui_url: str = UI_URL
     alert_webhook: SecretStr | None = None
-    kafka_patience_seconds: Whole = Field(default=PATIENCE_SECONDS, ge=1, le=MAX_PATIENCE_SECONDS)
+    kafka_patience_seconds: PatienceSeconds = PATIENCE_SECONDS
 
     kafka_bootstrap_servers: Annotated[str, BeforeValidator(_servers)] | None = Field(
         default=None, validation_alias="KAFKA_BOOTSTRAP_SERVERS"
@@ -117,7 +125,7 @@ class Settings(PipelineOptions, BaseSettings):
     """boto3 reads AWS_DEFAULT_REGION by itself, but not the AWS_REGION that AWS's own services set."""
 
     postgres_host: str | None = Field(default=None, validation_alias="POSTGRES_HOST")
-    postgres_port: Whole = Field(default=5432, ge=1, le=65_535, validation_alias="POSTGRES_PORT")
+    postgres_port: Port = Field(default=5432, validation_alias="POSTGRES_PORT")
     postgres_user: str = Field(default="postgres", validation_alias="POSTGRES_USER")
     postgres_db: str | None = Field(default=None, validation_alias="POSTGRES_DB")
     postgres_password: SecretStr = Field(default=SecretStr(""), validation_alias="POSTGRES_PASSWORD")
@@ -145,11 +153,6 @@ class Settings(PipelineOptions, BaseSettings):
     def lake(self) -> LakeSettings:
         """The lake; what is not set, the AWS SDK's own default chain finds out."""
         return LakeSettings(bucket=self.bucket, region_name=self.aws_region, max_attempts=_ATTEMPTS)
-
-    @property
-    def pipeline_options(self) -> dict[str, int]:
-        """The values of `PipelineOptions`."""
-        return {name: getattr(self, name) for name in PipelineOptions.model_fields}
 
 
 def read_settings() -> Settings:

@@ -12,13 +12,31 @@ from dagster_aws.s3 import S3Resource
 from pydantic import Field, PrivateAttr
 
 from game_analytics.lake.bucket import Lake, LakeSettings
+from game_analytics.settings import (
+    LATENESS_MINUTES,
+    MIN_ENGAGEMENTS,
+    PATIENCE_SECONDS,
+    QUARANTINE_PERCENT,
+    SLICE_MESSAGES,
+    TOPIC,
+    UI_URL,
+    VOLUME_PERCENT,
+    WEBHOOK,
+    WORKERS,
+    LatenessMinutes,
+    MinEngagements,
+    PatienceSeconds,
+    QuarantinePercent,
+    Settings,
+    SliceMessages,
+    VolumePercent,
+    Workers,
+)
 from game_analytics.simulation.log import MemoryEventLog
-from game_analytics.settings import PATIENCE_SECONDS, TOPIC, UI_URL, WEBHOOK, PipelineOptions, Settings
 from game_analytics.simulation.schedule import Simulation
 from game_analytics.sources.event_log import EventLog
-from game_analytics.sources.kafka.client import VARIABLES, KafkaSettings
+from game_analytics.sources.kafka.client import KafkaSettings
 from game_analytics.sources.kafka.log import KafkaEventLog
-from game_analytics.sources.kafka.properties import read_properties
 
 
 class EventLogResource(dg.ConfigurableResource, ABC):
@@ -72,9 +90,7 @@ class KafkaEventLogResource(EventLogResource):
     config_file: str | None = Field(
         default=None, description="A file of further librdkafka properties, `name=value` lines: SASL, TLS, sizes."
     )
-    patience_seconds: int = Field(
-        default=PATIENCE_SECONDS, ge=1, description="How long a broker may deliver nothing before a landing fails."
-    )
+    patience_seconds: PatienceSeconds = PATIENCE_SECONDS
 
     def open(self) -> EventLog:
         """The topic, once the cluster has shown that it answers and that the topic is there for this user.
@@ -90,14 +106,12 @@ class KafkaEventLogResource(EventLogResource):
 
         Raises `GameAnalyticsError` if servers, topic or file are not what a client expects.
         """
-        settings = KafkaSettings(
-            bootstrap_servers=self.bootstrap_servers,
-            topic=self.topic,
-            properties={} if self.config_file is None else read_properties(Path(self.config_file)),
-            patience=timedelta(seconds=self.patience_seconds),
+        return KafkaSettings.read(
+            self.bootstrap_servers,
+            self.topic,
+            None if self.config_file is None else Path(self.config_file),
+            timedelta(seconds=self.patience_seconds),
         )
-        settings.ensure_well_formed(VARIABLES)
-        return settings
 
 
 class LakeResource(dg.ConfigurableResource):
@@ -158,12 +172,22 @@ class AlertsResource(dg.ConfigurableResource):
             log.warning(f"An alert was not delivered, {problem}. It said: {text}")
 
 
-class PipelineSettings(PipelineOptions, dg.ConfigurableResource):
+class PipelineSettings(dg.ConfigurableResource):
     """What an operator decides about the pipeline as a whole."""
 
+    lateness_minutes: LatenessMinutes = LATENESS_MINUTES
+    min_engagements: MinEngagements = MIN_ENGAGEMENTS
+    workers: Workers = WORKERS
+    slice_messages: SliceMessages = SLICE_MESSAGES
+    volume_percent: VolumePercent = VOLUME_PERCENT
+    quarantine_percent: QuarantinePercent = QUARANTINE_PERCENT
     simulate_anywhere: bool = Field(
         default=False, description="Write simulated events also to an S3 that is not on this machine."
     )
+
+    @property
+    def lateness(self) -> timedelta:
+        return timedelta(minutes=self.lateness_minutes)
 
 
 def event_log_resource(settings: Settings) -> EventLogResource:
@@ -172,7 +196,7 @@ def event_log_resource(settings: Settings) -> EventLogResource:
         return MemoryEventLogResource()
     return KafkaEventLogResource(
         bootstrap_servers=settings.kafka_bootstrap_servers,
-        topic=settings.kafka_topic,
+        topic=settings.kafka_topic or TOPIC,
         config_file=None if settings.kafka_config_file is None else str(settings.kafka_config_file),
         patience_seconds=settings.kafka_patience_seconds,
     )
@@ -181,9 +205,7 @@ def event_log_resource(settings: Settings) -> EventLogResource:
 def lake_resource(settings: Settings) -> LakeResource:
     """The lake that the settings name. What they leave open, the AWS SDK's own default chain finds out."""
     lake = settings.lake
-    return LakeResource(
-        bucket=lake.bucket, s3=S3Resource(region_name=lake.region_name, max_attempts=lake.max_attempts)
-    )
+    return LakeResource(bucket=lake.bucket, s3=S3Resource(region_name=lake.region_name, max_attempts=lake.max_attempts))
 
 
 def alerts_resource(settings: Settings) -> AlertsResource:
@@ -193,4 +215,12 @@ def alerts_resource(settings: Settings) -> AlertsResource:
 
 def pipeline_settings(settings: Settings) -> PipelineSettings:
     """The settings of the pipeline as a whole."""
-    return PipelineSettings(**settings.pipeline_options, simulate_anywhere=settings.simulation == "allow")
+    return PipelineSettings(
+        lateness_minutes=settings.lateness_minutes,
+        min_engagements=settings.min_engagements,
+        workers=settings.workers,
+        slice_messages=settings.slice_messages,
+        volume_percent=settings.volume_percent,
+        quarantine_percent=settings.quarantine_percent,
+        simulate_anywhere=settings.simulation == "allow",
+    )

@@ -18,12 +18,13 @@ from rich.console import Console
 
 from game_analytics.cli.quarantine import show_quarantine
 from game_analytics.cli.show import show_board, show_player
-from game_analytics.definitions import lake_from_environment
 from game_analytics.defs.freshness import freshness_job, leaderboard_is_fresh
 from game_analytics.defs.jobs import daily_stats_job
+from game_analytics.defs.resources import lake_resource
 from game_analytics.defs.sensors.late_events import late_events
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.landing.leftovers import clear_leftovers
+from game_analytics.settings import read_settings
 from game_analytics_tests.support.harness import ALL, REREAD, Pipeline, SilentLog, failure_of, pipeline_on
 from game_analytics_tests.support.s3_permissions import User
 
@@ -64,7 +65,7 @@ class CodeLocation:
 
 @contextmanager
 def code_location(user: User, folder: Path, upload_interval: int | None = None) -> Iterator[CodeLocation]:
-    with environment_of(user), pipeline_on(lake_from_environment()) as pipeline:
+    with environment_of(user), pipeline_on(lake_resource(read_settings())) as pipeline:
         yield CodeLocation(pipeline, output_of(user, folder, upload_interval))
 
 

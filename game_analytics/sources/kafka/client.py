@@ -7,13 +7,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
 from confluent_kafka import KafkaException
 
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.sources.kafka.errors import error_of
 from game_analytics.sources.kafka.names import servers_fault, topic_fault
-from game_analytics.sources.kafka.properties import CLIENT_DEFAULTS
+from game_analytics.sources.kafka.properties import CLIENT_DEFAULTS, read_properties
+
 
 @dataclass(frozen=True)
 class NamedBy:
@@ -40,6 +42,17 @@ class KafkaSettings:
     """How long a broker may deliver nothing, or take nothing, before reading or publishing fails."""
     answers_within: timedelta = timedelta(seconds=10)
     """How long the cluster may take to answer a question about the topic."""
+
+    @classmethod
+    def read(
+        cls, servers: str, topic: str, config_file: Path | None, patience: timedelta = timedelta(minutes=2)
+    ) -> "KafkaSettings":
+        """With the properties of the file. Raises `GameAnalyticsError` if servers, topic or file are not what a client
+        expects; names the environment's variables."""
+        properties = {} if config_file is None else read_properties(config_file)
+        settings = cls(servers, topic, properties, patience)
+        settings.ensure_well_formed(VARIABLES)
+        return settings
 
     def client(self, own: Mapping[str, str]) -> dict[str, str | int | float | bool]:
         """The properties of a client: our defaults and its ``own``, unless the file says otherwise, on this cluster."""
