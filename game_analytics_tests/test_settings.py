@@ -42,7 +42,9 @@ def test_without_any_variable_the_contracts_defaults_hold() -> None:
     assert (settings.lateness_minutes, settings.min_engagements) == (60, 0)
     assert (settings.workers, settings.slice_messages, settings.kafka_patience_seconds) == (0, 250_000, 120)
     assert (settings.volume_percent, settings.quarantine_percent) == (50, 1)
-    assert settings.kafka_bootstrap_servers is settings.simulation is settings.alert_webhook is None
+    assert settings.kafka_bootstrap_servers is None
+    assert settings.simulation is None
+    assert settings.alert_webhook is None
     assert settings.ui_url == "http://127.0.0.1:3000"
 
 
@@ -58,8 +60,10 @@ def test_all_faults_are_reported_at_once_each_with_its_variable() -> None:
         "GAME_ANALYTICS_LATENESS_MINUTES is '7201'; a whole number from 0 to 7,200 is expected.",
         "GAME_ANALYTICS_WORKERS is 'two'; a whole number from 0 to 1,000 is expected.",
         "GAME_ANALYTICS_SIMULATION is 'yes'; `allow` or nothing is expected.",
-        "KAFKA_TOPIC is 'kills,deaths'; the name of one topic is expected, neither a list nor a pattern: letters, "
-        "digits, `.`, `_` and `-`, at most 249. Name the topic that holds the events.",
+        (
+            "KAFKA_TOPIC is 'kills,deaths'; the name of one topic is expected, neither a list nor a pattern: letters, "
+            "digits, `.`, `_` and `-`, at most 249. Name the topic that holds the events."
+        ),
         "POSTGRES_PORT is '0'; a whole number from 1 to 65,535 is expected.",
     ]
 
