@@ -7,7 +7,6 @@ import polars as pl
 from rich.console import Console
 
 from game_analytics.cli.terminal import rich_table, visible
-from game_analytics.definitions import lake_from_environment
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import InputChanged, Lake
 from game_analytics.lake.standing import Standing
@@ -16,6 +15,7 @@ from game_analytics.landing.tables import quarantine_table
 from game_analytics.leaderboards.player_stats import landed_day
 from game_analytics.rules.days import time_text
 from game_analytics.rules.events import REASONS
+from game_analytics.settings import read_settings
 
 _SHOWN_BYTES = 200
 
@@ -25,7 +25,7 @@ def show_quarantine(console: Console, day: date, samples: int) -> None:
 
     Raises `GameAnalyticsError` if the day was never landed, or what it landed is gone.
     """
-    lake = lake_from_environment().open()
+    lake = Lake.open(read_settings().lake)
     found = landed_day(lake, day)
     try:
         reasons, first = _by_reason(lake, found, samples)

@@ -1,27 +1,28 @@
 """What is published, for a terminal: a day's board, and one player's place among all players of the day."""
 
+from contextlib import closing
 from datetime import date
 
 import polars as pl
 from rich.console import Console
 
 from game_analytics.cli.terminal import rich_table
-from game_analytics.definitions import DUCKDB, lake_from_environment, settings_from_environment
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import Lake
 from game_analytics.lake.claims import MIN_ENGAGEMENTS
 from game_analytics.lake.names import board_key
 from game_analytics.leaderboards.boards import BOARDS
-from game_analytics.leaderboards.stats_file import open_stats
+from game_analytics.leaderboards.stats_file import connect, open_stats
 from game_analytics.leaderboards.top10 import TOP10
 from game_analytics.rules.leaderboard import counts_of, players_around
+from game_analytics.settings import read_settings
 
 NEIGHBOURS = 2
 
 
 def show_board(console: Console, day: date) -> None:
     """Print the published boards. Raises `GameAnalyticsError` if one is missing."""
-    lake = lake_from_environment().open()
+    lake = Lake.open(read_settings().lake)
     for board in BOARDS:
         rows = lake.read_parquet(board.key(day))
         if rows is None:
@@ -37,9 +38,9 @@ def show_player(console: Console, day: date, player_id: str) -> None:
 
     Raises `GameAnalyticsError` if the player did not play that day or is not ranked.
     """
-    lake = lake_from_environment().open()
+    lake = Lake.open(read_settings().lake)
     least = _min_engagements(lake, day)
-    with DUCKDB.get_connection() as connection, open_stats(lake, connection, day):
+    with closing(connect()) as connection, open_stats(lake, connection, day):
         around = players_around(connection, player_id, least, NEIGHBOURS)
         counts = counts_of(connection, player_id)
     if counts is None:
@@ -58,5 +59,5 @@ def show_player(console: Console, day: date, player_id: str) -> None:
 def _min_engagements(lake: Lake, day: date) -> int:
     """What the published board asks for; where there is none, what the settings say."""
     if lake.etag(board_key(day)) is None:
-        return settings_from_environment().min_engagements
+        return read_settings().min_engagements
     return int(lake.parquet_metadata(board_key(day)).get(MIN_ENGAGEMENTS, "0"))

@@ -13,6 +13,17 @@ from game_analytics.lake.bucket import Downloaded, Lake
 from game_analytics.lake.names import stats_key
 from game_analytics.rules.leaderboard import BadStats, ensure_columns, ensure_rankable
 
+DUCKDB_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
+"""It reads files of this machine, and needs no extension for that: none is downloaded at run time."""
+
+
+def connect() -> duckdb.DuckDBPyConnection:
+    """A DuckDB of its own, in memory. Close it when done."""
+    return duckdb.connect(":memory:", config=DUCKDB_CONFIG)
+
 
 @contextmanager
 def open_stats(lake: Lake, connection: duckdb.DuckDBPyConnection, day: date) -> Iterator[Downloaded]:
