@@ -11,6 +11,7 @@ from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import Lake
 from game_analytics.lake.claims import MIN_ENGAGEMENTS
 from game_analytics.lake.names import board_key
+from game_analytics.leaderboards.boards import BOARDS
 from game_analytics.leaderboards.stats_file import connect, open_stats
 from game_analytics.leaderboards.top10 import TOP10
 from game_analytics.rules.leaderboard import counts_of, players_around
@@ -20,15 +21,16 @@ NEIGHBOURS = 2
 
 
 def show_board(console: Console, day: date) -> None:
-    """Print the published board. Raises `GameAnalyticsError` if there is none."""
+    """Print the published boards. Raises `GameAnalyticsError` if one is missing."""
     lake = Lake.open(read_settings().lake)
-    board = lake.read_parquet(board_key(day))
-    if board is None:
-        raise GameAnalyticsError(
-            f"{lake.uri(board_key(day))} does not exist: no board of {day} was published. Materialize "
-            "top10_leaderboard for that day, or wait for the sensor to do so."
-        )
-    console.print(rich_table(TOP10.table(board), f"{TOP10.title} of {day}"))
+    for board in BOARDS:
+        rows = lake.read_parquet(board.key(day))
+        if rows is None:
+            raise GameAnalyticsError(
+                f"{lake.uri(board.key(day))} does not exist: no board of {day} was published. Materialize "
+                f"{board.asset} for that day, or wait for the sensor to do so."
+            )
+        console.print(rich_table(board.table(rows), f"{board.title} of {day}"))
 
 
 def show_player(console: Console, day: date, player_id: str) -> None:

@@ -13,8 +13,10 @@ from game_analytics.defs.resources import LakeResource
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import Lake
 from game_analytics.lake.claims import board_claim, stats_claim
-from game_analytics.lake.names import board_key, manifest_key, stats_key
+from game_analytics.lake.names import manifest_key, stats_key
 from game_analytics.lake.standing import read_standing
+from game_analytics.leaderboards.board import Board
+from game_analytics.leaderboards.boards import BOARDS
 
 
 class FreshnessConfig(dg.Config):
@@ -38,22 +40,35 @@ def freshness_job() -> None:
 
 
 def ensure_fresh(lake: Lake, day: date) -> None:
-    """Raises `GameAnalyticsError` unless the day's board is there, made from the stats file that lies there, and that
+    """Raises `GameAnalyticsError` unless the day's boards are there, made from the stats file that lies there, and that
     from the standing landing of a closed window, if this pipeline made it: stats from elsewhere are taken as they are.
     """
-    board, stats = lake.uri(board_key(day)), lake.uri(stats_key(day))
-    if lake.etag(board_key(day)) is None:
-        missing = stats if lake.etag(stats_key(day)) is None else board
+    for board in BOARDS:
+        _ensure_made(lake, board, day)
+    _ensure_counted(lake, day)
+
+
+def _ensure_made(lake: Lake, board: Board, day: date) -> None:
+    """Raises `GameAnalyticsError` unless the day's board is there and made from the stats file that lies there."""
+    key, stats = board.key(day), lake.uri(stats_key(day))
+    if lake.etag(key) is None:
+        missing = stats if lake.etag(stats_key(day)) is None else lake.uri(key)
         raise GameAnalyticsError(
             f"The board of {day} is not published: {missing} does not exist. Look at the last runs of that day, then "
             "materialize what is missing."
         )
-    claim, stands = board_claim(lake.parquet_metadata(board_key(day))), lake.digest(stats_key(day))
+    claim, stands = board_claim(lake.parquet_metadata(key)), lake.digest(stats_key(day))
     if claim is None or stands is None or not claim.is_of(stands.etag, stands.sha256):
         raise GameAnalyticsError(
-            f"{board} is not made from the stats file that lies there now, {stats}. Look at the last runs of "
-            f"top10_leaderboard for {day}, and whether the sensor new_stats_file is on."
+            f"{lake.uri(key)} is not made from the stats file that lies there now, {stats}. Look at the last runs of "
+            f"{board.asset} for {day}, and whether the sensor new_stats_file is on."
         )
+
+
+def _ensure_counted(lake: Lake, day: date) -> None:
+    """Raises `GameAnalyticsError` unless the day's stats are made from the standing landing of a closed window, or by
+    another program."""
+    stats = lake.uri(stats_key(day))
     counted = stats_claim(lake.parquet_metadata(stats_key(day)))
     if counted is None:
         return
@@ -66,6 +81,6 @@ def ensure_fresh(lake: Lake, day: date) -> None:
     if not found.manifest.window_closed:
         closes = f"{found.manifest.window.end:%Y-%m-%d %H:%M} UTC"
         raise GameAnalyticsError(
-            f"{board} is made from a landing before its window closed ({closes}). "
+            f"{stats} is made from a landing before its window closed ({closes}). "
             f"Materialize raw_events and daily_player_stats for {day} again."
         )

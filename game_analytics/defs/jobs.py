@@ -4,7 +4,7 @@ import dagster as dg
 
 from game_analytics.defs.assets.daily_player_stats import daily_player_stats
 from game_analytics.defs.assets.raw_events import raw_events
-from game_analytics.defs.assets.top10_leaderboard import top10_leaderboard
+from game_analytics.leaderboards.boards import BOARDS
 
 daily_stats_job = dg.define_asset_job(
     "daily_stats_job",
@@ -20,6 +20,6 @@ stats_job = dg.define_asset_job(
 
 leaderboard_job = dg.define_asset_job(
     "leaderboard_job",
-    selection=[top10_leaderboard],
-    description="Publish the top ten of a day from its stats file.",
+    selection=[board.asset for board in BOARDS],
+    description="Publish the boards of a day from its stats file.",
 )

@@ -30,6 +30,7 @@ BOARD = pl.Schema(
 STATS_COLUMNS = ("player_id", "kills", "deaths")
 _MAX = 2**63 - 1
 _ROW = "file_row_number"
+_ONLY_NULLS = '"NULL"'  # what DuckDB calls a column of nulls that has no type
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
 
 # Strings are compared by their UTF-8 bytes, as DuckDB does without a collation.
@@ -103,10 +104,11 @@ def ensure_columns(types: Mapping[str, str]) -> None:
     for column in STATS_COLUMNS:
         if column not in types:
             raise BadStats(f"column {column} is missing; the file has {printable(', '.join(types)) or 'none'}")
-        if column == "player_id" and types[column] != "VARCHAR":
-            raise BadStats(f"column {column} is {printable(types[column])}; a string is expected")
-        if column != "player_id" and types[column] not in _INTEGERS:
-            raise BadStats(f"column {column} is {printable(types[column])}; an integer is expected")
+        expected, accepted = ("a string", {"VARCHAR"}) if column == "player_id" else ("an integer", _INTEGERS)
+        if types[column] == _ONLY_NULLS:
+            raise BadStats(f"column {column} holds nothing but nulls and has no type; {expected} is expected")
+        if types[column] not in accepted:
+            raise BadStats(f"column {column} is {printable(types[column])}; {expected} is expected")
 
 
 def ensure_rankable(connection: duckdb.DuckDBPyConnection) -> None:

@@ -70,6 +70,7 @@ BAD_FILES: dict[str, tuple[bytes | pl.DataFrame, list[str]]] = {
     "players as numbers": (columns(player_id=[1, 2, 3]), ["column player_id is BIGINT", "string"]),
     "a player without a name": (columns(player_id=["ann", None, "cid"]), ["column player_id", "row 2", "null"]),
     "no count": (columns(kills=[1, 2, None]), ["column kills", "row 3", "null"]),
+    "nulls without a type": (columns(kills=[None, None, None]), ["column kills holds nothing but nulls", "integer"]),
     "a negative count": (columns(deaths=[0, -1, -2]), ["column deaths", "row 2", "-1"]),
     "a count beyond int64": (
         columns(kills=pl.Series([1, 2**63, 1], dtype=pl.UInt64)),

@@ -36,11 +36,14 @@ class Owed:
     day: str
     source: Listed
     product: Listed | None
+    name: str = ""
+    """Tells products of the same source apart; empty of the first."""
 
     def key(self, place: str) -> str:
         """What makes it this request and no other: it changes when the source is written or the product changes."""
         written = f"{self.source.last_modified:%Y-%m-%dT%H:%M:%S.%f}"
-        return f"{place} {self.day} {self.source.etag} {written} {self.product.etag if self.product else None}"
+        stands = self.product.etag if self.product else None
+        return f"{place} {self.day} {self.source.etag} {written} {stands} {self.name}".rstrip()
 
     def word(self, place: str) -> str:
         """The key in short, for a tag."""
@@ -52,10 +55,12 @@ def word_of(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
-def owed_of(pairs: Mapping[str, Pair], judged: Mapping[str, Judged]) -> list[Owed]:
+def owed_of(pairs: Mapping[str, Pair], judged: Mapping[str, Judged], name: str = "") -> list[Owed]:
     """The days whose product is missing or behind, in the order of the pairs."""
     verdicts = {Verdict.MISSING, Verdict.BEHIND}
-    return [Owed(day, each.source, each.product) for day, each in pairs.items() if judged[day].verdict in verdicts]
+    return [
+        Owed(day, pair.source, pair.product, name) for day, pair in pairs.items() if judged[day].verdict in verdicts
+    ]
 
 
 @dataclass

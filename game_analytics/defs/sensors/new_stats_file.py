@@ -6,19 +6,19 @@ were made from. So nothing is missed when a tick is lost, the sensor is reset or
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
-from itertools import islice
 
 import dagster as dg
 
 from game_analytics.defs.assets.daily_player_stats import daily_player_stats
-from game_analytics.defs.assets.top10_leaderboard import top10_leaderboard
 from game_analytics.defs.history import latest_facts
 from game_analytics.defs.jobs import leaderboard_job
 from game_analytics.defs.owed.comparison import Comparison, Judged, Pair, Verdict
 from game_analytics.defs.owed.requests import (
     ASKED_FOR_TAG,
+    Answers,
     Owed,
     answers,
     attempts_of_days,
@@ -28,16 +28,16 @@ from game_analytics.defs.owed.requests import (
     unseen,
     why_nothing,
 )
-from game_analytics.defs.owed.under_way import LAKE_TAG, of_sensor, under_way
+from game_analytics.defs.owed.under_way import LAKE_TAG, Surroundings, of_sensor, under_way
 from game_analytics.defs.partitions import daily
 from game_analytics.defs.resources import LakeResource, PipelineSettings
 from game_analytics.lake.bucket import Lake, Listed
 from game_analytics.lake.claims import board_claim
 from game_analytics.lake.names import BOARDS_PREFIX, STATS_PREFIX, day_of_stats_key
-from game_analytics.lake.reader import Reader
-from game_analytics.leaderboards.top10 import TOP10
+from game_analytics.lake.reader import SECONDS, Reader
+from game_analytics.leaderboards.board import Board
+from game_analytics.leaderboards.boards import BOARDS
 from game_analytics.rules.days import FIRST_DAY
-from game_analytics.rules.leaderboard import RULE_VERSION
 
 MAX_REQUESTS = 25
 """Runs that one tick asks for; the rest follow at the next ticks."""
@@ -62,33 +62,73 @@ def new_stats_file(
     # All at once: to ask Dagster for each of a thousand days takes longer than the rest of the tick.
     days = daily.get_partition_keys()
     # Before the lake: a run that ends in between is then either under way or has made its board.
-    covered = under_way(around, top10_leaderboard.key, days)
-    pairs = _pairs(context, opened, set(days))
-    judged = _comparison(context, opened, pairs).judge(pairs)
-    owed = owed_of(pairs, judged)
-    told = answers(around, top10_leaderboard.key, owed, covered, partial(attempts_of_days, around))
-    said = [*unseen(told, opened, "board"), *not_looked_at(judged), *_under_another_rule(judged, settings)]
+    covered = {board.asset: under_way(around, dg.AssetKey(board.asset), days) for board in BOARDS}
+    files = _stats_files(context, opened.listing(STATS_PREFIX), set(days))
+    boards = list(opened.listing(BOARDS_PREFIX))
+    checked = [_check(context, around, opened, board, _pairs(files, boards, board), covered) for board in BOARDS]
+    said = [line for each in checked for line in _warnings(each, opened, settings)]
     for line in said:
         context.log.warning(line)
-    requests = [_request(each, before, opened.place) for each, before in islice(told.ask.items(), MAX_REQUESTS)]
+    requests = [
+        _request(each.board, owed, before, opened.place)
+        for each in checked
+        for owed, before in each.answers.ask.items()
+    ]
     if requests:
-        return dg.SensorResult(run_requests=requests)
-    if owed:
-        first = (
-            f"{len(owed)} boards are behind their stats files, but were asked for already ({why_nothing(told)}). A "
-            "failed one is asked for again when its file is written again."
+        return dg.SensorResult(run_requests=requests[:MAX_REQUESTS])
+    return dg.SkipReason(" ".join([_why_nothing_is_asked(checked), *said]))
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """The days of one board: how each stands to its stats file, and what to do about those that are behind."""
+
+    board: Board
+    judged: Mapping[str, Judged]
+    owed: Sequence[Owed]
+    answers: Answers
+
+
+def _check(
+    context: dg.SensorEvaluationContext,
+    around: Surroundings,
+    lake: Lake,
+    board: Board,
+    pairs: Mapping[str, Pair],
+    covered: Mapping[str, AbstractSet[str]],
+) -> _Checked:
+    asset = dg.AssetKey(board.asset)
+    judged = _comparison(context, lake, board, pairs).judge(pairs)
+    # The first board's requests carry no name, as before there were others: what has failed then counts as failed.
+    owed = owed_of(pairs, judged, "" if board is BOARDS[0] else board.name)
+    told = answers(around, asset, owed, covered[board.asset], partial(attempts_of_days, around))
+    return _Checked(board, judged, owed, told)
+
+
+def _warnings(checked: _Checked, lake: Lake, settings: PipelineSettings) -> list[str]:
+    return [
+        *unseen(checked.answers, lake, "board"),
+        *not_looked_at(checked.judged),
+        *_under_another_rule(checked, settings),
+    ]
+
+
+def _why_nothing_is_asked(checked: Sequence[_Checked]) -> str:
+    behind = [each for each in checked if each.owed]
+    if behind:
+        return " ".join(
+            f"{len(each.owed)} boards are behind their stats files, but were asked for already "
+            f"({why_nothing(each.answers)}). A failed one is asked for again when its file is written again."
+            for each in behind
         )
-    else:
-        made = sum(each.verdict is Verdict.MADE for each in judged.values())
-        first = f"All {made} boards are made from the stats files that lie in {STATS_PREFIX} now."
-    return dg.SkipReason(" ".join([first, *said]))
+    made = sum(judged.verdict is Verdict.MADE for each in checked for judged in each.judged.values())
+    return f"All {made} boards are made from the stats files that lie in {STATS_PREFIX} now."
 
 
-def _pairs(context: dg.SensorEvaluationContext, lake: Lake, partitions: AbstractSet[str]) -> Mapping[str, Pair]:
-    """The stats files by day, the oldest first, each with its board."""
-    files = _stats_files(context, lake.listing(STATS_PREFIX), partitions)
-    boards = {TOP10.day_of_key(found.key): found for found in lake.listing(BOARDS_PREFIX)}
-    return {day: Pair(file, boards.get(date.fromisoformat(day))) for day, file in sorted(files.items())}
+def _pairs(files: Mapping[str, Listed], boards: Iterable[Listed], board: Board) -> Mapping[str, Pair]:
+    """The stats files by day, the oldest first, each with this board of the day."""
+    made = {board.day_of_key(found.key): found for found in boards}
+    return {day: Pair(file, made.get(date.fromisoformat(day))) for day, file in sorted(files.items())}
 
 
 def _stats_files(
@@ -113,33 +153,39 @@ def _why_not(day: date | None) -> str:
     return f"its day is not over yet (it is {datetime.now(UTC):%Y-%m-%d %H:%M} UTC); it will be ranked when it is"
 
 
-def _comparison(context: dg.SensorEvaluationContext, lake: Lake, pairs: Mapping[str, Pair]) -> Comparison:
+def _comparison(context: dg.SensorEvaluationContext, lake: Lake, board: Board, pairs: Mapping[str, Pair]) -> Comparison:
     """Of boards with their stats files. Nothing is made from a board that somebody else wrote: it is made again."""
     return Comparison(
         lake.place,
-        latest_facts(context.instance, top10_leaderboard.key, pairs.keys()),
+        latest_facts(context.instance, dg.AssetKey(board.asset), pairs.keys()),
         partial(latest_facts, context.instance, daily_player_stats.key),
-        Reader(lake, _SENSOR_NAME, context.log.warning),
+        Reader(lake, f"{_SENSOR_NAME} {board.name}", context.log.warning, seconds=SECONDS / len(BOARDS)),
         board_claim,
         foreign=Verdict.BEHIND,
     )
 
 
-def _request(owed: Owed, before: Sequence[dg.RunRecord], place: str) -> dg.RunRequest:
+def _request(board: Board, owed: Owed, before: Sequence[dg.RunRecord], place: str) -> dg.RunRequest:
     tags = {LAKE_TAG: place, ASKED_FOR_TAG: owed.word(place), ETAG_TAG: owed.source.etag}
-    return dg.RunRequest(run_key=fresh_key(owed.key(place), before), partition_key=owed.day, tags=tags)
+    return dg.RunRequest(
+        run_key=fresh_key(owed.key(place), before),
+        partition_key=owed.day,
+        tags=tags,
+        # Where the job makes one board alone, all of it is asked for.
+        asset_selection=[dg.AssetKey(board.asset)] if len(BOARDS) > 1 else None,
+    )
 
 
-def _under_another_rule(judged: Mapping[str, Judged], settings: PipelineSettings) -> list[str]:
+def _under_another_rule(checked: _Checked, settings: PipelineSettings) -> list[str]:
     """A sentence if boards stand that today's setting would make otherwise. They may be meant so, and stay."""
-    today = (RULE_VERSION, str(settings.min_engagements))
-    made = {day: each.claim.rule for day, each in judged.items() if each.verdict is Verdict.MADE and each.claim}
+    today = (checked.board.rule_version, str(settings.min_engagements))
+    made = {day: each.claim.rule for day, each in checked.judged.items() if each.verdict is Verdict.MADE and each.claim}
     days = [day for day, rule in made.items() if rule not in (None, today)]
     if not days:
         return []
     said = (
         f"{len(days)} boards stand that were made under another rule or `min_engagements` than today's, "
         f"{today[0]} and {today[1]}. To make them anew: `dagster asset materialize -m game_analytics.definitions "
-        f"--select top10_leaderboard --partition-range {days[0]}...{days[-1]}`."
+        f"--select {checked.board.asset} --partition-range {days[0]}...{days[-1]}`."
     )
     return [said]
