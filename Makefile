@@ -5,6 +5,16 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
+# The system's certificates, where pip knows none by itself: behind a proxy that has a certificate authority of its own.
+# uv is told below; pip asks the system from version 24.2 on, and Python brings older ones.
+SYSTEM_CERTIFICATES := $(firstword $(wildcard $(foreach file,certs/ca-certificates.crt certs/ca-bundle.crt cert.pem,\
+	/etc/ssl/$(file) /etc/pki/tls/$(file))))
+ifneq ($(SYSTEM_CERTIFICATES),)
+ifndef REQUESTS_CA_BUNDLE
+export PIP_CERT ?= $(SYSTEM_CERTIFICATES)
+endif
+endif
+
 .PHONY: help setup demo dev stack test test-real pictures bench bench-kafka check format pins clean
 
 help:  ## show this list
@@ -18,7 +28,7 @@ setup: .venv/ready  ## make the virtual environment
 	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
 	@# Compiled now and not at each start: where PYTHONDONTWRITEBYTECODE is set, every command would take twice as long.
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --compile-bytecode --editable '.[dev]'
+	@$(BIN)/uv pip install --system-certs --quiet --python $(BIN)/python --constraint constraints.txt --compile-bytecode --editable '.[dev]'
 	@touch $@
 
 demo: .venv/ready  ## seven simulated days, from events to a published top ten, in one process
@@ -54,11 +64,11 @@ check: .venv/ready  ## format, lint, types, import contract, dead code, definiti
 	$(BIN)/python -W error -c "import dagster as dg; from game_analytics.definitions import defs; dg.Definitions.validate_loadable(defs)"
 	@echo "check: clean"
 
-format: .venv/ready  ## format the code and mend what the linter can mend
+format: .venv/ready  ## format the code and fix what the linter can fix
 	@$(BIN)/ruff check --fix --quiet; $(BIN)/ruff format
 
 pins: .venv/ready  ## renew constraints.txt with the newest versions that fit pyproject.toml
-	@$(BIN)/uv pip compile --quiet --upgrade --universal --all-extras --no-annotate --no-header --output-file constraints.txt pyproject.toml
+	@$(BIN)/uv pip compile --system-certs --quiet --upgrade --universal --all-extras --no-annotate --no-header --output-file constraints.txt pyproject.toml
 
 clean:  ## remove the environment, caches and the local stack's data
 	rm -rf .venv .local .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -6,23 +6,27 @@ well and not timed: whatever is done once and for all is done then. Answers the 
 
 import sys
 import time
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
-from game_analytics.definitions import DUCKDB, event_log_from_environment, lake_from_environment
-from game_analytics.defs.assets.daily_player_stats import publish_stats
-from game_analytics.defs.assets.top10_leaderboard import publish_board
+from game_analytics.defs.resources import event_log_resource, lake_resource
 from game_analytics.landing.day import LandingOptions, land_day
+from game_analytics.leaderboards.player_stats import publish_stats
+from game_analytics.leaderboards.stats_file import connect
+from game_analytics.leaderboards.top10 import publish_board
+from game_analytics.settings import read_settings
 
 
 def main() -> None:
     """Do them, all with the same connections."""
     first, count = date.fromisoformat(sys.argv[1]), int(sys.argv[2])
-    log, lake = event_log_from_environment().open(), lake_from_environment().open()
+    settings = read_settings()
+    log, lake = event_log_resource(settings).open(), lake_resource(settings).open()
     options = LandingOptions(lateness=timedelta(hours=1))
     seconds: list[float] = []
-    with DUCKDB.get_connection() as connection:
+    with closing(connect()) as connection:
         for day in (first + timedelta(days=number) for number in range(-1, count)):
             started = time.perf_counter()
             land_day(log, lake, day, options, clock=lambda: datetime.now(UTC))

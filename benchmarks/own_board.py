@@ -10,7 +10,8 @@ import duckdb
 from benchmarks.ground import DAY
 from benchmarks.own_lake import lake_of
 from benchmarks.rivals.job import Job, measured
-from game_analytics.defs.assets.top10_leaderboard import publish_board, stats_of
+from game_analytics.leaderboards.stats_file import open_stats
+from game_analytics.leaderboards.top10 import publish_board
 from game_analytics.rules.leaderboard import ensure_each_once
 
 
@@ -20,7 +21,7 @@ def _prepare(job: Job) -> Callable[[], object]:
     def work() -> dict[str, float]:
         publish_board(lake, connection, day, min_engagements=0)
         published = time.perf_counter()
-        with stats_of(lake, connection, day):
+        with open_stats(lake, connection, day):
             read = time.perf_counter()
             ensure_each_once(connection)
             check = time.perf_counter() - read

@@ -6,14 +6,14 @@ from datetime import date
 from benchmarks.ground import DAY
 from benchmarks.own_lake import lake_of
 from benchmarks.rivals.job import Job, measured
-from game_analytics.defs.assets.daily_player_stats import publish_stats
+from game_analytics.leaderboards.player_stats import publish_stats
 
 
 def _prepare(job: Job) -> Callable[[], object]:
     lake = lake_of(job)
 
     def work() -> object:
-        return publish_stats(lake, date.fromisoformat(DAY)).metadata["etag"]
+        return publish_stats(lake, date.fromisoformat(DAY)).etag
 
     return work
 

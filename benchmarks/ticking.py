@@ -18,9 +18,11 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin
 from dagster._grpc.impl import get_external_sensor_execution
 
-from game_analytics.definitions import defs, lake_from_environment
+from game_analytics.definitions import defs
 from game_analytics.defs.sensors.new_stats_file import new_stats_file
+from game_analytics.lake.bucket import Lake
 from game_analytics.lake.names import BOARDS_PREFIX, STATS_PREFIX
+from game_analytics.settings import read_settings
 
 TICKS = 5
 """Of which a run is the median."""
@@ -39,7 +41,7 @@ class Taken(msgspec.Struct):
 def main() -> None:
     """Answers `Taken` as JSON."""
     runs, day = int(sys.argv[1]), sys.argv[2]
-    lake = lake_from_environment().open()
+    lake = Lake.open(read_settings().lake)
     client: Any = boto3.Session(region_name=os.environ["AWS_REGION"]).client("s3")
     key = f"{STATS_PREFIX}{day.replace('-', '_')}_events.parquet"
     stands = lake.get(key)

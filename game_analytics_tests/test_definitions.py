@@ -154,14 +154,14 @@ def test_the_environment_names_cluster_topic_file_and_how_a_day_is_landed() -> N
 
 LOAD_WITH = """
 import os, sys
-from game_analytics.definitions import event_log_from_environment, settings_from_environment
+from game_analytics.settings import read_settings
 from game_analytics.errors import GameAnalyticsError
 os.environ["KAFKA_BOOTSTRAP_SERVERS"] = "kafka.invalid:9092"
 for line in sys.stdin:
     name, _, value = line.rstrip("\\n").partition("=")
     os.environ[name] = value
     try:
-        event_log_from_environment(), settings_from_environment()
+        read_settings()
     except GameAnalyticsError as error:
         print(error)
     del os.environ[name]

@@ -4,10 +4,11 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
+from game_analytics.settings import Settings
 
 _ANSWERS_WITHIN_SECONDS = 5
 
-# All else that the server says before it hangs up, waiting does not mend.
+# Waiting fixes nothing else that the server says before it closes the connection.
 _PASSING = ("starting up", "shutting down", "recovery mode", "too many", "remaining connection slots")
 
 
@@ -20,6 +21,19 @@ class Database:
     name: str
     user: str
     password: str = field(repr=False)
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Database | None":
+        """The one that the settings name, with the defaults of PostgreSQL's official image; None if they name none."""
+        if settings.postgres_host is None:
+            return None
+        return cls(
+            host=settings.postgres_host,
+            port=settings.postgres_port,
+            name=settings.postgres_db or settings.postgres_user,
+            user=settings.postgres_user,
+            password=settings.postgres_password.get_secret_value(),
+        )
 
     def ensure_open(self) -> None:
         """Connect once, and leave again. Raises `Unavailable` if nobody answers or the server is not ready, and

@@ -9,7 +9,7 @@ import polars as pl
 from dagster_aws.s3 import S3Resource
 from rich.console import Console
 
-from game_analytics.cli.terminal import account_table, board_table
+from game_analytics.cli.terminal import rich_table
 from game_analytics.definitions import pipeline
 from game_analytics.defs.assets.daily_player_stats import daily_player_stats
 from game_analytics.defs.assets.raw_events import raw_events
@@ -20,15 +20,18 @@ from game_analytics.defs.resources import LakeResource, MemoryEventLogResource, 
 from game_analytics.defs.sensors.new_stats_file import new_stats_file
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.names import board_key
+from game_analytics.leaderboards.top10 import TOP10
 from game_analytics.local_stack.embedded_s3 import embedded_s3
 from game_analytics.local_stack.endpoint import S3Endpoint
+from game_analytics.rules.table import Kind, Table
 
 DAYS = 7
 BUCKET = "game-analytics"
 
 _LANDED = ("read", "dagster/row_count", "ignored", "other_days", "quarantined")
 _COUNTED = ("duplicates", "dagster/row_count")
-_ACCOUNT = ("read", "landed", "ignored", "other day", "quarantined", "repeats", "players")
+_COUNTS = ("read", "landed", "ignored", "other day", "quarantined", "repeats", "players")
+_ACCOUNT = {"day": Kind.WORD, **dict.fromkeys(_COUNTS, Kind.NUMBER)}
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -53,11 +56,10 @@ def run_demo(console: Console) -> None:
             seconds = demo.run(leaderboard_job.name, str(request.partition_key), request)
             console.print(f"  {request.partition_key}  published  {seconds:.1f} s")
         console.print()
-        console.print(
-            account_table("What became of each day's messages", _ACCOUNT, {day: demo.account(day) for day in days})
-        )
+        accounts = Table(_ACCOUNT, [[day, *demo.account(day)] for day in days])
+        console.print(rich_table(accounts, "What became of each day's messages"))
         console.print()
-        console.print(board_table(f"Top ten of {days[-1]}", demo.board(days[-1])))
+        console.print(rich_table(TOP10.table(demo.board(days[-1])), f"{TOP10.title} of {days[-1]}"))
     console.print(
         f"\nDone in {time.monotonic() - started:.1f} s. Next: `make dev` for the Dagster UI on an S3 server that keeps "
         "its files."

@@ -51,9 +51,9 @@ def demo() -> None:
 @click.pass_context
 def dev(ctx: click.Context, port: int, s3_port: int) -> None:
     """Run the Dagster UI with schedule and sensor, on an S3 server that keeps its files in .local/."""
-    from game_analytics.definitions import lake_from_environment
     from game_analytics.defs.abandoned_runs import close_abandoned_runs
     from game_analytics.local_stack.dev import DevSettings, run_dev
+    from game_analytics.settings import read_settings
 
     here = Path.cwd()
     workspace = here / "workspace.yaml"
@@ -62,7 +62,7 @@ def dev(ctx: click.Context, port: int, s3_port: int) -> None:
     settings = DevSettings(
         directory=here / ".local",
         workspace=workspace,
-        bucket=lake_from_environment().bucket,
+        bucket=read_settings().bucket,
         ui_port=port,
         s3_port=s3_port,
         close_abandoned_runs=close_abandoned_runs,
@@ -82,14 +82,14 @@ def stack(*, port: int, s3_port: int, kafka_port: int, postgres_port: int, code_
 
     Needs Java 17, Maven and PostgreSQL (on Debian: openjdk-17-jre-headless, maven, postgresql).
     """
-    from game_analytics.definitions import lake_from_environment
     from game_analytics.local_stack.stack import StackSettings, run_stack
+    from game_analytics.settings import read_settings
 
     here = Path.cwd()
     settings = StackSettings(
         directory=here / ".local" / "stack",
         deployment=here / "deploy",
-        bucket=lake_from_environment().bucket,
+        bucket=read_settings().bucket,
         ui_port=port,
         s3_port=s3_port,
         kafka_port=kafka_port,

@@ -12,13 +12,11 @@ from typing import TypeVar
 
 from rich.console import Console
 
+from game_analytics.cli.database import Database
 from game_analytics.cli.terminal import visible
-from game_analytics.definitions import database_from_environment, event_log_from_environment, lake_from_environment
-from game_analytics.defs.resources import KafkaEventLogResource
 from game_analytics.errors import Unavailable
 from game_analytics.lake.bucket import Lake
-from game_analytics.sources.kafka.client import VARIABLES, KafkaSettings
-from game_analytics.sources.kafka.topic import Topic
+from game_analytics.settings import TOPIC, Settings, read_settings
 
 _ASK_AGAIN_SECONDS = 0.5
 _ANSWERS_WITHIN = timedelta(seconds=5)  # a wrong password is known only when this is over
@@ -32,14 +30,13 @@ def prepare(console: Console, *, partitions: int, wait_seconds: int) -> None:
     Raises `GameAnalyticsError` if a server refuses, and `Unavailable` if one does not answer before all the waiting
     took ``wait_seconds``.
     """
-    event_log, lake = event_log_from_environment(), Lake(lake_from_environment().settings())
-    database = database_from_environment()
+    settings = read_settings()
+    lake, database = Lake(settings.lake), Database.of(settings)
     patience = _Patience(console, wait_seconds)
     made = patience.answer(f"S3 at {lake.endpoint}", lake.ensure_bucket)
     _say(console, f"{_verb(made)} the bucket {lake.bucket} at {lake.endpoint}")
-    if isinstance(event_log, KafkaEventLogResource):
-        settings = replace(event_log.settings(), answers_within=_ANSWERS_WITHIN)
-        _say(console, patience.answer(f"Kafka at {settings.bootstrap_servers}", lambda: _topic(settings, partitions)))
+    if settings.kafka_bootstrap_servers is not None:
+        _say(console, patience.answer(f"Kafka at {settings.kafka_bootstrap_servers}", _topic(settings, partitions)))
     else:
         _say(console, "No topic is needed: KAFKA_BOOTSTRAP_SERVERS is not set, so events are simulated")
     if database is not None:
@@ -48,14 +45,25 @@ def prepare(console: Console, *, partitions: int, wait_seconds: int) -> None:
         _say(console, f"Found the database {database.name} at {where}")
 
 
-def _topic(settings: KafkaSettings, partitions: int) -> str:
-    topic = Topic(settings, VARIABLES)
-    found = topic.partitions()
-    if found is None:
-        topic.create(partitions)
-    kept = ", kept for ever" if found is None else ""
-    where = f"{settings.topic} at {settings.bootstrap_servers}"
-    return f"{_verb(found is None)} the topic {where}, {found or partitions} partitions{kept}"
+def _topic(settings: Settings, partitions: int) -> Callable[[], str]:
+    """Makes the topic where it is missing, and says which it was."""
+    # Not at the top: a bucket alone needs no Kafka client.
+    from game_analytics.sources.kafka.client import VARIABLES, KafkaSettings  # noqa: PLC0415
+    from game_analytics.sources.kafka.topic import Topic  # noqa: PLC0415
+
+    servers = settings.kafka_bootstrap_servers or ""
+    kafka = KafkaSettings.read(servers, settings.kafka_topic or TOPIC, settings.kafka_config_file)
+    topic = Topic(replace(kafka, answers_within=_ANSWERS_WITHIN), VARIABLES)
+
+    def make() -> str:
+        present = topic.partitions()
+        if present is None:
+            topic.create(partitions)
+        kept = ", kept for ever" if present is None else ""
+        where = f"{kafka.topic} at {servers}"
+        return f"{_verb(present is None)} the topic {where}, {present or partitions} partitions{kept}"
+
+    return make
 
 
 class _Patience:

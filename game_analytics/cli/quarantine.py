@@ -6,15 +6,16 @@ from datetime import date
 import polars as pl
 from rich.console import Console
 
-from game_analytics.cli.terminal import reasons_table, visible
-from game_analytics.definitions import lake_from_environment
-from game_analytics.defs.assets.daily_player_stats import landed_day
+from game_analytics.cli.terminal import rich_table, visible
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import InputChanged, Lake
 from game_analytics.lake.standing import Standing
 from game_analytics.landing.reread import quarantined
+from game_analytics.landing.tables import quarantine_table
+from game_analytics.leaderboards.player_stats import landed_day
 from game_analytics.rules.days import time_text
 from game_analytics.rules.events import REASONS
+from game_analytics.settings import read_settings
 
 _SHOWN_BYTES = 200
 
@@ -24,7 +25,7 @@ def show_quarantine(console: Console, day: date, samples: int) -> None:
 
     Raises `GameAnalyticsError` if the day was never landed, or what it landed is gone.
     """
-    lake = lake_from_environment().open()
+    lake = Lake.open(read_settings().lake)
     found = landed_day(lake, day)
     try:
         reasons, first = _by_reason(lake, found, samples)
@@ -36,7 +37,7 @@ def show_quarantine(console: Console, day: date, samples: int) -> None:
         return
     in_order = {reason: reasons[reason] for reason in REASONS if reason in reasons}
     console.print(f"{day}: {reasons.total():,} of {read:,} messages could not be read", style="bold")
-    console.print(reasons_table(in_order))
+    console.print(rich_table(quarantine_table(in_order)))
     for reason in in_order:
         # As a number: a producer with a wild clock brings moments that Python has no name for.
         for row in first[reason].with_columns(pl.col("kafka_timestamp").cast(pl.Int64)).iter_rows(named=True):

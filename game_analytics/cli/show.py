@@ -1,32 +1,34 @@
 """What is published, for a terminal: a day's board, and one player's place among all players of the day."""
 
+from contextlib import closing
 from datetime import date
 
 import polars as pl
 from rich.console import Console
 
-from game_analytics.cli.terminal import board_table
-from game_analytics.definitions import DUCKDB, lake_from_environment, settings_from_environment
-from game_analytics.defs.assets.top10_leaderboard import stats_of
+from game_analytics.cli.terminal import rich_table
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import Lake
 from game_analytics.lake.claims import MIN_ENGAGEMENTS
 from game_analytics.lake.names import board_key
+from game_analytics.leaderboards.stats_file import connect, open_stats
+from game_analytics.leaderboards.top10 import TOP10
 from game_analytics.rules.leaderboard import counts_of, players_around
+from game_analytics.settings import read_settings
 
 NEIGHBOURS = 2
 
 
 def show_board(console: Console, day: date) -> None:
     """Print the published board. Raises `GameAnalyticsError` if there is none."""
-    lake = lake_from_environment().open()
+    lake = Lake.open(read_settings().lake)
     board = lake.read_parquet(board_key(day))
     if board is None:
         raise GameAnalyticsError(
             f"{lake.uri(board_key(day))} does not exist: no board of {day} was published. Materialize "
             "top10_leaderboard for that day, or wait for the sensor to do so."
         )
-    console.print(board_table(f"Top ten of {day}", board))
+    console.print(rich_table(TOP10.table(board), f"{TOP10.title} of {day}"))
 
 
 def show_player(console: Console, day: date, player_id: str) -> None:
@@ -34,9 +36,9 @@ def show_player(console: Console, day: date, player_id: str) -> None:
 
     Raises `GameAnalyticsError` if the player did not play that day or is not ranked.
     """
-    lake = lake_from_environment().open()
+    lake = Lake.open(read_settings().lake)
     least = _min_engagements(lake, day)
-    with DUCKDB.get_connection() as connection, stats_of(lake, connection, day):
+    with closing(connect()) as connection, open_stats(lake, connection, day):
         around = players_around(connection, player_id, least, NEIGHBOURS)
         counts = counts_of(connection, player_id)
     if counts is None:
@@ -48,11 +50,12 @@ def show_player(console: Console, day: date, player_id: str) -> None:
             "engagements that this board asks for."
         )
     own = around.filter(pl.col("player_id") == player_id)
-    console.print(board_table(f"{day}: rank {own['rank'].item():,}", around, highlighted=player_id))
+    title = f"{day}: rank {own['rank'].item():,}"
+    console.print(rich_table(TOP10.table(around), title, highlighted=player_id))
 
 
 def _min_engagements(lake: Lake, day: date) -> int:
     """What the published board asks for; where there is none, what the settings say."""
     if lake.etag(board_key(day)) is None:
-        return settings_from_environment().min_engagements
+        return read_settings().min_engagements
     return int(lake.parquet_metadata(board_key(day)).get(MIN_ENGAGEMENTS, "0"))

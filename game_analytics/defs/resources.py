@@ -12,15 +12,31 @@ from dagster_aws.s3 import S3Resource
 from pydantic import Field, PrivateAttr
 
 from game_analytics.lake.bucket import Lake, LakeSettings
+from game_analytics.settings import (
+    LATENESS_MINUTES,
+    MIN_ENGAGEMENTS,
+    PATIENCE_SECONDS,
+    QUARANTINE_PERCENT,
+    SLICE_MESSAGES,
+    TOPIC,
+    UI_URL,
+    VOLUME_PERCENT,
+    WEBHOOK,
+    WORKERS,
+    LatenessMinutes,
+    MinEngagements,
+    PatienceSeconds,
+    QuarantinePercent,
+    Settings,
+    SliceMessages,
+    VolumePercent,
+    Workers,
+)
 from game_analytics.simulation.log import MemoryEventLog
 from game_analytics.simulation.schedule import Simulation
 from game_analytics.sources.event_log import EventLog
-from game_analytics.sources.kafka.client import VARIABLES, KafkaSettings
+from game_analytics.sources.kafka.client import KafkaSettings
 from game_analytics.sources.kafka.log import KafkaEventLog
-from game_analytics.sources.kafka.properties import read_properties
-
-MAX_LATENESS_MINUTES = 5 * 24 * 60
-"""The schedule looks back seven days; a window must close well within them."""
 
 
 class EventLogResource(dg.ConfigurableResource, ABC):
@@ -70,13 +86,11 @@ class KafkaEventLogResource(EventLogResource):
     """A Kafka topic. Passwords stay in the file that is named here, which is read when a run opens the log."""
 
     bootstrap_servers: str = Field(description="Where the cluster is first asked: `host:port`, by commas.")
-    topic: str = Field(default="game-events", description="The one topic that holds the events.")
+    topic: str = Field(default=TOPIC, description="The one topic that holds the events.")
     config_file: str | None = Field(
         default=None, description="A file of further librdkafka properties, `name=value` lines: SASL, TLS, sizes."
     )
-    patience_seconds: int = Field(
-        default=120, ge=1, description="How long a broker may deliver nothing before a landing fails."
-    )
+    patience_seconds: PatienceSeconds = PATIENCE_SECONDS
 
     def open(self) -> EventLog:
         """The topic, once the cluster has shown that it answers and that the topic is there for this user.
@@ -92,14 +106,12 @@ class KafkaEventLogResource(EventLogResource):
 
         Raises `GameAnalyticsError` if servers, topic or file are not what a client expects.
         """
-        settings = KafkaSettings(
-            bootstrap_servers=self.bootstrap_servers,
-            topic=self.topic,
-            properties={} if self.config_file is None else read_properties(Path(self.config_file)),
-            patience=timedelta(seconds=self.patience_seconds),
+        return KafkaSettings.read(
+            self.bootstrap_servers,
+            self.topic,
+            None if self.config_file is None else Path(self.config_file),
+            timedelta(seconds=self.patience_seconds),
         )
-        settings.ensure_well_formed(VARIABLES)
-        return settings
 
 
 class LakeResource(dg.ConfigurableResource):
@@ -120,9 +132,7 @@ class LakeResource(dg.ConfigurableResource):
         Raises `GameAnalyticsError` (or `Unavailable`) saying which of these does not hold and what to do.
         """
         if self._opened is None:
-            lake = Lake(self.settings())
-            lake.ensure_reachable()
-            self._opened = lake
+            self._opened = Lake.open(self.settings())
         return self._opened
 
     def settings(self) -> LakeSettings:
@@ -147,7 +157,7 @@ class AlertsResource(dg.ConfigurableResource):
     webhook: str | None = Field(
         default=None, repr=False, description="A URL that takes Slack's messages. It is a secret."
     )
-    ui_url: str = Field(default="http://127.0.0.1:3000", description="Where people reach the Dagster UI.")
+    ui_url: str = Field(default=UI_URL, description="Where people reach the Dagster UI.")
 
     def post(self, log: Logger, text: str, run_id: str | None = None) -> None:
         """Tell people, with a link to the run. What can't be delivered is a warning in ``log`` and no more."""
@@ -165,32 +175,12 @@ class AlertsResource(dg.ConfigurableResource):
 class PipelineSettings(dg.ConfigurableResource):
     """What an operator decides about the pipeline as a whole."""
 
-    lateness_minutes: int = Field(
-        default=60,
-        ge=0,
-        le=MAX_LATENESS_MINUTES,
-        description="How long after its day an event may arrive and still be read with the day.",
-    )
-    min_engagements: int = Field(
-        default=0, ge=0, description="Kills plus deaths that a player needs to be ranked, unless a run says otherwise."
-    )
-    workers: int = Field(
-        default=0, ge=0, description="Workers that land a large day; 0 is as many as there are processor cores."
-    )
-    slice_messages: int = Field(
-        default=250_000,
-        ge=1_000,
-        le=2_000_000,
-        description="Messages that such a worker lands at a time, at most.",
-    )
-    volume_percent: int = Field(
-        default=50,
-        ge=0,
-        description="How far a day's events may differ from the median of earlier days before a check warns.",
-    )
-    quarantine_percent: int = Field(
-        default=1, ge=0, le=100, description="How many messages may be unreadable before a check warns."
-    )
+    lateness_minutes: LatenessMinutes = LATENESS_MINUTES
+    min_engagements: MinEngagements = MIN_ENGAGEMENTS
+    workers: Workers = WORKERS
+    slice_messages: SliceMessages = SLICE_MESSAGES
+    volume_percent: VolumePercent = VOLUME_PERCENT
+    quarantine_percent: QuarantinePercent = QUARANTINE_PERCENT
     simulate_anywhere: bool = Field(
         default=False, description="Write simulated events also to an S3 that is not on this machine."
     )
@@ -198,3 +188,39 @@ class PipelineSettings(dg.ConfigurableResource):
     @property
     def lateness(self) -> timedelta:
         return timedelta(minutes=self.lateness_minutes)
+
+
+def event_log_resource(settings: Settings) -> EventLogResource:
+    """The Kafka topic that the settings name, or simulated matches where they name no cluster."""
+    if settings.kafka_bootstrap_servers is None:
+        return MemoryEventLogResource()
+    return KafkaEventLogResource(
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        topic=settings.kafka_topic or TOPIC,
+        config_file=None if settings.kafka_config_file is None else str(settings.kafka_config_file),
+        patience_seconds=settings.kafka_patience_seconds,
+    )
+
+
+def lake_resource(settings: Settings) -> LakeResource:
+    """The lake that the settings name. What they leave open, the AWS SDK's own default chain finds out."""
+    lake = settings.lake
+    return LakeResource(bucket=lake.bucket, s3=S3Resource(region_name=lake.region_name, max_attempts=lake.max_attempts))
+
+
+def alerts_resource(settings: Settings) -> AlertsResource:
+    """Where alerts go. The webhook's address is named and not read: the UI shows what a resource holds."""
+    return AlertsResource(webhook=dg.EnvVar(WEBHOOK) if settings.alert_webhook else None, ui_url=settings.ui_url)
+
+
+def pipeline_settings(settings: Settings) -> PipelineSettings:
+    """The settings of the pipeline as a whole."""
+    return PipelineSettings(
+        lateness_minutes=settings.lateness_minutes,
+        min_engagements=settings.min_engagements,
+        workers=settings.workers,
+        slice_messages=settings.slice_messages,
+        volume_percent=settings.volume_percent,
+        quarantine_percent=settings.quarantine_percent,
+        simulate_anywhere=settings.simulation == "allow",
+    )

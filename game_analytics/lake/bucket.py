@@ -139,6 +139,16 @@ class Lake:
                 ),
             )
 
+    @classmethod
+    def open(cls, settings: LakeSettings) -> "Lake":
+        """The lake, once S3 has shown that it answers, that the bucket exists and that it may be read.
+
+        Raises `GameAnalyticsError` (or `Unavailable`) saying which of these does not hold and what to do.
+        """
+        lake = cls(settings)
+        lake.ensure_reachable()
+        return lake
+
     def __reduce__(self) -> tuple[type["Lake"], tuple[LakeSettings]]:
         """Settings alone: another process asks for credentials and makes its client itself."""
         return Lake, (self._settings,)

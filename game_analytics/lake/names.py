@@ -12,7 +12,7 @@ BOARDS_PREFIX = "leaderboard/"
 _MANIFEST_KEY = re.compile(r"raw/manifests/([0-9]{4})_([0-9]{2})_([0-9]{2})\.json")
 _SLICE_KEY = re.compile(r".*/([0-9]+)-([0-9]+)-([0-9]+)-[0-9a-f]{12}\.parquet")
 _STATS_KEY = re.compile(r"events/([0-9]{4})_([0-9]{2})_([0-9]{2})_events\.parquet")
-_BOARD_KEY = re.compile(r"leaderboard/([0-9]{4})_([0-9]{2})_([0-9]{2})_top10\.parquet")
+_BOARD_KEY = re.compile(r"leaderboard/([0-9]{4})_([0-9]{2})_([0-9]{2})_([a-z0-9_]+)\.parquet")
 
 
 def day_token(day: date) -> str:
@@ -74,9 +74,9 @@ def stats_key(day: date) -> str:
     return f"{STATS_PREFIX}{day_token(day)}_events.parquet"
 
 
-def board_key(day: date) -> str:
-    """The published top ten of the day: ``leaderboard/2025_12_30_top10.parquet``."""
-    return f"{BOARDS_PREFIX}{day_token(day)}_top10.parquet"
+def board_key(day: date, board: str = "top10") -> str:
+    """A published board of the day, by its name: ``leaderboard/2025_12_30_top10.parquet``."""
+    return f"{BOARDS_PREFIX}{day_token(day)}_{board}.parquet"
 
 
 def day_of_stats_key(key: str) -> date | None:
@@ -89,15 +89,16 @@ def day_of_manifest_key(key: str) -> date | None:
     return _day_of(_MANIFEST_KEY.fullmatch(key))
 
 
-def day_of_board_key(key: str) -> date | None:
-    """The day of a board's key, or None if the key is not one."""
-    return _day_of(_BOARD_KEY.fullmatch(key))
+def day_of_board_key(key: str, board: str = "top10") -> date | None:
+    """The day of a board's key, or None if the key is not one of this board."""
+    match = _BOARD_KEY.fullmatch(key)
+    return _day_of(match) if match is not None and match[4] == board else None
 
 
 def _day_of(match: re.Match[str] | None) -> date | None:
     if match is None:
         return None
-    year, month, day = map(int, match.groups())
+    year, month, day = map(int, match.groups()[:3])
     try:
         return date(year, month, day)
     except ValueError:

@@ -1,1 +1,1 @@
-"""From raw files to what people look at, without Dagster."""
+"""From raw files to what people see: a day's stats, and the boards that are made of them. Without Dagster."""

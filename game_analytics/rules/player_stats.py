@@ -1,83 +1,119 @@
 """A day's raw events become one row per player. A new metric is one more entry in `METRICS`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import polars as pl
 
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.rules.events import RAW_EVENTS
+from game_analytics.rules.events import COUNTED_TYPES, RAW_EVENTS
 from game_analytics.rules.repeats import REPEATED_BY, Repeats
 
-METRICS = {
-    "kills": ("KILL events of the day, each once", (pl.col("event_type") == "KILL").sum()),
-    "deaths": ("DEATH events of the day, each once", (pl.col("event_type") == "DEATH").sum()),
-}
-"""Column to its description and to an expression over one player's events of the day, each of them once. All columns
-of the raw events can be used; the result is a whole number."""
+
+@dataclass(frozen=True)
+class Metric:
+    """A column of the stats: a whole number per player and day."""
+
+    description: str
+    value: pl.Expr
+    """Over one player's events of the day, each of them once. All columns of the raw events can be used."""
+    counts: str | None = None
+    """The event type of which it counts every event; None of any other metric."""
+
+
+def count_of(event_type: str) -> Metric:
+    """How many events of this type the player has."""
+    is_of_type = pl.col("event_type") == event_type
+    return Metric(f"{event_type} events of the day, each once", is_of_type.sum(), event_type)
+
+
+METRICS: Mapping[str, Metric] = {"kills": count_of("KILL"), "deaths": count_of("DEATH")}
+"""By column. Each of `COUNTED_TYPES` needs a `count_of`: the day's account balances over these."""
 
 STATS = pl.Schema({"player_id": pl.String(), **dict.fromkeys(METRICS, pl.Int64())})
-"""One row per player with a kill or a death that day, sorted by ``player_id`` (UTF-8 bytes)."""
+"""One row per player with an event that day, sorted by ``player_id`` (UTF-8 bytes)."""
 
-DESCRIPTIONS = {"player_id": "Who", **{name: description for name, (description, _) in METRICS.items()}}
+DESCRIPTIONS = {"player_id": "Who", **{name: metric.description for name, metric in METRICS.items()}}
 
-_FINGERPRINT = pl.when(pl.col("event_id").is_not_null()).then(pl.struct(REPEATED_BY).hash())
-"""Equal where events are one, and hardly ever elsewhere; null where an event can't be told from others."""
+FINGERPRINT = pl.when(pl.col("event_id").is_not_null()).then(pl.struct(REPEATED_BY).hash())
+"""Equal for deliveries of the same event, hardly ever equal otherwise; null where an event has no id."""
 
-_COUNTED_AT_ONCE = 12_500_000
-"""Events that are grouped by player at once: some 40 bytes of memory for each, in no more time than all together."""
+GROUPED_AT_ONCE = 12_500_000
+"""Events that are grouped by player at the same time, at some 40 bytes of memory each. Grouping in parts takes no
+longer than grouping all at once."""
 
 Collect = Callable[[pl.LazyFrame], pl.DataFrame]
-"""How a query over the events is answered: by whoever knows where they are."""
+"""Runs a lazy query over the events. The lake supplies it, so that its errors name the object."""
 
 
 class Miscounted(GameAnalyticsError):
     """The stats do not add up to the events that were landed. Nothing was written."""
 
 
+def count_columns(metrics: Mapping[str, Metric] = METRICS, types: Sequence[str] = COUNTED_TYPES) -> list[str]:
+    """The columns whose sums add up to the day's events: one per counted event type, in the order of the types.
+
+    Raises `ValueError` naming the type that no metric or more than one counts.
+    """
+    columns = []
+    for event_type in types:
+        counting = [name for name, metric in metrics.items() if metric.counts == event_type]
+        if len(counting) != 1:
+            raise ValueError(
+                f"{event_type} is in COUNTED_TYPES (rules/events.py), and the metrics that count it are {counting}. "
+                f'Exactly one is needed in METRICS (rules/player_stats.py): "column": count_of("{event_type}").'
+            )
+        columns += counting
+    return columns
+
+
+def columns_read(metrics: Mapping[str, Metric] = METRICS) -> list[str]:
+    """The columns of the raw events that `player_stats` reads, in their order."""
+    return [name for name in RAW_EVENTS.names() if name in {*_columns_counted(metrics), *REPEATED_BY, "event_time"}]
+
+
+def _columns_counted(metrics: Mapping[str, Metric]) -> list[str]:
+    """``player_id`` and the columns that the metrics read."""
+    used = {name for metric in metrics.values() for name in metric.value.meta.root_names()}
+    return [name for name in RAW_EVENTS.names() if name in {"player_id", *used}]
+
+
 def _streamed(query: pl.LazyFrame) -> pl.DataFrame:
     return query.collect(engine="streaming")
 
 
-def columns_read() -> list[str]:
-    """Those of the raw events that are looked at, in their order."""
-    return [name for name in RAW_EVENTS.names() if name in {*_columns_counted(), *REPEATED_BY, "event_time"}]
+def player_stats(
+    events: pl.LazyFrame,
+    collect: Collect = _streamed,
+    metrics: Mapping[str, Metric] = METRICS,
+    fingerprint: pl.Expr = FINGERPRINT,
+    grouped_at_once: int = GROUPED_AT_ONCE,
+) -> tuple[pl.DataFrame, Repeats]:
+    """One row per player of one day's `RAW_EVENTS`, by ``player_id``: the metrics (int64), and ``events`` (int64), how
+    many events of the player count. And the day's repeated events.
 
+    Of an event's deliveries the first counts. Events without an ``event_id`` can't be told apart and count each.
 
-def _columns_counted() -> list[str]:
-    """Whose event it is, and what the metrics look at."""
-    used = {name for _, expression in METRICS.values() for name in expression.meta.root_names()}
-    return [name for name in RAW_EVENTS.names() if name in {"player_id", *used}]
-
-
-def player_stats(events: pl.LazyFrame, collect: Collect = _streamed) -> tuple[pl.DataFrame, Repeats]:
-    """`STATS` of one day's raw events, and beside them ``events`` (int64): how many events of the player count; and how
-    the day's events repeat themselves.
-
-    Of repeated ones the first counts. Events without an ``event_id`` can't be told apart and count each.
-
-    The events are read again and again, each time in the same order, instead of being held in memory: for their
-    fingerprints; for the few that may be repetitions, which alone are compared in full; and to count, for each share of
-    the players.
+    To save memory the events are not held but read several times, always in the same order: for their fingerprints;
+    for the few that may be repeats, which alone are compared in full; and for each part of the players to count.
     """
-    events = events.select(columns_read())
-    suspected = _suspected(collect(events.select(fingerprint=_FINGERPRINT)).to_series())
+    events = events.select(columns_read(metrics))
+    suspected = _suspected(collect(events.select(fingerprint=fingerprint)).to_series())
     marked = pl.concat([events, suspected.to_frame("suspected").lazy()], how="horizontal")
-    suspects = collect(_each_once(marked.filter("suspected")))
-    counted = _columns_counted()
+    counted = _columns_counted(metrics)
+    suspects = collect(_each_once(marked.filter("suspected"), counted))
     once = pl.concat([marked.filter(~pl.col("suspected")).select(counted), suspects.lazy().select(counted)])
-    metrics = [expression.cast(pl.Int64).alias(name) for name, (_, expression) in METRICS.items()]
-    metrics.append(pl.len().cast(pl.Int64).alias("events"))
-    shares = max(1, -(-len(suspected) // _COUNTED_AT_ONCE))
-    share = pl.col("player_id").hash() % shares
-    stats = pl.concat(
-        collect(once.filter(share == number).group_by("player_id").agg(metrics)) for number in range(shares)
-    )
+    values = [metric.value.cast(pl.Int64).alias(name) for name, metric in metrics.items()]
+    values.append(pl.len().cast(pl.Int64).alias("events"))
+    parts = max(1, -(-len(suspected) // grouped_at_once))
+    part_of = pl.col("player_id").hash() % parts
+    stats = pl.concat(collect(once.filter(part_of == part).group_by("player_id").agg(values)) for part in range(parts))
     return stats.sort("player_id"), Repeats.among(suspects)
 
 
-def _each_once(events: pl.LazyFrame) -> pl.LazyFrame:
-    """The first delivery of each event, how many there are, and the first and the last time that they tell."""
-    others = [name for name in _columns_counted() if name not in REPEATED_BY]
+def _each_once(events: pl.LazyFrame, counted: Sequence[str]) -> pl.LazyFrame:
+    """The first delivery of each event, with ``deliveries``, and the ``earliest`` and ``latest`` time they carry."""
+    others = [name for name in counted if name not in REPEATED_BY]
     return events.group_by(REPEATED_BY).agg(
         pl.first(*others) if others else [],
         deliveries=pl.len(),
@@ -87,15 +123,15 @@ def _each_once(events: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _suspected(fingerprints: pl.Series) -> pl.Series:
-    """For each event whether another one has its fingerprint."""
-    in_order = fingerprints.drop_nulls().sort()  # a quarter of the time that it takes to group them
+    """Per event whether another one has the same fingerprint."""
+    in_order = fingerprints.drop_nulls().sort()  # a quarter of the time that grouping them takes
     repeated = in_order.filter(in_order == in_order.shift()).unique()
     del in_order
     return fingerprints.is_in(repeated.implode()).fill_null(value=False)
 
 
 def ensure_all_counted(landed: int, counted: int, duplicates: int) -> None:
-    """Raises `Miscounted` unless each landed event is either counted or the repetition of one that is."""
+    """Raises `Miscounted` unless each landed event is either counted or a repeat of one that is."""
     if landed != counted + duplicates:
         raise Miscounted(
             f"{landed:,} events were landed, but {counted:,} are counted and {duplicates:,} are duplicates: "

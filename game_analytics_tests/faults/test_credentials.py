@@ -8,6 +8,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import dagster as dg
@@ -16,8 +17,6 @@ import pytest
 from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster_aws.s3 import S3Resource
 
-from game_analytics.definitions import DUCKDB
-from game_analytics.defs.assets.top10_leaderboard import stats_of
 from game_analytics.defs.resources import (
     KafkaEventLogResource,
     LakeResource,
@@ -26,6 +25,7 @@ from game_analytics.defs.resources import (
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import Lake
 from game_analytics.landing.slices import Slice
+from game_analytics.leaderboards.stats_file import connect, open_stats
 from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics_tests.lake.test_errors import LISTED
 from game_analytics_tests.support.answering_s3 import Answer, answering, closed_port
@@ -199,7 +199,7 @@ def ask_by_polars(lake: Lake) -> None:
 
 
 def ask_for_stats(lake: Lake) -> None:
-    with DUCKDB.get_connection() as connection, stats_of(lake, connection, DAY):
+    with closing(connect()) as connection, open_stats(lake, connection, DAY):
         raise AssertionError("there are no stats")
 
 
@@ -232,8 +232,8 @@ def test_files_that_can_t_be_read_tell_nothing(s3: S3Endpoint, bucket: str) -> N
 def test_what_duckdb_was_given_is_not_told_by_duckdb(s3: S3Endpoint, bucket: str) -> None:
     lake = lake_as_deployed(s3.url, bucket).open()
     lake.put(KEY, b"no Parquet")
-    with DUCKDB.get_connection() as connection:
-        with pytest.raises(GameAnalyticsError), stats_of(lake, connection, DAY):
+    with closing(connect()) as connection:
+        with pytest.raises(GameAnalyticsError), open_stats(lake, connection, DAY):
             raise AssertionError("there are no stats")
         for statement in ("FROM duckdb_secrets()", "FROM duckdb_settings()", "FROM duckdb_variables()"):
             ensure_silent(repr(connection.execute(statement).fetchall()))

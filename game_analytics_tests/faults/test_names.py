@@ -22,13 +22,14 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from rich.console import Console
 
-from game_analytics.cli.terminal import account_table, board_table
+from game_analytics.cli.terminal import rich_table
 from game_analytics.definitions import pipeline as definitions_on
-from game_analytics.defs.metadata import board_table as board_in_markdown
-from game_analytics.defs.metadata import plain, quarantine_table
+from game_analytics.defs.metadata import markdown, plain
 from game_analytics.defs.resources import LakeResource, PipelineSettings
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.manifest import Manifest
+from game_analytics.landing.tables import quarantine_table
+from game_analytics.leaderboards.top10 import TOP10
 from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics.rules.leaderboard import BOARD
 from game_analytics_tests.defs.sensors.test_new_stats_file_names import log_of_a_tick
@@ -94,14 +95,16 @@ def test_the_oracle_would_see_a_name_that_is_more_than_text() -> None:
 
 def test_names_are_text_in_the_tables_of_the_ui(record_property: Trial) -> None:
     names = all_names()
-    found = cells_of(str(board_in_markdown(board_of(names)).md_str))
+    found = cells_of(str(markdown(TOP10.table(board_of(names))).md_str))
     assert (
         found == [[str(rank), shown(name), "9", "2", "4.50"] for rank, name in enumerate(names, 1)]
         or [(row[1], shown(name)) for row, name in zip(found, names, strict=True) if row[1] != shown(name)] == []
     )
     samples = [name.encode() for name in names]
     for sample in samples:
-        [[reason, count, text]] = cells_of(str(quarantine_table({"not_json": 7}, {"not_json": sample}).md_str))
+        [[reason, count, text]] = cells_of(
+            str(markdown(quarantine_table({"not_json": 7}, {"not_json": sample})).md_str)
+        )
         assert (reason, count) == ("not_json", "7")
         assert text.startswith(repr(sample[:60])[2:-1])
     record_property("trial", f"names: {len(names)} are text in Markdown, in boards and as samples")
@@ -176,8 +179,8 @@ def test_players_with_any_name_go_all_the_way_and_nothing_else_happens(
     ]
     assert {"account", "board"} < set(tables)
     assert len(tables) >= 3
-    for markdown in tables.values():
-        cells_of(markdown)
+    for table in tables.values():
+        cells_of(table)
     assert [row[1] for row in cells_of(tables["board"])] == [shown(name) for name in names[::-1][:10]]
     record_property(
         "trial",
@@ -288,8 +291,8 @@ def test_names_are_literally_the_text_of_their_cells(record_property: Trial) -> 
     for width in (40, 80, 250):
         console = Console(force_terminal=True, color_system="truecolor", width=width, highlight=False)
         with console.capture() as capture:
-            console.print(board_table("a board", board_of(names), highlighted=names[0]))
-            console.print(account_table("an account", ["x"], {name: [1] for name in names}))
+            console.print(rich_table(TOP10.table(board_of(names)), "a board", highlighted=names[0]))
+            console.print(rich_table(quarantine_table(dict.fromkeys(names, 1)), "reasons"))
         text = without_colours(capture.get())
         assert "\x1b[" in capture.get()
         if width == 250:

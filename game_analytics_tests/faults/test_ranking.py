@@ -3,6 +3,7 @@ whole numbers and bytes, over files with their rows in any order and row groups 
 several."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from functools import cmp_to_key
@@ -18,9 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.datatypes import DataTypeClass
 
-from game_analytics.definitions import DUCKDB
-from game_analytics.defs.assets.top10_leaderboard import publish_board
 from game_analytics.lake.bucket import Lake
+from game_analytics.leaderboards.stats_file import connect
+from game_analytics.leaderboards.top10 import publish_board
 from game_analytics.rules.leaderboard import ensure_columns, ensure_rankable, ensure_valid, top_players
 from game_analytics_tests.support.harness import parquet
 
@@ -278,7 +279,7 @@ def test_a_board_is_published_as_the_oracle_ranks_it_however_its_file_was_writte
     for seed, row_group_size, least in [(1, 1, 0), (2, 3, 0), (3, 1_000, 1), (4, 7, 5)]:
         file = File(seed, row_group_size, *widths)
         lake.put("events/2025_12_30_events.parquet", parquet(file.frame(players)))
-        with DUCKDB.get_connection() as connection:
+        with closing(connect()) as connection:
             publish_board(lake, connection, DAY, least)
         published = lake.read_parquet("leaderboard/2025_12_30_top10.parquet")
         assert published is not None

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from game_analytics.defs.assets.daily_player_stats import publish_stats
 from game_analytics.defs.resources import LakeResource
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.lake.bucket import Lake
+from game_analytics.leaderboards.player_stats import publish_stats
 from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics_tests.conftest import lake_at
 from game_analytics_tests.support.fault_days import (

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from game_analytics.defs.assets.daily_player_stats import publish_stats
 from game_analytics.lake.bucket import Lake
 from game_analytics.lake.names import board_key, stats_key
 from game_analytics.landing.day import LandingOptions, land_day
+from game_analytics.leaderboards.player_stats import publish_stats
 from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics_tests.conftest import lake_at
 from game_analytics_tests.support.fault_days import (

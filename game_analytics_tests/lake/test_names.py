@@ -6,6 +6,7 @@ import pytest
 
 from game_analytics.lake.names import (
     board_key,
+    day_of_board_key,
     day_of_stats_key,
     day_prefix,
     day_token,
@@ -122,3 +123,10 @@ def test_each_day_has_keys_of_its_own() -> None:
     for name in (day_token, stats_key, board_key, manifest_key):
         assert len(set(map(name, days))) == len(days)
     assert sorted(days, key=stats_key) == days  # keys sort like days
+
+
+def test_each_board_has_keys_of_its_own() -> None:
+    assert board_key(date(2025, 12, 30), "top100_hs") == "leaderboard/2025_12_30_top100_hs.parquet"
+    assert day_of_board_key("leaderboard/2025_12_30_top100_hs.parquet", "top100_hs") == date(2025, 12, 30)
+    assert day_of_board_key("leaderboard/2025_12_30_top100_hs.parquet") is None
+    assert day_of_board_key("leaderboard/2025_12_30_top10.parquet", "top100_hs") is None

@@ -12,9 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from game_analytics.rules import player_stats as rule
 from game_analytics.rules.events import RAW_EVENTS
-from game_analytics.rules.player_stats import STATS, Miscounted, ensure_all_counted, player_stats
+from game_analytics.rules.player_stats import (
+    METRICS,
+    STATS,
+    Metric,
+    Miscounted,
+    count_columns,
+    count_of,
+    ensure_all_counted,
+    player_stats,
+)
 from game_analytics.rules.repeats import Repeats
 
 NOON = datetime(2025, 12, 30, 12, tzinfo=UTC)
@@ -179,13 +187,11 @@ def test_the_order_of_events_does_not_matter_nor_does_the_engine(events: list[Ev
 
 @pytest.mark.parametrize("at_once", [1, 7, 59, 10**9])
 @pytest.mark.parametrize("fingerprint", [pl.col("event_id").str.len_bytes(), pl.lit(1)])
-def test_neither_shares_of_the_players_nor_equal_fingerprints_change_a_count(
-    monkeypatch: pytest.MonkeyPatch, at_once: int, fingerprint: pl.Expr
-) -> None:
+def test_neither_parts_of_the_players_nor_equal_fingerprints_change_a_count(at_once: int, fingerprint: pl.Expr) -> None:
     events = list(product(["KILL", "DEATH"], PLAYERS, ["e1", "e22", "e33", "", None], ["g1", None])) * 2
-    monkeypatch.setattr(rule, "_COUNTED_AT_ONCE", at_once)
-    monkeypatch.setattr(rule, "_FINGERPRINT", pl.when(pl.col("event_id").is_not_null()).then(fingerprint))
-    assert rows_of(events) == counted_by_hand(events)
+    of_ids = pl.when(pl.col("event_id").is_not_null()).then(fingerprint)
+    stats, _ = player_stats(raw_events(events), fingerprint=of_ids, grouped_at_once=at_once)
+    assert stats.drop("events").rows() == counted_by_hand(events)
 
 
 def test_a_day_of_300_000_deliveries_comes_to_what_arithmetic_says() -> None:
@@ -206,6 +212,44 @@ def test_a_day_of_300_000_deliveries_comes_to_what_arithmetic_says() -> None:
     assert repeats.most_repeated.deliveries == 3
     assert stats["player_id"].to_list() == sorted(f"p{number}" for number in range(1_000))
     assert stats.drop("player_id").unique().rows() == [(40, 60, 100)]
+
+
+# Another counted event type
+
+
+ASSISTS = {**METRICS, "assists": count_of("ASSIST")}
+
+
+def test_another_type_is_one_word_and_a_metric_beside_it() -> None:
+    events: list[Event] = [("KILL", "anna", "e1"), ("ASSIST", "ben", "e1"), ("ASSIST", "ben", "e1")]
+    stats, repeats = player_stats(raw_events(events), metrics=ASSISTS)
+    assert stats.columns == ["player_id", "kills", "deaths", "assists", "events"]
+    assert stats.rows() == [("anna", 1, 0, 0, 1), ("ben", 0, 0, 1, 1)]
+    assert repeats.most_repeated is not None
+    assert repeats.most_repeated.event_type == "ASSIST"
+    assert count_columns(ASSISTS, ("KILL", "DEATH", "ASSIST")) == ["kills", "deaths", "assists"]
+
+
+def test_each_counted_type_has_its_metric() -> None:
+    assert count_columns() == ["kills", "deaths"]
+
+
+def test_a_type_whose_metric_was_forgotten_is_named_with_the_line_to_add() -> None:
+    with pytest.raises(ValueError, match=r'ASSIST is in COUNTED_TYPES .*"column": count_of\("ASSIST"\)'):
+        count_columns(METRICS, ("KILL", "DEATH", "ASSIST"))
+
+
+def test_a_type_that_two_metrics_count_would_be_in_the_account_twice() -> None:
+    with pytest.raises(ValueError, match=r"KILL .*\['kills', 'eliminations'\]"):
+        count_columns({**METRICS, "eliminations": count_of("KILL")})
+
+
+def test_a_metric_that_counts_no_type_stays_out_of_the_account() -> None:
+    matches = Metric("Matches of the day", pl.col("game_id").n_unique())
+    assert count_columns({**METRICS, "matches": matches}) == ["kills", "deaths"]
+    events: list[Event] = [("KILL", "anna", "e1", "g1"), ("DEATH", "anna", "e2", "g2"), ("KILL", "anna", "e3", "g2")]
+    stats, _ = player_stats(raw_events(events), metrics={**METRICS, "matches": matches})
+    assert stats.rows() == [("anna", 2, 1, 2, 3)]
 
 
 # The account

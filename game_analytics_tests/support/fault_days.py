@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from game_analytics.defs.assets.daily_player_stats import publish_stats
-from game_analytics.defs.assets.top10_leaderboard import publish_board
 from game_analytics.defs.resources import LakeResource, PipelineSettings
 from game_analytics.engines.local import LocalEngine
 from game_analytics.lake.bucket import Lake
 from game_analytics.lake.manifest import Manifest
 from game_analytics.lake.names import board_key, manifest_key, stats_key
 from game_analytics.landing.day import LandingOptions, land_day
+from game_analytics.leaderboards.player_stats import publish_stats
+from game_analytics.leaderboards.top10 import publish_board
 from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics_tests.conftest import lake_at
 from game_analytics_tests.support.harness import ALL, given_log, pipeline_on

@@ -11,9 +11,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 
-from game_analytics.definitions import lake_from_environment, pipeline
-from game_analytics.defs.resources import PipelineSettings
+from game_analytics.definitions import pipeline
+from game_analytics.defs.resources import PipelineSettings, lake_resource
 from game_analytics.errors import GameAnalyticsError, Unavailable
+from game_analytics.settings import read_settings
 from game_analytics.sources.event_log import MESSAGES
 from game_analytics_tests.support.harness import given_log
 from game_analytics_tests.support.listed_log import ListedLog, Message
@@ -69,5 +70,5 @@ _FAULTS = {
 }
 
 defs = pipeline(
-    given_log(five_days(faults_named(os.environ.get("FAULTS", "")))), lake_from_environment(), PipelineSettings()
+    given_log(five_days(faults_named(os.environ.get("FAULTS", "")))), lake_resource(read_settings()), PipelineSettings()
 )

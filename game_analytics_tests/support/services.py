@@ -18,11 +18,12 @@ from rich.console import Console
 
 from game_analytics.cli.quarantine import show_quarantine
 from game_analytics.cli.show import show_board, show_player
-from game_analytics.definitions import lake_from_environment
 from game_analytics.defs.freshness import freshness_job, leaderboard_is_fresh
 from game_analytics.defs.jobs import daily_stats_job
+from game_analytics.defs.resources import lake_resource
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.landing.leftovers import clear_leftovers
+from game_analytics.settings import read_settings
 from game_analytics_tests.defs.assets.test_reread_and_late import REREAD, SilentLog
 from game_analytics_tests.defs.sensors.test_late_events import tick as tick_of_late_events
 from game_analytics_tests.support.harness import ALL, Pipeline, failure_of, pipeline_on
@@ -65,7 +66,7 @@ class CodeLocation:
 
 @contextmanager
 def code_location(user: User, folder: Path, upload_interval: int | None = None) -> Iterator[CodeLocation]:
-    with environment_of(user), pipeline_on(lake_from_environment()) as pipeline:
+    with environment_of(user), pipeline_on(lake_resource(read_settings())) as pipeline:
         yield CodeLocation(pipeline, output_of(user, folder, upload_interval))
 
 

@@ -1,4 +1,4 @@
-"""`raw_events`: a day's kills and deaths, landed from the event log in S3."""
+"""`raw_events`: a day's events of the counted types, landed from the event log in S3."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -8,45 +8,20 @@ from pydantic import Field
 
 from game_analytics.defs.days import DayReport, Results, asked_days, materialize_days, readable_failures
 from game_analytics.defs.history import latest_materializations, recorded
-from game_analytics.defs.metadata import account_lines, account_table, column_schema, quarantine_table, table
+from game_analytics.defs.metadata import column_schema, markdown
 from game_analytics.defs.partitions import daily
 from game_analytics.defs.resources import EventLogResource, LakeResource, PipelineSettings
 from game_analytics.engines.local import LocalEngine, cores
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import Lake
-from game_analytics.lake.errors import START_LOCALLY
 from game_analytics.lake.names import day_prefix
-from game_analytics.lake.standing import read_standing
-from game_analytics.landing.day import Landing, LandingOptions, land_day, lost_of
+from game_analytics.landing.day import Landing, LandingOptions, land_day
+from game_analytics.landing.findings import NOTHING_MISSED, findings, notes
+from game_analytics.landing.request import ensure_may_be_written, ensure_not_held, finders_of
 from game_analytics.landing.reread import reread_day
-from game_analytics.rules.events import RAW_EVENTS
-from game_analytics.rules.volume import (
-    FEWEST_DAYS,
-    LOOKS_BACK,
-    WEEKS,
-    compared_with,
-    much_quarantined,
-    unusual_volume,
-)
-from game_analytics.sources.event_log import EventLog
-
-COLUMNS = {
-    "event_time": "When it happened, UTC",
-    "player_id": "Who killed or died",
-    "event_type": "KILL or DEATH",
-    "game_id": "The match, if the message names one",
-    "event_id": "The event, if the message names one; a repeated delivery has the same",
-    "kafka_partition": "Where the message lies",
-    "kafka_offset": "Where the message lies",
-}
-
-
-NOTHING_MISSED = "nothing_missed"
-LOG_GOES_ON = "log_goes_on"
-MISSED_PERCENT = 1
-"""Events of other days, of all that were landed, above which producers are worth a look."""
-MOST_MISSED = 20
-"""Days that are shown of those that miss events; a producer with a wild clock can make thousands."""
+from game_analytics.landing.tables import account_lines, account_table, beyond_table, missed_table, quarantine_table
+from game_analytics.rules.events import COUNTED_TYPES, DESCRIPTIONS, RAW_EVENTS
+from game_analytics.rules.volume import FEWEST_DAYS, LOOKS_BACK, WEEKS, compared_with
 
 
 class LandingConfig(dg.Config):
@@ -59,8 +34,8 @@ class LandingConfig(dg.Config):
     )
     up_to_landing_of: str | None = Field(
         default=None,
-        description="Read also all that the landing of this other day (2025-12-31; several by commas) has read, which "
-        "found events of this one.",
+        description="Read also all that the landing of this other day has read, since it found events of this one: "
+        "2025-12-31; several by commas.",
     )
     reread_quarantine: bool = Field(
         default=False,
@@ -68,19 +43,13 @@ class LandingConfig(dg.Config):
     )
 
     def finders(self) -> tuple[date, ...]:
-        """``up_to_landing_of`` as days. Raises `GameAnalyticsError` if it is none, or does not fit the rest."""
+        """``up_to_landing_of`` as days. Raises `GameAnalyticsError` if one is no day or options conflict."""
         if self.reread_quarantine and (self.allow_truncated or self.up_to_landing_of):
             raise GameAnalyticsError(
                 "`reread_quarantine` reads the lake alone, `allow_truncated` and `up_to_landing_of` the log. Ask for "
                 "one of them."
             )
-        try:
-            named = [] if self.up_to_landing_of is None else self.up_to_landing_of.split(",")
-            return tuple(date.fromisoformat(day.strip()) for day in named)
-        except ValueError as error:
-            raise GameAnalyticsError(
-                f"`up_to_landing_of` is {self.up_to_landing_of!r}; a day is expected, as 2025-12-31."
-            ) from error
+        return finders_of(self.up_to_landing_of)
 
 
 @dg.asset(
@@ -91,8 +60,8 @@ class LandingConfig(dg.Config):
     kinds={"kafka", "s3", "parquet"},
     tags={"domain": "game-analytics", "layer": "raw"},
     metadata={
-        "dagster/column_schema": column_schema(RAW_EVENTS, COLUMNS),
-        "grain": "one row per KILL or DEATH of the UTC day, repeated deliveries included",
+        "dagster/column_schema": column_schema(RAW_EVENTS, DESCRIPTIONS),
+        "grain": f"one row per {' or '.join(COUNTED_TYPES)} of the UTC day, repeated deliveries included",
         "rebuild": "whole, from the log, as often as you like: the same messages give the same bytes",
     },
     check_specs=[
@@ -112,11 +81,11 @@ class LandingConfig(dg.Config):
         dg.AssetCheckSpec(
             NOTHING_MISSED,
             asset="raw_events",
-            description="No event of another day was found that nobody will land there; a few that the sensor "
-            "late_events has landed there are told and pass.",
+            description="No event of another day was found that will not be landed there. A few that the sensor "
+            "late_events has landed there are noted, and the check passes.",
         ),
         dg.AssetCheckSpec(
-            LOG_GOES_ON,
+            "log_goes_on",
             asset="raw_events",
             description="Messages later than the window's end are there: no sign that producers or a mirror lag.",
         ),
@@ -161,7 +130,7 @@ def _from_log(
     lake: LakeResource,
     settings: PipelineSettings,
 ) -> tuple[Callable[[date], Landing], Lake]:
-    """How a day is landed from the event log, and the lake that it gets to."""
+    """The function that lands a day from the event log, and the lake it lands in."""
     options = LandingOptions(
         lateness=settings.lateness,
         allow_truncated=config.allow_truncated,
@@ -170,7 +139,7 @@ def _from_log(
         slice_size=settings.slice_messages,
     )
     log, opened = event_log.open(), lake.open()
-    ensure_may_be_written(log, opened, settings)
+    ensure_may_be_written(log, opened, simulate_anywhere=settings.simulate_anywhere)
 
     def land(day: date) -> Landing:
         return land_day(log, opened, day, options, clock=utc_now, tell=lambda line: context.log.info(f"{day}: {line}"))
@@ -185,7 +154,7 @@ def _from_quarantine(
     lake: LakeResource,
     settings: PipelineSettings,
 ) -> tuple[Callable[[date], Landing], Lake]:
-    """How a day's quarantined messages are read again, unless the log still holds the day, and the lake with them."""
+    """The function that reads a day's quarantined messages again unless the log still holds the day, and their lake."""
     config.finders()
     try:
         log = event_log.open()
@@ -195,15 +164,8 @@ def _from_quarantine(
     opened = lake.open()
 
     def reread(day: date) -> Landing:
-        if (
-            log is not None
-            and read_standing(opened, day)
-            and not lost_of(log, opened, day, settings.lateness, utc_now())
-        ):
-            raise GameAnalyticsError(
-                f"The topic {log.topic} still holds all of {day}, so nothing was read again from the quarantine. Land "
-                "the day without `reread_quarantine`: that decodes all of its messages with today's rules."
-            )
+        if log is not None:
+            ensure_not_held(log, opened, day, settings.lateness, utc_now())
         return reread_day(opened, day, clock=utc_now)
 
     return reread, opened
@@ -214,97 +176,49 @@ def utc_now() -> datetime:
 
 
 def landed_volumes(instance: dg.DagsterInstance, days: Sequence[date], place: str) -> dict[date, int]:
-    """How many events were landed of each of these days and of those that they are compared with, as far as the
-    instance remembers. Asked once a run: to ask for each day takes longer than to count its events."""
-    wanted = {each.isoformat() for day in days for each in (day, *compared_with(day))}
+    """The landed events of each of these days and of those that they are compared with, as far as the instance has
+    records. Queried once a run: a query for each day would take longer than counting its events."""
+    wanted = {known.isoformat() for day in days for known in (day, *compared_with(day))}
     landed = latest_materializations(instance, dg.AssetKey("raw_events"), wanted)
-    # Records of versions before don't tell which lake they are of.
+    # Records of earlier versions don't name their lake.
     here = {key: record for key, record in landed.items() if recorded(record, "lake") in {None, place}}
     counts = {date.fromisoformat(key): recorded(record, "dagster/row_count") for key, record in here.items()}
     return {day: count for day, count in counts.items() if isinstance(count, int)}
 
 
-def ensure_may_be_written(log: EventLog, lake: Lake, settings: PipelineSettings) -> None:
-    """Raises `GameAnalyticsError` where invented players would get into a lake that is not on this machine."""
-    if log.simulated and not lake.is_local and not settings.simulate_anywhere:
-        raise GameAnalyticsError(
-            f"The events are simulated, but the lake is at {lake.endpoint}, which is not on this machine. Set "
-            "KAFKA_BOOTSTRAP_SERVERS to read real events, or GAME_ANALYTICS_SIMULATION=allow to write simulated ones "
-            f"there. {START_LOCALLY}"
-        )
-
-
 def report(landing: Landing, lake: Lake, volumes: Mapping[date, int], settings: PipelineSettings) -> DayReport:
-    """What the day's materialization shows, and what a person should look at. ``volumes`` are the landed events of the
-    day and of those before it."""
-    manifest, total = landing.manifest, landing.manifest.total()
-    remarks = [*landing.warnings, *landing.truncated]
-    healed = landing.beyond["read"]
+    """What the day's materialization shows, and the findings of its checks. ``volumes`` are the landed events of the
+    day and of those that it is compared with."""
+    manifest, window = landing.manifest, landing.manifest.window
+    sentences = {
+        "unread_before": landing.unread_before,
+        "truncated": landing.truncated,
+        "warnings": landing.warnings,
+    }
     return DayReport(
         metadata={
-            "dagster/row_count": total["landed"],
+            "dagster/row_count": manifest.total()["landed"],
             "dagster/uri": lake.uri(day_prefix("raw", manifest.day)),
-            "account": account_table(landing),
+            "account": markdown(account_table(landing)),
             **{name: landing.own[name] for name in ("read", "ignored", "other_days", "quarantined")},
-            **({"beyond_the_day": table(["read to heal", "messages"], landing.beyond.items())} if healed else {}),
-            "quarantine": quarantine_table(landing.reasons, landing.samples),
-            "missed": table(["day", "events"], _most(manifest.missed)),
+            **({"beyond_the_day": markdown(beyond_table(landing))} if landing.beyond["read"] else {}),
+            "quarantine": markdown(quarantine_table(landing.reasons, landing.samples)),
+            "missed": markdown(missed_table(landing)),
             "missed_days": len(manifest.missed),
-            "window": f"{manifest.window.start:%Y-%m-%d %H:%M} to {manifest.window.end:%Y-%m-%d %H:%M} UTC",
+            "window": f"{window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M} UTC",
             "window_closed": manifest.window_closed,
             "topic": manifest.topic,
             "log": str(manifest.log),
             "lake": lake.place,
             "etag": landing.etag,
             "sha256": landing.sha256,
-            **({"unread_before": "\n".join(landing.unread_before)} if landing.unread_before else {}),
-            **({"truncated": "\n".join(landing.truncated)} if landing.truncated else {}),
-            **({"warnings": "\n".join(landing.warnings)} if landing.warnings else {}),
+            **{name: "\n".join(lines) for name, lines in sentences.items() if lines},
         },
-        findings={
-            "window_closed": None
-            if manifest.window_closed
-            else f"landed before its window closed ({manifest.window.end:%Y-%m-%d %H:%M} UTC): land it again then",
-            "has_events": None if total["landed"] else "no event was landed",
-            "usual_volume": unusual_volume(manifest.day, volumes, settings.volume_percent / 100),
-            "little_quarantined": much_quarantined(
-                landing.own["read"], landing.own["quarantined"], settings.quarantine_percent / 100
-            ),
-            NOTHING_MISSED: _missed(landing),
-            LOG_GOES_ON: landing.lags,
-            "read_as_planned": "; ".join(remarks) or None,
-        },
-        notes={NOTHING_MISSED: f"{_counts(manifest.missed)}: {_BY_ITSELF}"} if manifest.missed else {},
+        findings=findings(
+            landing,
+            volumes,
+            volume_percent=settings.volume_percent,
+            quarantine_percent=settings.quarantine_percent,
+        ),
+        notes=notes(landing),
     )
-
-
-_BY_ITSELF = "the sensor late_events has these days landed with them, or has already"
-
-
-def _missed(landing: Landing) -> str | None:
-    """What a person should know of events of other days, unless they are few and land where they belong by
-    themselves."""
-    manifest = landing.manifest
-    left = {day: count for day, count in manifest.missed.items() if not landing.heals[date.fromisoformat(day)]}
-    if left:
-        return (
-            f"{_counts(left)} were not read by those days' landings, and will not be landed by themselves, since the "
-            "days are too long ago or to come, or the topic no longer holds them. For those that it holds, materialize "
-            f'raw_events and daily_player_stats with `up_to_landing_of: "{manifest.day}"` in the run config of '
-            "raw_events"
-        )
-    missed, landed = sum(manifest.missed.values()), manifest.total()["landed"]
-    if missed * 100 <= landed * MISSED_PERCENT:
-        return None
-    return (
-        f"{_counts(manifest.missed)} were not read by those days' landings, more than {MISSED_PERCENT} % of the day: "
-        f"{_BY_ITSELF}. Look whether producers or a mirror lag, or set more GAME_ANALYTICS_LATENESS_MINUTES"
-    )
-
-
-def _counts(missed: Mapping[str, int]) -> str:
-    return ", ".join(f"{count:,} events of {day}" for day, count in _most(missed))
-
-
-def _most(missed: Mapping[str, int]) -> list[tuple[str, int]]:
-    return sorted(missed.items(), key=lambda each: -each[1])[:MOST_MISSED]

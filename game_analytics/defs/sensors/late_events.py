@@ -12,7 +12,7 @@ from itertools import groupby
 
 import dagster as dg
 
-from game_analytics.defs.assets.raw_events import NOTHING_MISSED, raw_events
+from game_analytics.defs.assets.raw_events import raw_events
 from game_analytics.defs.jobs import daily_stats_job
 from game_analytics.defs.owed.requests import ASKED_FOR_TAG, SUCCESSES_AT_MOST, attempts_by_word, fresh_key, word_of
 from game_analytics.defs.owed.under_way import LAKE_TAG, Surroundings, of_sensor, under_way
@@ -20,6 +20,7 @@ from game_analytics.defs.partitions import daily
 from game_analytics.defs.resources import AlertsResource, EventLogResource, LakeResource, PipelineSettings
 from game_analytics.lake.bucket import Lake
 from game_analytics.landing.day import lost_of
+from game_analytics.landing.findings import NOTHING_MISSED
 from game_analytics.landing.late import Finding, owed
 from game_analytics.sources.event_log import EventLog
 

@@ -33,8 +33,9 @@ from game_analytics.defs.partitions import daily
 from game_analytics.defs.resources import LakeResource, PipelineSettings
 from game_analytics.lake.bucket import Lake, Listed
 from game_analytics.lake.claims import board_claim
-from game_analytics.lake.names import BOARDS_PREFIX, STATS_PREFIX, day_of_board_key, day_of_stats_key
+from game_analytics.lake.names import BOARDS_PREFIX, STATS_PREFIX, day_of_stats_key
 from game_analytics.lake.reader import Reader
+from game_analytics.leaderboards.top10 import TOP10
 from game_analytics.rules.days import FIRST_DAY
 from game_analytics.rules.leaderboard import RULE_VERSION
 
@@ -86,7 +87,7 @@ def new_stats_file(
 def _pairs(context: dg.SensorEvaluationContext, lake: Lake, partitions: AbstractSet[str]) -> Mapping[str, Pair]:
     """The stats files by day, the oldest first, each with its board."""
     files = _stats_files(context, lake.listing(STATS_PREFIX), partitions)
-    boards = {day_of_board_key(found.key): found for found in lake.listing(BOARDS_PREFIX)}
+    boards = {TOP10.day_of_key(found.key): found for found in lake.listing(BOARDS_PREFIX)}
     return {day: Pair(file, boards.get(date.fromisoformat(day))) for day, file in sorted(files.items())}
 
 

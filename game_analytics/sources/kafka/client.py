@@ -3,20 +3,18 @@
 Settings can be sent to another process, and show no password.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
 from confluent_kafka import KafkaException
 
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.sources.kafka.errors import error_of
-from game_analytics.sources.kafka.properties import CLIENT_DEFAULTS
-
-_SERVER = re.compile(r"(\[[0-9A-Fa-f:.%\w]+\]|[^\s:/@,\[\]]+)(:[0-9]{1,5})?")
-_TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")  # as Kafka itself has it
+from game_analytics.sources.kafka.names import servers_fault, topic_fault
+from game_analytics.sources.kafka.properties import CLIENT_DEFAULTS, read_properties
 
 
 @dataclass(frozen=True)
@@ -45,26 +43,30 @@ class KafkaSettings:
     answers_within: timedelta = timedelta(seconds=10)
     """How long the cluster may take to answer a question about the topic."""
 
+    @classmethod
+    def read(
+        cls, servers: str, topic: str, config_file: Path | None, patience: timedelta = timedelta(minutes=2)
+    ) -> "KafkaSettings":
+        """With the properties of the file. Raises `GameAnalyticsError` if servers, topic or file are not what a client
+        expects; names the environment's variables."""
+        properties = {} if config_file is None else read_properties(config_file)
+        settings = cls(servers, topic, properties, patience)
+        settings.ensure_well_formed(VARIABLES)
+        return settings
+
     def client(self, own: Mapping[str, str]) -> dict[str, str | int | float | bool]:
         """The properties of a client: our defaults and its ``own``, unless the file says otherwise, on this cluster."""
         return {**CLIENT_DEFAULTS, **own, **self.properties, "bootstrap.servers": self.bootstrap_servers}
 
     def ensure_well_formed(self, named_by: NamedBy) -> None:
-        """Raises `GameAnalyticsError` unless servers and topic are written as Kafka's clients expect them. Asks
-        nobody: a client would look for a host of that name, or for such a topic, for as long as it may wait."""
-        servers = [server.strip() for server in self.bootstrap_servers.split(",")]
-        for server in servers:
-            if not _SERVER.fullmatch(server):
-                raise GameAnalyticsError(
-                    f"{named_by.servers} names {_without_user(server)!r}; `host:port` is expected, several by commas, "
-                    f"without a protocol: kafka-1:9092,kafka-2:9092. SASL and TLS are set in the file that "
-                    f"{named_by.file} names."
-                )
-        if not _TOPIC.fullmatch(self.topic):
-            raise GameAnalyticsError(
-                f"{named_by.topic} is {self.topic!r}; the name of one topic is expected, neither a list nor a pattern: "
-                "letters, digits, `.`, `_` and `-`, at most 249. Name the topic that holds the events."
-            )
+        """Raises `GameAnalyticsError` unless servers and topic are written as Kafka's clients expect them. Asks no
+        cluster: a client would look for a host of that name, or for such a topic, for as long as it may wait."""
+        servers, topic = servers_fault(self.bootstrap_servers), topic_fault(self.topic)
+        if servers is not None:
+            advice = f"SASL and TLS are set in the file that {named_by.file} names."
+            raise GameAnalyticsError(f"{named_by.servers} {servers}. {advice}")
+        if topic is not None:
+            raise GameAnalyticsError(f"{named_by.topic} {topic}")
 
     @contextmanager
     def readable_refusals(self, named_by: str) -> Iterator[None]:
@@ -84,8 +86,3 @@ class KafkaSettings:
             told = told.replace(f'"{value}"', '"…"')
             told = told.removesuffix(value) + "…" if told.endswith(f": {value}") else told
         return told.rstrip(".")
-
-
-def _without_user(server: str) -> str:
-    """A URL may hold a password."""
-    return re.sub(r"[^/]*@", "…@", server)

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from game_analytics.defs.assets.daily_player_stats import publish_stats
 from game_analytics.defs.resources import LakeResource
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import Lake, Listed
 from game_analytics.landing.reread import reread_day
+from game_analytics.leaderboards.player_stats import publish_stats
 from game_analytics_tests.support.harness import ALL, Pipeline, failure_of, given_log, pipeline_on
 from game_analytics_tests.support.listed_log import ListedLog
 from game_analytics_tests.support.samples import DAY, MORNING_AFTER, at, kill, land, standing
@@ -92,8 +92,8 @@ def test_an_empty_object_is_named_also_by_a_manifest_without_sizes(pipeline: Pip
 
 def test_a_manifest_without_sizes_is_counted(pipeline: Pipeline) -> None:
     as_earlier_versions_wrote_it(pipeline.lake)
-    report = publish_stats(pipeline.lake, DAY)
-    assert (report.metadata["landed"], report.metadata["kills"]) == (3, 3)
+    published = publish_stats(pipeline.lake, DAY)
+    assert (published.landing.manifest.total()["landed"], published.counted.by_column["kills"]) == (3, 3)
 
 
 def test_an_object_of_the_right_size_that_is_no_parquet_is_named(pipeline: Pipeline) -> None:
@@ -147,7 +147,7 @@ def test_with_the_manifest_gone_too_it_is_not_taken_for_a_day_that_was_never_lan
 
 def test_an_empty_day_has_no_object_that_could_be_gone(lake: Lake) -> None:
     land(ListedLog({0: []}), lake)
-    assert publish_stats(lake, DAY).metadata["landed"] == 0
+    assert publish_stats(lake, DAY).landing.manifest.total()["landed"] == 0
 
 
 def test_a_quarantine_that_is_gone_says_so_and_how_its_messages_are_read_again(pipeline: Pipeline) -> None:

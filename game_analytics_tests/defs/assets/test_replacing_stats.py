@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 import polars as pl
 import pytest
 
-from game_analytics.defs.assets.daily_player_stats import publish_stats
 from game_analytics.defs.resources import LakeResource
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import Lake, to_parquet
+from game_analytics.leaderboards.player_stats import publish_stats
 from game_analytics_tests.defs.assets.test_foreign_stats import BAD_FILES
 from game_analytics_tests.support.harness import Pipeline, failure_of, foreign_stats, given_log, parquet, pipeline_on
 from game_analytics_tests.support.listed_log import ListedLog, Message

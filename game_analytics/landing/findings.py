@@ -1,0 +1,67 @@
+"""What a person should know about a landing, check by check. A finding is a sentence; None where all is well."""
+
+from collections.abc import Mapping
+from datetime import date
+
+from game_analytics.landing.day import Landing
+from game_analytics.landing.tables import most_missed
+from game_analytics.rules.volume import much_quarantined, unusual_volume
+
+NOTHING_MISSED = "nothing_missed"
+
+MISSED_PERCENT = 1
+"""Events of other days, in percent of those landed, above which a producer or a mirror may lag."""
+
+_LANDED_BY_SENSOR = "the sensor late_events has these days landed with them, or has already"
+
+
+def findings(
+    landing: Landing, volumes: Mapping[date, int], *, volume_percent: int, quarantine_percent: int
+) -> dict[str, str | None]:
+    """The finding of each check of a landing, by the check's name.
+
+    ``volumes`` are landed events: of the day, and of earlier days as far as they are known. ``volume_percent`` is how
+    much the day may differ from them, ``quarantine_percent`` how many messages may be unreadable.
+    """
+    manifest, own = landing.manifest, landing.own
+    closes = f"{manifest.window.end:%Y-%m-%d %H:%M} UTC"
+    too_early = f"landed before its window closed ({closes}): land it again then"
+    return {
+        "window_closed": None if manifest.window_closed else too_early,
+        "has_events": None if manifest.total()["landed"] else "no event was landed",
+        "usual_volume": unusual_volume(manifest.day, volumes, volume_percent / 100),
+        "little_quarantined": much_quarantined(own["read"], own["quarantined"], quarantine_percent / 100),
+        NOTHING_MISSED: _missed(landing),
+        "log_goes_on": landing.lags,
+        "read_as_planned": "; ".join([*landing.warnings, *landing.truncated]) or None,
+    }
+
+
+def notes(landing: Landing) -> dict[str, str]:
+    """What a check says although it passes, by the check's name."""
+    missed = landing.manifest.missed
+    return {NOTHING_MISSED: f"{_counts(missed)}: {_LANDED_BY_SENSOR}"} if missed else {}
+
+
+def _missed(landing: Landing) -> str | None:
+    """About events of other days, unless they are few and the sensor lands them where they belong."""
+    manifest = landing.manifest
+    left = {day: count for day, count in manifest.missed.items() if not landing.heals[date.fromisoformat(day)]}
+    if left:
+        return (
+            f"{_counts(left)} were not read by those days' landings, and will not be landed by themselves, since the "
+            "days are too long ago or to come, or the topic no longer holds them. For those that it holds, materialize "
+            f'raw_events and daily_player_stats with `up_to_landing_of: "{manifest.day}"` in the run config of '
+            "raw_events"
+        )
+    missed, landed = sum(manifest.missed.values()), manifest.total()["landed"]
+    if missed * 100 <= landed * MISSED_PERCENT:
+        return None
+    return (
+        f"{_counts(manifest.missed)} were not read by those days' landings, more than {MISSED_PERCENT} % of the day: "
+        f"{_LANDED_BY_SENSOR}. Check whether producers or a mirror lag, or set more GAME_ANALYTICS_LATENESS_MINUTES"
+    )
+
+
+def _counts(missed: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} events of {day}" for day, count in most_missed(missed))
