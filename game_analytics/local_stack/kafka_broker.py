@@ -20,6 +20,7 @@ from typing import IO, Self
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
+from platformdirs import user_cache_path
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.local_stack.maven import Artifact, ensure_jars
@@ -75,7 +76,7 @@ def find_kafka(cache: Path | None = None, search_path: str | None = None) -> Kaf
         Unavailable: Maven could not fetch the jars.
     """
     java = _find_java(search_path)
-    jars = (cache or _user_cache()) / f"kafka-{KAFKA_VERSION}"
+    jars = (cache or user_cache_path("game_analytics")) / f"kafka-{KAFKA_VERSION}"
     ensure_jars(jars, f"Kafka {KAFKA_VERSION}", _ARTIFACTS, search_path)
     return Kafka(java, jars)
 
@@ -259,13 +260,6 @@ class Broker(OneChild):
         if child.has_ended():
             fate, answer = "ended before it answered", child.how_it_ended()
         raise Unavailable(f"Kafka {fate} at {self.bootstrap_servers} ({answer}). {self.log} says:\n{self.log_tail()}")
-
-
-def _user_cache() -> Path:
-    """Where this user's programs keep what they can fetch again (the XDG base directories)."""
-    named = os.environ.get("XDG_CACHE_HOME", "")
-    # The specification ignores relative paths.
-    return (Path(named) if Path(named).is_absolute() else Path.home() / ".cache") / "game_analytics"
 
 
 def _find_java(search_path: str | None) -> Path:

@@ -3,12 +3,12 @@
 import socket
 from collections.abc import Collection
 from contextlib import ExitStack
-from pathlib import Path
+
+import psutil
 
 from game_analytics.errors import GameAnalyticsError
 
 LOOPBACK = "127.0.0.1"
-_LISTENING = "0A"
 
 
 def require_free_port(port: int, purpose: str, option: str) -> None:
@@ -63,24 +63,14 @@ def _listener(port: int) -> socket.socket:
 
 
 def _by_whom(port: int) -> str:
-    """The process that listens there, as far as the kernel tells this user; only Linux tells without a helper."""
-    sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
-    for process in Path("/proc").glob("[0-9]*") if sockets else ():
-        try:
-            if any(str(fd.readlink()) in sockets for fd in (process / "fd").iterdir()):
-                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-                return f" by process {process.name} ({command[:80]})"
-        except OSError:
-            continue  # another user's process, or one that has just ended
-    return ""
-
-
-def _listening_inodes(port: int) -> set[str]:
-    inodes = set()
-    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
-        if table.exists():
-            for line in table.read_text().splitlines()[1:]:
-                local, state, inode = (line.split()[column] for column in (1, 3, 9))
-                if state == _LISTENING and int(local.rpartition(":")[2], 16) == port:
-                    inodes.add(inode)
-    return inodes
+    """The process that listens on the port, if the kernel shows it to this user."""
+    try:
+        sockets = psutil.net_connections("tcp")
+        pids = [
+            it.pid
+            for it in sockets
+            if it.status == psutil.CONN_LISTEN and it.laddr and it.laddr.port == port and it.pid
+        ]
+        return f" by process {pids[0]} ({' '.join(psutil.Process(pids[0]).cmdline())[:80]})" if pids else ""
+    except psutil.Error:  # macOS asks for root; or the process has just ended
+        return ""

@@ -2,16 +2,16 @@
 from the in-memory log gives, with the same settings.
 
 **Which messages.** All that a landing of the day reads: those delivered from 5 minutes before its midnight to an hour
-after the next one, where late events of the day are. A day published alone is complete with that, and stays the same
-when more days follow. The day after goes on where this one ended, so nothing is published twice.
+after the next midnight, which covers its late events. So a day published alone is complete, and stays the same when
+more days follow. The next day begins where this one ended, so nothing is published twice.
 
-**Which timestamp.** That of the delivery, as in the in-memory log; when an event happened stands in its ``ts``. Were
-messages stamped with their events' times, one from a clock that is ahead would look like the end of the window and hide
-the late events delivered after it, and a message that nobody can read has no event's time. Delivery times also never
-fall, which lets the newest message tell whether a day comes in order.
+**Which timestamp.** The time of delivery, as in the in-memory log; when an event happened is in its ``ts``. With event
+times as timestamps, one from a clock that is ahead would look like the end of the window and hide the late events
+delivered after it, and a message that can't be decoded has no event time. Delivery times never fall, so the newest
+message shows whether a day comes in order.
 
-**Which partition.** The player's, as the simulation deals them: `player % partitions`. The simulation takes on the
-topic's number of partitions, so the in-memory log to compare with is the one with that number.
+**Which partition.** The player's: `player % partitions`. The simulation takes on the topic's number of partitions, so
+compare with the in-memory log of that number.
 """
 
 import time
@@ -32,7 +32,7 @@ from game_analytics.simulation.messages import delivered_at, timeline
 from game_analytics.simulation.publisher import (
     AT_ONCE,
     ELSEWHERE,
-    NotTaken,
+    DeliveryFailed,
     Publisher,
     as_messages,
     by_partition,
@@ -44,7 +44,7 @@ from game_analytics.sources.kafka.client import KafkaSettings
 from game_analytics.sources.kafka.topic import Topic
 
 LATENESS = timedelta(minutes=60)
-"""How far past midnight a day is published: as far as it is landed where nothing else is configured."""
+"""How far past midnight a day is published: as far as it is landed by default."""
 
 _LINE_EVERY_SECONDS = 10.0
 
@@ -52,15 +52,15 @@ _LINE_EVERY_SECONDS = 10.0
 def produce_day(
     console: Console, target: KafkaSettings, day: date, simulation: Simulation, *, partitions: int | None, create: bool
 ) -> None:
-    """Publish the day and show how it goes. ``partitions`` must be the topic's number if given; ``create`` makes a
-    topic with so many (else the simulation's number) if it is not there yet.
+    """Publish the day and show the progress. ``partitions`` must be the topic's number if given; ``create`` creates a
+    missing topic, with ``partitions`` or else the simulation's number.
 
     Nothing is sent unless the topic will keep the day and all that it holds is older. Raises `GameAnalyticsError`.
     """
     _ensure_simulated_and_over(day)
     opened = open_topic(console, target, simulation, partitions=partitions, create=create)
     topic, simulation = opened.topic, opened.simulation
-    if opened.made:
+    if opened.created:
         plan = _Plan(day, simulation, window_of(day, LATENESS).start)
         before = dict.fromkeys(range(simulation.partitions), 0)
     else:
@@ -70,8 +70,8 @@ def produce_day(
     sent = _publish(console, target, plan)
     seconds = time.monotonic() - started
     after = topic.ends(simulation.partitions)
-    amiss = deviations({partition: end + sent[partition] for partition, end in before.items()}, after)
-    _ensure_nothing_else_arrived(target, plan, amiss)
+    mismatches = deviations({partition: end + sent[partition] for partition, end in before.items()}, after)
+    _ensure_nothing_else_arrived(target, plan, mismatches)
     console.print(
         f"Published {day} to {target.topic}: {plan.total:,} messages in {seconds:.1f} s, "
         f"{plan.total / seconds:,.0f} a second\n"
@@ -84,7 +84,7 @@ def produce_day(
 
 @dataclass(frozen=True)
 class _Plan:
-    """What of the simulated log is published for a day: what it delivers from ``start`` up to but without ``end``."""
+    """The part of the simulated log that is published for a day: deliveries in [``start``, ``end``)."""
 
     day: date
     simulation: Simulation
@@ -92,18 +92,18 @@ class _Plan:
 
     @property
     def end(self) -> datetime:
-        """That of the day's window, which is on the hour."""
+        """The end of the day's window, which is on the hour."""
         return window_of(self.day, LATENESS).end
 
     @cached_property
     def total(self) -> int:
-        """How many messages that are."""
+        """How many messages are published."""
         opening = hour_at(self.start)
         further = self.simulation.messages_before(hour_at(self.end)) - self.simulation.messages_before(opening + 1)
         return self._rows(opening).height + further
 
     def batches(self) -> Iterator[pl.DataFrame]:
-        """The messages, those of a partition in the order of their offsets."""
+        """The messages, each partition's in the order of their offsets."""
         for hour in range(hour_at(self.start), hour_at(self.end)):
             for rows in self._rows(hour).iter_slices(AT_ONCE):
                 yield as_messages(rows, hour)
@@ -113,7 +113,7 @@ class _Plan:
 
 
 def _publish(console: Console, target: KafkaSettings, plan: _Plan) -> Counter[int]:
-    """Send the messages and wait until the cluster has acknowledged every one. How many each partition got.
+    """Send the messages and wait until the cluster has acknowledged all. Returns how many each partition got.
 
     Raises `GameAnalyticsError` if one was refused, or when interrupted: the topic then holds a part of the day.
     """
@@ -128,12 +128,12 @@ def _publish(console: Console, target: KafkaSettings, plan: _Plan) -> Counter[in
             while left := publisher.settle(0.5):
                 show(sent.total() - left)
             show(sent.total())
-        except NotTaken as refusal:
+        except DeliveryFailed as refusal:
             raise _unfinished(target, plan, f"Kafka did not take all messages: {refusal}") from None
         except KeyboardInterrupt:
-            with suppress(NotTaken):
+            with suppress(DeliveryFailed):
                 publisher.settle(5)
-            # To within a batch: the one that was being handed over is not counted.
+            # To within a batch: the one that was being queued is not counted.
             taken = max(0, sent.total() - publisher.left())
             raise _unfinished(target, plan, f"Interrupted after about {taken:,} messages") from None
         finally:
@@ -143,7 +143,7 @@ def _publish(console: Console, target: KafkaSettings, plan: _Plan) -> Counter[in
 
 @contextmanager
 def _progress(console: Console, plan: _Plan) -> Iterator[Callable[[int], None]]:
-    """A function that shows how many messages were delivered: a bar in a terminal, else a line now and then."""
+    """A function that shows how many messages were delivered: a bar in a terminal, else a line every ten seconds."""
     total, started = plan.total, time.monotonic()
     next_line = started + _LINE_EVERY_SECONDS
     bar = Progress(
@@ -171,17 +171,17 @@ def _progress(console: Console, plan: _Plan) -> Iterator[Callable[[int], None]]:
 
 
 def _plan_for(topic: Topic, target: KafkaSettings, day: date, simulation: Simulation) -> _Plan:
-    """The day as it fits a topic that is there: with its whole window, or behind the day before where the topic ends
-    with that one.
+    """The plan for an existing topic: the day's whole window, or what follows the day before if the topic ends with
+    that day.
 
     Raises `GameAnalyticsError` if the topic would not keep it, or holds anything else that is newer.
     """
     start, behind_the_day_before = window_of(day, LATENESS).start, window_of(day - timedelta(days=1), LATENESS).end
     topic.ensure_it_keeps(start, simulation.events_per_day // simulation.partitions)
     newest = topic.newest(simulation.partitions)
-    if all(found.timestamp_ms < milliseconds_ceil(start) for found in newest.values()):
+    if all(message.timestamp_ms < milliseconds_ceil(start) for message in newest.values()):
         return _Plan(day, simulation, start)
-    timestamps = {partition: found.timestamp_ms for partition, found in newest.items()}
+    timestamps = {partition: message.timestamp_ms for partition, message in newest.items()}
     if timestamps == _last_delivered(simulation, hour_at(behind_the_day_before) - 1):
         return _Plan(day, simulation, behind_the_day_before)
     partition, latest = max(newest.items(), key=lambda item: item[1].timestamp_ms)
@@ -193,11 +193,12 @@ def _plan_for(topic: Topic, target: KafkaSettings, day: date, simulation: Simula
     if latest.timestamp_ms < milliseconds_ceil(behind_the_day_before):
         raise GameAnalyticsError(
             f"{holds}, and they are not the whole day before {day} as these settings simulate it. If that day was "
-            f"produced with others (events, seed, shares), use those. If it was interrupted, it stays so. {elsewhere}"
+            "produced with others (events, seed, shares), use those. If it was interrupted, it can't be completed. "
+            f"{elsewhere}"
         )
     raise GameAnalyticsError(
-        f"{holds}, so {day} is there already or would come too late: a day is found by time, which needs days in order "
-        f"and each once. {elsewhere}"
+        f"{holds}, so {day} is there already or would come too late: a day is found by time, so days must come in "
+        f"order and each once. {elsewhere}"
     )
 
 
@@ -218,19 +219,19 @@ def _ensure_simulated_and_over(day: date) -> None:
         )
 
 
-def _ensure_nothing_else_arrived(target: KafkaSettings, plan: _Plan, amiss: str) -> None:
-    """Raises `GameAnalyticsError` if a partition did not grow by just the messages that were sent to it."""
-    if amiss:
+def _ensure_nothing_else_arrived(target: KafkaSettings, plan: _Plan, mismatches: str) -> None:
+    """Raises `GameAnalyticsError` if a partition did not grow by exactly the messages that were sent to it."""
+    if mismatches:
         raise GameAnalyticsError(
             f"All {plan.total:,} messages of {plan.day} were acknowledged, but the topic {target.topic} differs from "
-            f"that: {amiss}. Somebody else changes it too. Produce the day into a topic of its own: --topic NAME "
-            "--create-topic."
+            f"that: {mismatches}. Another program changes it too. Produce the day into a topic of its own: "
+            "--topic NAME --create-topic."
         )
 
 
 def _unfinished(target: KafkaSettings, plan: _Plan, what: str) -> GameAnalyticsError:
     return GameAnalyticsError(
         f"{what}; {plan.day} has {plan.total:,}. The topic {target.topic} may hold a part of the day now, which can't "
-        "be gone on with. Produce the day into another topic: --topic NAME --create-topic. Or delete this one before: "
+        "be completed. Produce the day into another topic: --topic NAME --create-topic. Or delete this one before: "
         f"kafka-topics.sh --bootstrap-server {target.bootstrap_servers} --delete --topic {target.topic}"
     )

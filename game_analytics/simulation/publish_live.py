@@ -1,18 +1,20 @@
 """`game-analytics produce --follow`: the simulated matches of the last days, then today's as they happen, until it is
 stopped. For a demonstration, and to try out what runs by itself.
 
-**When.** A message is sent once its delivery is over by the clock, which is looked at every second; until then as many
-are in the topic as the in-memory log delivers by then. Timestamps, keys and partitions are those of `produce_day`.
+**When.** A message is sent once its delivery is over by the clock, which is checked every second; until then the topic
+holds what the in-memory log delivers by then. Timestamps, keys and partitions are those of `produce_day`.
 
-**Where.** Where the topic ends, if it holds what was published before; so it may be stopped, killed or away for weeks,
-and nothing is missing or there twice. Nothing is remembered anywhere else.
+**Where.** Each partition resumes at the timestamp of its newest message. So it may be stopped, killed or away for
+weeks: nothing is missing, since a partition always holds the first ones of its messages. What shares that millisecond,
+or was still on its way when the last one was killed, is there twice; the pipeline counts an ``event_id`` once. Nothing
+is remembered anywhere else.
 """
 
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
 import polars as pl
@@ -20,12 +22,12 @@ from rich.console import Console
 
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.rules.days import FIRST_DAY, LEAD, milliseconds_ceil, time_text, window_of
-from game_analytics.simulation.log import utc_now
+from game_analytics.simulation.log import MemoryEventLog, utc_now
 from game_analytics.simulation.messages import timeline
 from game_analytics.simulation.publisher import (
     AT_ONCE,
     ELSEWHERE,
-    NotTaken,
+    DeliveryFailed,
     Opened,
     Publisher,
     as_messages,
@@ -33,24 +35,40 @@ from game_analytics.simulation.publisher import (
     deviations,
     open_topic,
 )
-from game_analytics.simulation.schedule import Simulation, hour_at, start_of
-from game_analytics.simulation.stretch import Standing, endless, firsts_at, next_delivery, standing_of
+from game_analytics.simulation.schedule import START, Simulation, hour_at, start_of
+from game_analytics.sources.event_log import EventLog, Found
 from game_analytics.sources.kafka.client import KafkaSettings
 from game_analytics.sources.kafka.log import KafkaEventLog
 
-_LOOK_EVERY_SECONDS = 1.0
+_CHECK_EVERY_SECONDS = 1.0
 _LINE_EVERY = timedelta(minutes=1)
 _LAST_WAIT_SECONDS = 5.0
 _LINGER_MS = 5
+_CLOCKS_DIFFER = timedelta(minutes=1)
+"""By how much a topic may be ahead of the clock, which may have been set back or be another machine's."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_END = datetime(9999, 1, 1, tzinfo=UTC)
+
+_Content = tuple[int | None, bytes | None]
+"""A message's timestamp in milliseconds since 1970, and its value."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """What time it is, how to wait, and whether to go on; a test brings its own."""
+    """What time it is, how to wait, and whether to stop; a test brings its own."""
 
     clock: Callable[[], datetime] = utc_now
     sleep: Callable[[float], None] = time.sleep
     stopped: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """Where the topic stands, by partition: the offset at which it ends, and the message of the simulated log that is
+    sent next."""
+
+    ends: Mapping[int, int]
+    upcoming: Mapping[int, Found]
 
 
 def follow_matches(
@@ -63,11 +81,11 @@ def follow_matches(
     create: bool,
     pace: Pace,
 ) -> None:
-    """Publish the whole days before today, so many, and go on as time does until ``pace`` says stop. ``partitions`` and
-    ``create`` are those of `produce_day`.
+    """Publish the whole days before today, as many as ``days``, then today's matches as they happen, until ``pace``
+    says stop. ``partitions`` and ``create`` are those of `produce_day`.
 
-    Nothing is sent unless the topic will keep the days, and holds nothing but a stretch of the simulated log, which is
-    gone on with. Raises `GameAnalyticsError`; started again, it goes on.
+    Nothing is sent unless the topic will keep the days, ends with simulated messages of the past, and no other program
+    writes to it. Raises `GameAnalyticsError`; started again, it resumes.
     """
     first_day = _first_day(pace.clock().date(), days)
     opened = open_topic(console, target, simulation, partitions=partitions, create=create)
@@ -91,7 +109,7 @@ def due(simulation: Simulation, position: Mapping[int, int], now: datetime) -> I
 
 @lru_cache(maxsize=2)
 def _numbered(simulation: Simulation, hour: int) -> pl.DataFrame:
-    """The hour's timeline with each message's ``offset`` in its partition. It is asked for every second."""
+    """The hour's timeline with each message's ``offset`` in its partition. Cached, as it is needed every second."""
     firsts = pl.Series([simulation.first_offset(partition, hour) for partition in range(simulation.partitions)])
     offset = pl.lit(firsts).gather("partition") + pl.int_range(pl.len()).over("partition")
     return timeline(simulation, hour).with_columns(offset=offset)
@@ -100,23 +118,24 @@ def _numbered(simulation: Simulation, hour: int) -> pl.DataFrame:
 class _Follower:
     """Publishes from where the topic stands."""
 
-    def __init__(self, console: Console, target: KafkaSettings, opened: Opened, standing: Standing, pace: Pace) -> None:
+    def __init__(
+        self, console: Console, target: KafkaSettings, opened: Opened, standing: _Standing, pace: Pace
+    ) -> None:
         self._console = console
         self._target = target
         self._topic = opened.topic
         self._simulation = opened.simulation
         self._ends = standing.ends
-        self._position = dict(standing.position)
+        self._position = {partition: message.offset for partition, message in standing.upcoming.items()}
         self._sent: Counter[int] = Counter()
         self._pace = pace
         self._next_line = pace.clock() + _LINE_EVERY
-        start = next_delivery(endless(self._simulation), self._position)
-        self._reached_ms = milliseconds_ceil(start)
-        self._day = (start + LEAD).date()
+        self._reached_ms = _earliest_ms(standing)
+        self._day = (_instant(self._reached_ms) + LEAD).date()
         self._publisher = Publisher(target, self._say, _LINGER_MS)
 
     def run(self) -> None:
-        """Until it is told to stop. Raises `GameAnalyticsError` if something is in the way that does not pass."""
+        """Publish until ``pace`` says stop. Raises `GameAnalyticsError` if waiting does not help."""
         self._say(f"Publishing to {self._target.topic} what is delivered from {time_text(self._reached_ms)} on")
         caught_up = False
         try:
@@ -124,30 +143,30 @@ class _Follower:
                 if self._send_what_is_due() and not caught_up:
                     caught_up = True
                     self._say(f"Caught up, {self._so_far()}. From here on as it happens")
-                self._pace.sleep(_LOOK_EVERY_SECONDS)
-        except NotTaken as refusal:
+                self._pace.sleep(_CHECK_EVERY_SECONDS)
+        except DeliveryFailed as failure:
             raise GameAnalyticsError(
-                f"Kafka did not take all messages: {refusal}. Those up to {time_text(self._reached_ms)} are in the "
-                f"topic {self._target.topic}. Started again, it goes on where that ends."
+                f"Kafka did not take all messages: {failure}. Those up to {time_text(self._reached_ms)} are in the "
+                f"topic {self._target.topic}. Started again, it resumes where that ends."
             ) from None
         finally:
             self._publisher.give_up()
-        self._say(f"Stopped, {self._so_far()}. Started again, it goes on where the topic ends")
+        self._say(f"Stopped, {self._so_far()}. Started again, it resumes where the topic ends")
 
     def _send_what_is_due(self) -> bool:
-        """Whether all of it was sent, and acknowledged; else it was told to stop in the middle."""
+        """Whether all of it was sent and acknowledged; False if ``pace`` said stop before."""
         for batch in due(self._simulation, self._position, self._pace.clock()):
             self._publisher.queue(batch)
-            if not self._settled():
+            if not self._is_acknowledged():
                 return False
             self._count(batch)
-            self._tell()
+            self._report()
             if self._pace.stopped():
                 return False
         return True
 
-    def _settled(self) -> bool:
-        while self._publisher.settle(_LOOK_EVERY_SECONDS):
+    def _is_acknowledged(self) -> bool:
+        while self._publisher.settle(_CHECK_EVERY_SECONDS):
             if self._pace.stopped():
                 return not self._publisher.settle(_LAST_WAIT_SECONDS)
         return True
@@ -158,8 +177,8 @@ class _Follower:
             self._sent[partition] += count
         self._reached_ms = batch.select(pl.col("timestamp").max()).item()
 
-    def _tell(self) -> None:
-        """A line for each whole day, and one a minute; that is also when the topic is looked at."""
+    def _report(self) -> None:
+        """Print a line for each whole day, and one a minute; then also check that no other program writes."""
         now, day = self._pace.clock(), self._next_day()
         if day > self._day:
             self._say(f"{self._day} is complete: {self._simulation.events_per_day:,} messages")
@@ -182,7 +201,7 @@ class _Follower:
     def _ensure_it_grows_by_ours(self) -> None:
         try:
             ends = self._topic.ends(self._simulation.partitions)
-        except GameAnalyticsError:  # whether anything gets there is the publisher's affair
+        except GameAnalyticsError:  # the publisher notices by itself whether the cluster is away
             return
         _ensure_alone(
             self._target, {partition: end + self._sent[partition] for partition, end in self._ends.items()}, ends
@@ -200,28 +219,88 @@ def _first_day(today: date, days: int) -> date:
     return today - timedelta(days=days)
 
 
-def _standing(opened: Opened, target: KafkaSettings, start: datetime, pace: Pace) -> Standing:
-    """Where the topic stands, once it is sure that it stays there unless something is sent."""
-    topic, simulation, simulated = opened.topic, opened.simulation, endless(opened.simulation)
-    if opened.made:
-        return Standing(dict.fromkeys(range(simulation.partitions), 0), firsts_at(simulated, start))
+def _standing(opened: Opened, target: KafkaSettings, start: datetime, pace: Pace) -> _Standing:
+    """Where the topic stands; a partition of a topic without messages begins at ``start``. Takes a second, in which a
+    second writer is noticed."""
+    topic, simulation = opened.topic, opened.simulation
+    simulated = MemoryEventLog(simulation, clock=lambda: _END)
+    if opened.created:
+        starts = dict.fromkeys(range(simulation.partitions), start)
+        return _Standing(dict.fromkeys(starts, 0), _firsts_at(simulated, starts))
     log = KafkaEventLog(replace(target, patience=target.answers_within))
-    standing = standing_of(log, simulation, start)
-    oldest = min(start, next_delivery(simulated, standing.position))
+    extents, newest = log.extents(), topic.newest(simulation.partitions)
+    ends = {partition: extent.high for partition, extent in extents.items()}
+    for partition, message in newest.items():
+        for offset in sorted({message.offset, ends[partition] - 1}):
+            end = min(offset + 1, extents[partition].stable)
+            content = next(_contents(log, partition, offset, end), None)
+            if not _is_simulated(content, simulated, partition, pace.clock() + _CLOCKS_DIFFER):
+                raise _not_simulated(log.topic, partition, offset, content)
+    beginning = _beginning(log) if newest else start
+    starts = {p: _instant(newest[p].timestamp_ms) if p in newest else beginning for p in ends}
+    standing = _Standing(ends, _firsts_at(simulated, starts))
+    oldest = min(start, _instant(_earliest_ms(standing)))
     days = (pace.clock() - oldest) // timedelta(days=1) + 1
     topic.ensure_it_keeps(oldest, days * simulation.events_per_day // simulation.partitions)
-    # One that was killed a time_text ago may have left messages that are still on their way into the topic.
-    pace.sleep(_LOOK_EVERY_SECONDS)
-    _ensure_alone(target, standing.ends, topic.ends(simulation.partitions))
+    pace.sleep(_CHECK_EVERY_SECONDS)
+    _ensure_alone(target, ends, topic.ends(simulation.partitions))
     return standing
 
 
+def _beginning(log: EventLog) -> datetime:
+    """The start of the window of the day with which the topic begins. A partition without messages starts there: the
+    others got theirs before the first one of this was sent."""
+    oldest = min(first.timestamp_ms for first in log.first_at_or_after(_EPOCH).values() if first is not None)
+    return window_of((_instant(oldest) + LEAD).date(), timedelta()).start
+
+
+def _is_simulated(content: _Content | None, simulated: EventLog, partition: int, end: datetime) -> bool:
+    """Whether this is a message that the simulated log delivers to the partition before ``end``."""
+    if content is None or content[0] is None or not milliseconds_ceil(START) <= content[0] < milliseconds_ceil(end):
+        return False
+    instant = _instant(content[0])
+    first, behind = (
+        _firsts_at(simulated, {partition: moment})[partition].offset
+        for moment in (instant, instant + timedelta(milliseconds=1))
+    )
+    return content in _contents(simulated, partition, first, behind)
+
+
+def _not_simulated(topic: str, partition: int, offset: int, content: _Content | None) -> GameAnalyticsError:
+    what = "part of a transaction, or compacted"
+    if content is not None:
+        what = "without a timestamp" if content[0] is None else f"stamped {time_text(content[0])}"
+    return GameAnalyticsError(
+        f"The topic {topic} does not end with what these settings simulate: partition {partition}, offset {offset} "
+        f"({what}) is another message, or ahead of the clock. Nothing was sent. If the topic was published with other "
+        f"settings (--events, --seed, shares), use those. Else follow into {ELSEWHERE}"
+    )
+
+
+def _contents(log: EventLog, partition: int, first: int, end: int) -> Iterator[_Content]:
+    for batch in log.read(partition, first, end, max_messages=max(1, end - first), max_bytes=1_000_000):
+        yield from batch.select(pl.col("kafka_timestamp").dt.epoch("ms"), "value").iter_rows()
+
+
+def _firsts_at(simulated: EventLog, starts: Mapping[int, datetime]) -> dict[int, Found]:
+    """Each partition's first message of the endless simulated log that is delivered at its start or later."""
+    firsts = {partition: simulated.first_at_or_after(start)[partition] for partition, start in starts.items()}
+    return {partition: first for partition, first in firsts.items() if first is not None}
+
+
+def _earliest_ms(standing: _Standing) -> int:
+    return min(message.timestamp_ms for message in standing.upcoming.values())
+
+
+def _instant(timestamp_ms: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=timestamp_ms)
+
+
 def _ensure_alone(target: KafkaSettings, expected: Mapping[int, int], ends: Mapping[int, int]) -> None:
-    """Raises `GameAnalyticsError` if the topic does not end where it must if nobody else writes to it."""
-    amiss = deviations(expected, ends)
-    if amiss:
+    """Raises `GameAnalyticsError` if the topic does not end where it must if no other program writes to it."""
+    mismatches = deviations(expected, ends)
+    if mismatches:
         raise GameAnalyticsError(
-            f"The topic {target.topic} differs from what was published to it: {amiss}. Somebody else changes it too, "
-            "perhaps another --follow. Start again once that has ended; if the topic was spoilt, that tells. Or follow "
-            f"into {ELSEWHERE}"
+            f"The topic {target.topic} differs from what was published to it: {mismatches}. Another program changes it "
+            f"too, perhaps a second --follow. Start again once that has ended. Or follow into {ELSEWHERE}"
         )

@@ -1,5 +1,5 @@
-"""What publishing to a topic takes, whether a day of long ago or today's messages as they happen: the topic, made where
-that is asked for, the messages as Kafka takes them, and a producer that loses, repeats and reorders none."""
+"""What `publish_day` and `publish_live` share: the topic, created on request, the messages as Kafka takes them, and a
+producer that loses, repeats and reorders none."""
 
 import time
 from collections import Counter
@@ -19,7 +19,7 @@ from game_analytics.sources.kafka.errors import Grievances, error_of, reason
 from game_analytics.sources.kafka.topic import Topic
 
 AT_ONCE = 20_000
-"""Messages between two looks at what was delivered."""
+"""Messages queued between two checks of what was delivered."""
 
 ELSEWHERE = "another topic: --topic NAME --create-topic."
 
@@ -29,12 +29,12 @@ _DEFAULTS = {
     "compression.type": "lz4",
     "queue.buffering.max.messages": "200000",
 }
-_LOOK_EVERY_SECONDS = 0.01
-_IN_ORDER_AND_ONCE = {
+_POLL_SECONDS = 0.01
+_EXACTLY_ONCE_IN_ORDER = {
     "enable.idempotence": True,
-    # Else those behind a message that was refused, or was given up after its time, would go in without it.
+    # Else the messages behind one that was refused or timed out would be written without it.
     "enable.gapless.guarantee": True,
-    "message.timeout.ms": 0,  # the publisher's own patience decides, for all that is on its way at once
+    "message.timeout.ms": 0,  # the publisher has a deadline of its own, one for all messages in flight
 }
 
 
@@ -44,45 +44,45 @@ class Opened:
 
     topic: Topic
     simulation: Simulation
-    made: bool
-    """Whether it was not there before."""
+    created: bool
+    """Whether the topic did not exist before."""
 
 
-class NotTaken(Exception):
-    """Kafka refused a message, or took none for as long as a broker may be away. Says why."""
+class DeliveryFailed(Exception):
+    """Kafka refused a message, or acknowledged none for as long as a broker may be away. Its text is the reason."""
 
 
 class Publisher:
-    """Sends messages to one topic: each once, and those of a partition in their order, so that at any moment, whatever
-    happens, the partition holds the first ones of those that were sent to it."""
+    """Sends messages to one topic, each once and in order: whatever happens, a partition holds a prefix of the messages
+    that were sent to it."""
 
     def __init__(self, target: KafkaSettings, say: Callable[[str], None], linger_ms: int = 100) -> None:
-        """``say`` is told in each outage once; what is sent within ``linger_ms`` goes together."""
+        """``say`` gets one line per outage; messages queued within ``linger_ms`` are sent as one batch."""
         self._topic = target.topic
         self._patience = target.patience.total_seconds()
         self._failures: list[KafkaError] = []
-        self._complaints = _Complaints(say, self._patience)
+        self._errors = _OutageErrors(say, self._patience)
         with target.readable_refusals("--config-file"):
             self._producer = Producer(
                 {
                     **target.client({**_DEFAULTS, "linger.ms": str(linger_ms)}),
-                    **_IN_ORDER_AND_ONCE,
-                    "error_cb": self._complaints,
-                    # Asked for failures alone: what is neither reported nor left in the queue has been acknowledged.
-                    "on_delivery": _noting(self._failures),
+                    **_EXACTLY_ONCE_IN_ORDER,
+                    "error_cb": self._errors,
+                    # Failures alone are reported: what is neither reported nor left in the queue has been acknowledged.
+                    "on_delivery": _append_to(self._failures),
                     "delivery.report.only.error": True,
                 }
             )
-        self._be_patient()
+        self._extend_deadline()
 
     def left(self) -> int:
-        """How many messages were not acknowledged yet, and a few requests of librdkafka's own."""
+        """How many messages are not acknowledged yet, plus a few of librdkafka's own requests."""
         return len(self._producer)
 
     def queue(self, batch: pl.DataFrame) -> None:
-        """Hand over messages as `as_messages` gives them. They are sent in the background; where its queue is full,
-        this waits. Raises `NotTaken`."""
-        self._be_patient()
+        """Queue messages as `as_messages` gives them. They are sent in the background; while the queue is full, this
+        waits. Raises `DeliveryFailed`."""
+        self._extend_deadline()
         produce, topic = self._producer.produce, self._topic
         try:
             for partition, key, timestamp, content in batch.iter_rows():
@@ -92,58 +92,58 @@ class Publisher:
                         break
                     except BufferError:
                         self._producer.poll(0.1)
-                        self._ensure_going_on()
+                        self._raise_if_stalled()
             self._producer.poll(0)
         except KafkaException as failure:
-            raise self._given_up(failure) from None
-        self._ensure_going_on()
+            raise self._fatal(failure) from None
+        self._raise_if_stalled()
 
     def settle(self, seconds: float) -> int:
-        """Wait until all is acknowledged, but so long at most. How many messages are left. Raises `NotTaken`."""
+        """Wait at most ``seconds`` until all is acknowledged. Returns how many are left. Raises `DeliveryFailed`."""
         end = time.monotonic() + seconds
         try:
-            # Not by flush(): a callback that raises, as the client's own does when it gives up, must end it at once.
+            # Not flush(): an exception from a callback, as the client's own raises on a fatal error, must end the wait.
             while self.left() and time.monotonic() < end:
-                self._producer.poll(_LOOK_EVERY_SECONDS)
-                self._ensure_going_on()
+                self._producer.poll(_POLL_SECONDS)
+                self._raise_if_stalled()
         except KafkaException as failure:
-            raise self._given_up(failure) from None
-        self._ensure_going_on()
+            raise self._fatal(failure) from None
+        self._raise_if_stalled()
         left = self.left()
         if not left:
-            self._complaints.forget()
+            self._errors.forget()
         return left
 
     def give_up(self) -> None:
         """Send nothing more."""
         self._producer.purge()
 
-    def _be_patient(self) -> None:
+    def _extend_deadline(self) -> None:
         self._fewest = self.left()
         self._deadline = time.monotonic() + self._patience
 
-    def _ensure_going_on(self) -> None:
+    def _raise_if_stalled(self) -> None:
         if self._failures:
-            raise self._not_taken(self._failures[0])
+            raise self._delivery_failed(self._failures[0])
         if not self.left() or self.left() < self._fewest:
-            self._be_patient()
+            self._extend_deadline()
         elif time.monotonic() > self._deadline:
-            raise NotTaken(f"no broker took any for {self._patience:.0f} s{self._complaints.worst_in_brackets()}")
+            raise DeliveryFailed(f"no broker took any for {self._patience:.0f} s{self._errors.worst_in_brackets()}")
 
-    def _given_up(self, failure: KafkaException) -> NotTaken:
-        """Of a producer that has given up for good. The cause comes with the messages that it then hands back."""
+    def _fatal(self, failure: KafkaException) -> DeliveryFailed:
+        """The error of a producer that can't continue. Its cause comes with the messages that it then hands back."""
         end = time.monotonic() + 1
         while not self._failures and time.monotonic() < end:
             with suppress(KafkaException):
-                self._producer.poll(_LOOK_EVERY_SECONDS)
-        return self._not_taken(self._failures[0] if self._failures else error_of(failure))
+                self._producer.poll(_POLL_SECONDS)
+        return self._delivery_failed(self._failures[0] if self._failures else error_of(failure))
 
-    def _not_taken(self, error: KafkaError) -> NotTaken:
-        return NotTaken(reason(error) + self._complaints.worst_in_brackets())
+    def _delivery_failed(self, error: KafkaError) -> DeliveryFailed:
+        return DeliveryFailed(reason(error) + self._errors.worst_in_brackets())
 
 
-class _Complaints(Grievances):
-    """Says once in each outage that nobody answers."""
+class _OutageErrors(Grievances):
+    """Says once per outage that no broker answers."""
 
     def __init__(self, say: Callable[[str], None], patience: float) -> None:
         super().__init__()
@@ -162,43 +162,43 @@ class _Complaints(Grievances):
         self._said = False
 
     def worst_in_brackets(self) -> str:
-        told = self.worst()
-        return f" ({reason(told)})" if told else ""
+        worst = self.worst()
+        return f" ({reason(worst)})" if worst else ""
 
 
 def open_topic(
     console: Console, target: KafkaSettings, simulation: Simulation, *, partitions: int | None, create: bool
 ) -> Opened:
-    """The topic as it is there; ``partitions`` must be its number if given. ``create`` makes one with so many (else the
-    simulation's number) if it is not there yet. Raises `GameAnalyticsError`."""
+    """The topic, which must have ``partitions`` partitions if that is given. ``create`` creates a missing one, with
+    ``partitions`` or else the simulation's number. Raises `GameAnalyticsError`."""
     if not target.bootstrap_servers or not target.topic:
         raise GameAnalyticsError("--bootstrap-servers or --topic is empty. Name both.")
     target.ensure_well_formed(OPTIONS)
     if partitions is not None:
         simulation = replace(simulation, partitions=partitions)
     topic = Topic(target)
-    found = topic.partitions()
-    if found is None and create:
+    existing = topic.partitions()
+    if existing is None and create:
         topic.create(simulation.partitions)
-        made = f"Created the topic {target.topic}, {simulation.partitions} partitions, to be kept for ever"
-        console.print(made, soft_wrap=True)
-        return Opened(topic, simulation, made=True)
-    if found is None:
+        created = f"Created the topic {target.topic}, {simulation.partitions} partitions, to be kept for ever"
+        console.print(created, soft_wrap=True)
+        return Opened(topic, simulation, created=True)
+    if existing is None:
         raise GameAnalyticsError(
-            f"Kafka at {target.bootstrap_servers} has no topic {target.topic}. Name another with --topic, or make this "
-            "one with --create-topic."
+            f"Kafka at {target.bootstrap_servers} has no topic {target.topic}. Name another with --topic, or "
+            "create this one with --create-topic."
         )
-    if partitions not in {None, found}:
+    if partitions not in {None, existing}:
         raise GameAnalyticsError(
-            f"The topic {target.topic} has {found} partitions, not {partitions}. Leave --partitions out, or name "
+            f"The topic {target.topic} has {existing} partitions, not {partitions}. Leave --partitions out, or name "
             "another topic."
         )
-    return Opened(topic, replace(simulation, partitions=found), made=False)
+    return Opened(topic, replace(simulation, partitions=existing), created=False)
 
 
 def as_messages(rows: pl.DataFrame, hour: int) -> pl.DataFrame:
     """``partition``, ``key``, ``timestamp`` (ms since 1970) and ``value`` of rows of the hour's timeline. A message
-    without an event has no player, hence no key."""
+    without an event has no player and so no key."""
     return rows.select(
         "partition",
         key=pl.when(pl.col("event_type").is_not_null()).then(player_id()),
@@ -213,10 +213,10 @@ def by_partition(batch: pl.DataFrame) -> Counter[int]:
 
 
 def deviations(expected: Mapping[int, int], ends: Mapping[int, int]) -> str:
-    """The partitions that do not end where they should, and by how much; empty if all do."""
-    amiss = {partition: ends[partition] - end for partition, end in expected.items()}
-    return ", ".join(f"partition {partition} by {count:+,}" for partition, count in amiss.items() if count)
+    """Lists the partitions that do not end where they should, and by how much; empty if all do."""
+    surplus = {partition: ends[partition] - end for partition, end in expected.items()}
+    return ", ".join(f"partition {partition} by {count:+,}" for partition, count in surplus.items() if count)
 
 
-def _noting(failures: list[KafkaError]) -> Callable[[KafkaError, object], None]:
+def _append_to(failures: list[KafkaError]) -> Callable[[KafkaError, object], None]:
     return lambda error, _: failures.append(error)

@@ -320,7 +320,7 @@ class KafkaEventLog(EventLog):
             if found.error is not None:
                 raise KafkaException(found.error)
             # The other client keeps its own view of the topic: it must know of a partition that was added, and once it
-            # is connected, a look-up takes it milliseconds_ceil and not three seconds (librdkafka 2.16).
+            # is connected, a look-up takes it milliseconds and not three seconds (librdkafka 2.16).
             self._admin.list_topics(self.topic, timeout=1)
             return sorted(found.partitions)
 

@@ -27,10 +27,11 @@ from game_analytics.simulation.publish_day import produce_day
 from game_analytics.simulation.publish_live import Pace, follow_matches
 from game_analytics.simulation.schedule import Simulation
 from game_analytics.sources.kafka.client import KafkaSettings
-from game_analytics_tests.support.broker import credentials, delete_before
+from game_analytics_tests.support.broker import credentials, delete_before, send
 from game_analytics_tests.support.harness import ALL, Pipeline, failure_of, pipeline_on
 from game_analytics_tests.support.lakes import lake_at
 from game_analytics_tests.support.samples import standing
+from game_analytics_tests.support.topics import in_memory as delivered_by
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -148,6 +149,29 @@ def test_a_day_that_was_followed_becomes_the_board_that_the_in_memory_log_gives(
     assert in_memory.run(ALL, KEY).success
     assert per_partition(standing(pipeline.lake)) == per_partition(standing(in_memory.lake))
     assert counted(pipeline) == counted(in_memory)
+    stats, board = stats_and_board(pipeline)
+    assert len(board) == 10
+    assert [stats, board] == stats_and_board(in_memory)
+
+
+def test_a_day_of_which_a_killed_follower_repeated_parts_has_the_stats_of_the_in_memory_log(
+    topic: Topic, pipeline: Pipeline, in_memory: Pipeline
+) -> None:
+    """Killed four times amid the day; each time its last 300 messages reach the topic once more."""
+    simulation = Simulation(events_per_day=EVENTS)
+    for hour in (3, 9, 15, 21):
+        now = datetime(2025, 12, 30, hour, tzinfo=UTC)
+        topic.follow(now, days=1)
+        sent = delivered_by(simulation, datetime(2025, 12, 28, 23, 55, tzinfo=UTC), now)
+        send(
+            topic.broker,
+            topic.name,
+            [(partition, None, value, at) for partition, held in sent.items() for at, value in held[-75:]],
+        )
+    topic.follow(datetime(2025, 12, 31, 9, 30, tzinfo=UTC), days=1)
+    assert pipeline.run(ALL, KEY).success
+    assert in_memory.run(ALL, KEY).success
+    assert standing(pipeline.lake).total()["read"] >= standing(in_memory.lake).total()["read"] + 4 * 300
     stats, board = stats_and_board(pipeline)
     assert len(board) == 10
     assert [stats, board] == stats_and_board(in_memory)

@@ -215,7 +215,7 @@ class IntruderAtTheFirstLine(StringIO):
 def test_a_topic_to_which_somebody_else_writes_meanwhile_fails_the_day(unmade: Topic) -> None:
     console = Console(file=IntruderAtTheFirstLine(unmade.broker, unmade.name), width=200)
     target = KafkaSettings(unmade.broker.bootstrap_servers, unmade.name)
-    with pytest.raises(GameAnalyticsError, match=r"partition 0 by \+1\. Somebody else"):
+    with pytest.raises(GameAnalyticsError, match=r"partition 0 by \+1\. Another program"):
         produce_day(console, target, DAY, two_partitions(), partitions=None, create=True)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import polars as pl
 import pytest
 
-from game_analytics.simulation.publisher import NotTaken, Publisher
+from game_analytics.simulation.publisher import DeliveryFailed, Publisher
 from game_analytics.sources.kafka.client import KafkaSettings
 from game_analytics_tests.support.topics import Topic
 
@@ -35,7 +35,7 @@ def test_behind_a_message_that_is_refused_none_is_sent(topic_of: Callable[..., T
     publisher = Publisher(KafkaSettings(topic.broker.bootstrap_servers, topic.name, ONE_BY_ONE), lambda _: None)
     publisher.queue(batch(*small[:10], too_large, *small[10:]))
     time.sleep(2)  # librdkafka works in the background, and may go on for longer than it is looked at
-    with pytest.raises(NotTaken, match="MSG_SIZE_TOO_LARGE"):
+    with pytest.raises(DeliveryFailed, match="MSG_SIZE_TOO_LARGE"):
         publisher.settle(10)
     publisher.give_up()
     assert [value for _, value in topic.delivered()[0]] == small[:10]
