@@ -5,6 +5,7 @@ What is worked on is not known here. Another engine is one more file in this fol
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from game_analytics.errors import GameAnalyticsError
@@ -19,6 +20,13 @@ Progress = Callable[[int], None]
 Task = Callable[[S, I, Progress], R]
 """A function at the top of a module, so that it can be sent by its name: what all items share, an item, and progress.
 Shared, items and results can be pickled."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """Units of work that a worker has done since the last of these. Not in `worker.py`, which runs as ``__main__``."""
+
+    units: int
 
 
 class WorkerDied(GameAnalyticsError):

@@ -19,8 +19,8 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic
 
-from game_analytics.engines.engine import Engine, I, Progress, R, S, Task, WorkerDied
-from game_analytics.engines.worker import Done, serve
+from game_analytics.engines.engine import Done, Engine, I, Progress, R, S, Task, WorkerDied
+from game_analytics.engines.worker import serve
 
 _LOOK_EVERY_SECONDS = 1.0
 _ENDS_WITHIN_SECONDS = 5.0

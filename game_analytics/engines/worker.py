@@ -10,19 +10,12 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from game_analytics.engines.engine import I, R, S, Task
+from game_analytics.engines.engine import Done, I, R, S, Task
 from game_analytics.errors import GameAnalyticsError
 
 
 class OwnerGone(Exception):
     """The other end of the pipe is closed."""
-
-
-@dataclass(frozen=True)
-class Done:
-    """Units of work that were done since the last of these."""
-
-    units: int
 
 
 @dataclass(frozen=True)

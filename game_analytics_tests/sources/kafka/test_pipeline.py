@@ -125,7 +125,7 @@ def test_a_produced_day_becomes_the_board_that_the_in_memory_log_gives(
 ) -> None:
     published = topic.produce(DAY)
     assert published > EVENTS
-    assert pipeline.run(ALL, KEY).success
+    assert (result := pipeline.run(ALL, KEY)).success, failure_of(result)
     assert in_memory.run(ALL, KEY).success
 
     manifest, expected = standing(pipeline.lake), standing(in_memory.lake)
@@ -145,7 +145,7 @@ def test_a_day_that_was_followed_becomes_the_board_that_the_in_memory_log_gives(
     topic: Topic, pipeline: Pipeline, in_memory: Pipeline
 ) -> None:
     topic.follow(datetime(2025, 12, 31, 9, 30, tzinfo=UTC), days=2)
-    assert pipeline.run(ALL, KEY).success
+    assert (result := pipeline.run(ALL, KEY)).success, failure_of(result)
     assert in_memory.run(ALL, KEY).success
     assert per_partition(standing(pipeline.lake)) == per_partition(standing(in_memory.lake))
     assert counted(pipeline) == counted(in_memory)
@@ -169,7 +169,7 @@ def test_a_day_of_which_a_killed_follower_repeated_parts_has_the_stats_of_the_in
             [(partition, None, value, at) for partition, held in sent.items() for at, value in held[-75:]],
         )
     topic.follow(datetime(2025, 12, 31, 9, 30, tzinfo=UTC), days=1)
-    assert pipeline.run(ALL, KEY).success
+    assert (result := pipeline.run(ALL, KEY)).success, failure_of(result)
     assert in_memory.run(ALL, KEY).success
     assert standing(pipeline.lake).total()["read"] >= standing(in_memory.lake).total()["read"] + 4 * 300
     stats, board = stats_and_board(pipeline)
@@ -179,11 +179,11 @@ def test_a_day_of_which_a_killed_follower_repeated_parts_has_the_stats_of_the_in
 
 def test_a_day_landed_again_after_the_next_one_came_has_the_same_bytes(topic: Topic, pipeline: Pipeline) -> None:
     topic.produce(DAY)
-    assert pipeline.run(ALL, KEY).success
+    assert (result := pipeline.run(ALL, KEY)).success, failure_of(result)
     first = pipeline.content()
     assert len([key for key in first if key.startswith("raw/2025_12_30/")]) > 2 * PARTITIONS
     topic.produce(DAY + timedelta(days=1))
-    assert pipeline.run(ALL, KEY).success
+    assert (result := pipeline.run(ALL, KEY)).success, failure_of(result)
     assert pipeline.content() == first
 
     assert pipeline.run(ALL, days=(KEY, "2025-12-31")).success  # both in one run
@@ -212,7 +212,7 @@ def test_a_day_of_which_retention_took_a_part_fails_and_the_board_stays_unless_t
     topic: Topic, admin: AdminClient, pipeline: Pipeline
 ) -> None:
     topic.produce(DAY)
-    assert pipeline.run(ALL, KEY).success
+    assert (result := pipeline.run(ALL, KEY)).success, failure_of(result)
     before, read_before = pipeline.content(), standing(pipeline.lake).total()["read"]
     delete_before(admin, topic.name, 2, 1_000)
 
