@@ -65,7 +65,7 @@ class Topic:
         """Publish whole days, and of today what there is by now."""
         target = KafkaSettings(self.broker.bootstrap_servers, self.name)
         slept: list[float] = []
-        pace = Pace(lambda: now, slept.append, lambda: bool(slept))
+        pace = Pace(lambda: now, slept.append, lambda: len(slept) >= 2)  # one is for seeing a second writer
         simulation = Simulation(events_per_day=EVENTS)
         follow_matches(Console(file=StringIO()), target, simulation, days=days, partitions=None, create=True, pace=pace)
 
