@@ -62,6 +62,7 @@ check: .venv/ready  ## format, lint, types, import contract, dead code, definiti
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/vulture
 	$(BIN)/python -W error -c "import dagster as dg; from game_analytics.definitions import defs; dg.Definitions.validate_loadable(defs)"
+	$(BIN)/python -m game_analytics_tests.support.listed_assets
 	@echo "check: clean"
 
 format: .venv/ready  ## format the code and fix what the linter can fix

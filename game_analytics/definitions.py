@@ -8,7 +8,7 @@ from dagster_duckdb import DuckDBResource
 from game_analytics.defs.assets.daily_player_stats import daily_player_stats
 from game_analytics.defs.assets.raw_events import raw_events
 from game_analytics.defs.assets.top10_leaderboard import top10_leaderboard
-from game_analytics.defs.freshness import freshness_job
+from game_analytics.defs.freshness import freshness_checks, freshness_job
 from game_analytics.defs.jobs import daily_stats_job, leaderboard_job, stats_job
 from game_analytics.defs.resources import (
     AlertsResource,
@@ -21,10 +21,12 @@ from game_analytics.defs.resources import (
     pipeline_settings,
 )
 from game_analytics.defs.schedules import daily_stats_schedule, freshness_schedule
-from game_analytics.defs.sensors.alerts import alert_on_checks, alert_on_failure
+from game_analytics.defs.sensors.alert_on_checks import alert_on_checks
+from game_analytics.defs.sensors.alert_on_failure import alert_on_failure
 from game_analytics.defs.sensors.late_events import late_events
 from game_analytics.defs.sensors.new_landing import new_landing
 from game_analytics.defs.sensors.new_stats_file import new_stats_file
+from game_analytics.defs.source_links import with_source_links
 from game_analytics.leaderboards.stats_file import DUCKDB_CONFIG
 from game_analytics.settings import read_settings
 
@@ -51,10 +53,12 @@ def pipeline(
     alerts: AlertsResource | None = None,
 ) -> dg.Definitions:
     """All definitions, on these resources: from the environment below, or the demo's and the tests' own."""
+    stored = [
+        asset.map_asset_specs(partial(_stored_at, uri=f"s3://{lake.bucket}/{key}")) for asset, key in WHERE.items()
+    ]
     return dg.Definitions(
-        assets=[
-            asset.map_asset_specs(partial(_stored_at, uri=f"s3://{lake.bucket}/{key}")) for asset, key in WHERE.items()
-        ],
+        assets=with_source_links(stored),
+        asset_checks=freshness_checks,
         jobs=[daily_stats_job, stats_job, leaderboard_job, freshness_job],
         schedules=[daily_stats_schedule(settings.lateness), freshness_schedule(settings.lateness)],
         sensors=[new_landing, new_stats_file, late_events, alert_on_failure, alert_on_checks],

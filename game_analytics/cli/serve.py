@@ -16,12 +16,14 @@ from typing import NoReturn
 import click
 import dagster as dg
 import sqlalchemy.exc
-from dagster._core.errors import DagsterUserCodeUnreachableError
-from dagster._core.remote_origin import GrpcServerCodeLocationOrigin
-from dagster._core.workspace.load_target import WorkspaceFileTarget
-from dagster._grpc.client import DagsterGrpcClient
 from dagster_postgres.utils import DagsterPostgresException
 
+from game_analytics.defs.dagster_internals import (
+    DagsterGrpcClient,
+    DagsterUserCodeUnreachableError,
+    GrpcServerCodeLocationOrigin,
+    WorkspaceFileTarget,
+)
 from game_analytics.errors import GameAnalyticsError, printable
 
 _TRY_EVERY_SECONDS = 1.0

@@ -1,16 +1,20 @@
-"""The job that looks whether a day's board is there as it should be.
+"""The check `freshness` of each board: whether a day's board is there, up to date, and made from a closed window.
 
-Dagster's freshness policies know assets, not days: any old day's board, made today, would do for them.
+Its schedule evaluates it for the newest day that must be there by then. Dagster's freshness policies know assets, not
+days: any old day's board, made today, would do for them.
 """
 
 from datetime import date
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
 from game_analytics.defs.days import readable_failures
+from game_analytics.defs.owed.under_way import PARTITION, RANGE_END
+from game_analytics.defs.partitions import daily
 from game_analytics.defs.resources import LakeResource
-from game_analytics.errors import GameAnalyticsError
+from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.lake.bucket import Lake
 from game_analytics.lake.claims import board_claim, stats_claim
 from game_analytics.lake.names import manifest_key, stats_key
@@ -18,34 +22,73 @@ from game_analytics.lake.standing import read_standing
 from game_analytics.leaderboards.board import Board
 from game_analytics.leaderboards.boards import BOARDS
 
+FRESHNESS = "freshness"
+
 
 class FreshnessConfig(dg.Config):
-    """Which board is looked at."""
+    """Which board is checked."""
 
-    day: str = Field(description="The day of the board, as 2025-12-30.")
-
-
-@dg.op(description="Fails unless the day's board is published, up to date, and made from a closed window.")
-def leaderboard_is_fresh(context: dg.OpExecutionContext, config: FreshnessConfig, lake: LakeResource) -> None:
-    """Fail, naming the day and what to do, unless its board is there as it should be."""
-    with readable_failures():
-        ensure_fresh(lake.open(), date.fromisoformat(config.day))
-    context.log.info(f"The board of {config.day} is published, from a closed window.")
+    day: str | None = Field(
+        default=None, description="The day of the board, as 2025-12-30; unset: the run's last day, else the newest."
+    )
 
 
-@dg.job(description="Look whether a day's board is published and made from a closed window; fail if it is not.")
-def freshness_job() -> None:
-    """One op: a run that fails is seen, and told by the alerts as any other."""
-    leaderboard_is_fresh()
+def freshness_check(board: Board) -> dg.AssetChecksDefinition:
+    """The check of one board."""
+
+    @dg.asset_check(
+        asset=board.asset,
+        name=FRESHNESS,
+        description="The day's board is published, up to date, and made from a closed window. Evaluated at 03:00 UTC "
+        "for the newest day that must be there, and when a board is materialized by hand.",
+    )
+    def freshness(
+        context: dg.AssetCheckExecutionContext, config: FreshnessConfig, lake: LakeResource
+    ) -> dg.AssetCheckResult:
+        with readable_failures():
+            day = date.fromisoformat(config.day or _last_day(context.run))
+            fault = freshness_fault(lake.open(), board, day)
+        sentence = fault or f"the board of {day} is published, from a closed window"
+        return dg.AssetCheckResult(passed=fault is None, description=f"{day}: {sentence}")
+
+    return freshness
 
 
-def ensure_fresh(lake: Lake, day: date) -> None:
-    """Raises `GameAnalyticsError` unless the day's boards are there, made from the stats file that lies there, and that
-    from the standing landing of a closed window, if this pipeline made it: stats from elsewhere are taken as they are.
+def _last_day(run: dg.DagsterRun) -> str:
+    day = run.tags.get(PARTITION) or run.tags.get(RANGE_END) or daily.get_last_partition_key()
+    if day is None:
+        raise GameAnalyticsError("No day is a partition yet, so no board can be checked.")
+    return day
+
+
+freshness_checks = [freshness_check(board) for board in BOARDS]
+
+freshness_job = dg.define_asset_job(
+    "freshness_job",
+    selection=dg.AssetSelection.checks(*freshness_checks),
+    description="Check whether a day's boards are published and made from a closed window.",
+)
+
+
+def freshness_config(day: str) -> dict[str, Any]:
+    """The run config of `freshness_job` for a day."""
+    return {"ops": {check.op.name: {"config": {"day": day}} for check in freshness_checks}}
+
+
+def freshness_fault(lake: Lake, board: Board, day: date) -> str | None:
+    """What is wrong with the day's board; None if it is there and made from the current stats file, and that from the
+    current landing of a closed window, if this pipeline made it: stats from outside are taken as they are.
+
+    Raises `Unavailable` if S3 does not answer.
     """
-    for board in BOARDS:
+    try:
         _ensure_made(lake, board, day)
-    _ensure_counted(lake, day)
+        _ensure_counted(lake, day)
+    except Unavailable:
+        raise
+    except GameAnalyticsError as error:
+        return str(error)
+    return None
 
 
 def _ensure_made(lake: Lake, board: Board, day: date) -> None:

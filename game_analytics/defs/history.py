@@ -6,7 +6,8 @@ from functools import lru_cache
 from typing import Any
 
 import dagster as dg
-from dagster._core.storage.runs import SqlRunStorage
+
+from game_analytics.defs.dagster_internals import SqlRunStorage
 
 RECORDED_BEFORE = "recorded_before"
 """In the metadata of a second record: at the end of a range Dagster records every day of it once more, though each was

@@ -4,6 +4,7 @@ import dagster as dg
 
 from game_analytics.defs.assets.daily_player_stats import daily_player_stats
 from game_analytics.defs.assets.raw_events import raw_events
+from game_analytics.defs.freshness import freshness_checks
 from game_analytics.leaderboards.boards import BOARDS
 
 daily_stats_job = dg.define_asset_job(
@@ -20,6 +21,8 @@ stats_job = dg.define_asset_job(
 
 leaderboard_job = dg.define_asset_job(
     "leaderboard_job",
-    selection=[board.asset for board in BOARDS],
+    # Their freshness is evaluated by its schedule.
+    selection=dg.AssetSelection.assets(*(board.asset for board in BOARDS))
+    - dg.AssetSelection.checks(*freshness_checks),
     description="Publish the boards of a day from its stats file.",
 )

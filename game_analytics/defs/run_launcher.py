@@ -4,11 +4,15 @@ Runs are children of the code location. Where that was killed outright, by the k
 is left who would report them; they'd count as running for hours, and the sensors wait for running ones.
 """
 
-from dagster._core.errors import DagsterUserCodeUnreachableError
-from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
-from dagster._core.storage.dagster_run import DagsterRun
-from dagster._grpc.types import GetCurrentRunsResult
-from dagster._serdes import deserialize_value
+from game_analytics.defs.dagster_internals import (
+    CheckRunHealthResult,
+    DagsterRun,
+    DagsterUserCodeUnreachableError,
+    DefaultRunLauncher,
+    GetCurrentRunsResult,
+    WorkerStatus,
+    deserialize_value,
+)
 
 
 class WatchedRunLauncher(DefaultRunLauncher):

@@ -10,7 +10,7 @@ import dagster as dg
 from game_analytics.defs.assets.daily_player_stats import daily_player_stats
 from game_analytics.defs.assets.raw_events import raw_events
 from game_analytics.defs.days import DAY_TAG
-from game_analytics.defs.freshness import freshness_job, leaderboard_is_fresh
+from game_analytics.defs.freshness import freshness_config, freshness_job
 from game_analytics.defs.jobs import daily_stats_job
 from game_analytics.defs.owed.last_days import Due, Lacks, due, of_another_log
 from game_analytics.defs.owed.under_way import LAKE_TAG, Surroundings, of_schedule, under_way
@@ -121,7 +121,7 @@ def freshness_schedule(lateness: timedelta) -> dg.ScheduleDefinition:
         day = due[-1]
         return dg.RunRequest(
             run_key=f"{day} at {now:%Y-%m-%dT%H:%M}",
-            run_config={"ops": {leaderboard_is_fresh.name: {"config": {"day": day}}}},
+            run_config=freshness_config(day),
             tags={DAY_TAG: day},
         )
 

@@ -1,13 +1,14 @@
 """The output of a step that has done some of its days: the steps behind it begin, and learn which days it has not done.
 
-The one place that uses what Dagster keeps for itself of steps; test_ranges.py holds what it is used for.
+Relies on how Dagster runs steps; test_ranges.py tests that it still does.
 """
 
 from collections.abc import Collection
 from datetime import date
 
 import dagster as dg
-from dagster._core.execution.plan.outputs import StepOutputData, StepOutputHandle
+
+from game_analytics.defs.dagster_internals import StepOutputData, StepOutputHandle
 
 _NOT_DONE = "not_done"
 

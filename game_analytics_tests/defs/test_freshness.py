@@ -9,14 +9,13 @@ import pytest
 from dagster_aws.s3 import S3Resource
 
 from game_analytics.definitions import pipeline as definitions_on
-from game_analytics.defs.freshness import ensure_fresh
+from game_analytics.defs.freshness import freshness_config, freshness_fault
 from game_analytics.defs.resources import LakeResource, PipelineSettings
-from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.manifest import Manifest
+from game_analytics.leaderboards.top10 import TOP10
 from game_analytics_tests.support.harness import (
     ALL,
     Pipeline,
-    failure_of,
     foreign_stats,
     given_log,
     parquet,
@@ -44,11 +43,7 @@ def published(lake_resource: LakeResource) -> Iterator[Pipeline]:
 
 def verdict(pipeline: Pipeline) -> str:
     """What is wrong with the board of the 30th; nothing if all is well."""
-    try:
-        ensure_fresh(pipeline.lake, date(2025, 12, 30))
-    except GameAnalyticsError as error:
-        return str(error)
-    return ""
+    return freshness_fault(pipeline.lake, TOP10, date(2025, 12, 30)) or ""
 
 
 def test_a_published_board_is_fresh(published: Pipeline) -> None:
@@ -116,18 +111,31 @@ def test_a_board_of_stats_from_elsewhere_is_taken_as_it_is(lake_resource: LakeRe
         assert verdict(pipeline) == ""
 
 
-def test_the_job_fails_with_the_verdict(lake_resource: LakeResource) -> None:
+def evaluation(pipeline: Pipeline) -> dg.AssetCheckEvaluation:
+    """What the job that the schedule launches says of the board of the 30th."""
+    job = pipeline.definitions.resolve_job_def("freshness_job")
+    result = job.execute_in_process(run_config=freshness_config(DAY), instance=pipeline.instance)
+    [evaluation] = result.get_asset_check_evaluations()
+    return evaluation
+
+
+def test_the_check_fails_with_the_verdict_and_the_run_succeeds(lake_resource: LakeResource) -> None:
     with pipeline_on(lake_resource) as pipeline:
-        job = pipeline.definitions.resolve_job_def("freshness_job")
-        config = {"ops": {"leaderboard_is_fresh": {"config": {"day": DAY}}}}
-        result = job.execute_in_process(run_config=config, instance=pipeline.instance, raise_on_error=False)
-        assert failure_of(result).startswith("The board of 2025-12-30 is not published: s3://")
+        evaluated = evaluation(pipeline)
+    assert (evaluated.asset_key.to_user_string(), evaluated.check_name) == ("top10_leaderboard", "freshness")
+    assert (evaluated.passed, evaluated.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert (evaluated.description or "").startswith("2025-12-30: The board of 2025-12-30 is not published: s3://")
 
 
-def test_the_job_succeeds_where_all_is_well(published: Pipeline) -> None:
-    job = published.definitions.resolve_job_def("freshness_job")
-    config = {"ops": {"leaderboard_is_fresh": {"config": {"day": DAY}}}}
-    assert job.execute_in_process(run_config=config, instance=published.instance).success
+def test_the_check_passes_where_all_is_well(published: Pipeline) -> None:
+    assert evaluation(published).passed
+
+
+def test_a_run_by_hand_checks_its_own_day_and_the_sensors_job_does_not(published: Pipeline) -> None:
+    by_hand = [each for each in published.run(ALL, DAY).get_asset_check_evaluations() if each.check_name == "freshness"]
+    assert [(each.passed, (each.description or "")[:10]) for each in by_hand] == [(True, DAY)]
+    by_sensor = published.run("leaderboard_job", DAY).get_asset_check_evaluations()
+    assert {each.check_name for each in by_sensor} == {"somebody_is_ranked"}
 
 
 def schedule_with(lateness: int) -> dg.ScheduleDefinition:
@@ -153,7 +161,7 @@ def test_it_looks_at_the_newest_board_that_must_be_there(lateness: int, cron: st
     assert schedule.cron_schedule == cron
     context = dg.build_schedule_context(scheduled_execution_time=datetime.fromisoformat(when).replace(tzinfo=UTC))
     (request,) = schedule.evaluate_tick(context).run_requests or []
-    assert request.run_config == {"ops": {"leaderboard_is_fresh": {"config": {"day": looked_at}}}}
+    assert request.run_config == freshness_config(looked_at)
     assert request.tags["game_analytics/day"] == looked_at
 
 

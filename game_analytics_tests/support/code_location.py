@@ -18,7 +18,7 @@ from rich.console import Console
 
 from game_analytics.cli.quarantine import show_quarantine
 from game_analytics.cli.show import show_board, show_player
-from game_analytics.defs.freshness import freshness_job, leaderboard_is_fresh
+from game_analytics.defs.freshness import freshness_config, freshness_job
 from game_analytics.defs.jobs import daily_stats_job
 from game_analytics.defs.resources import lake_resource
 from game_analytics.defs.sensors.late_events import late_events
@@ -98,7 +98,7 @@ def watch(service: CodeLocation) -> None:
 
 
 def look_whether_the_board_is_fresh(service: CodeLocation) -> None:
-    _ensure_success(service.pipeline.run(freshness_job.name, config={leaderboard_is_fresh.name: {"day": DAY}}))
+    _ensure_success(service.pipeline.run(freshness_job.name, config=freshness_config(DAY)["ops"]))
 
 
 def show(_service: CodeLocation) -> None:

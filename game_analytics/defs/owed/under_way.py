@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
-from dagster._core.execution.asset_backfill import AssetBackfillData
-from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
 
+from game_analytics.defs.dagster_internals import (
+    AssetBackfillData,
+    BulkActionsFilter,
+    BulkActionStatus,
+    PartitionBackfill,
+)
 from game_analytics.defs.history import UNFINISHED
 
 LAKE_TAG = "game_analytics/lake"
@@ -16,7 +20,7 @@ LAKE_TAG = "game_analytics/lake"
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 """Of a run that Dagster launches for a range of partitions: its first day and its last."""
-_PARTITION = "dagster/partition"
+PARTITION = "dagster/partition"
 
 GIVEN_UP_AFTER = timedelta(days=1)
 """A run of which Dagster has heard nothing for so long is not waited for: its process may have died unseen."""
@@ -79,8 +83,8 @@ def is_given_up(record: dg.RunRecord, now: datetime) -> bool:
 
 def _covers(tags: Mapping[str, str]) -> Callable[[str], bool] | None:
     """Whether a run of these tags is about a day; None if it is about none."""
-    if _PARTITION in tags:
-        return tags[_PARTITION].__eq__
+    if PARTITION in tags:
+        return tags[PARTITION].__eq__
     if RANGE_START in tags and RANGE_END in tags:
         start, end = tags[RANGE_START], tags[RANGE_END]
         return lambda day: start <= day <= end

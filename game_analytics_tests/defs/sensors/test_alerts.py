@@ -5,8 +5,10 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 
+from game_analytics.defs.freshness import freshness_config
 from game_analytics.defs.resources import AlertsResource, EventLogResource, LakeResource
-from game_analytics.defs.sensors.alerts import alert_on_checks, alert_on_failure
+from game_analytics.defs.sensors.alert_on_checks import alert_on_checks
+from game_analytics.defs.sensors.alert_on_failure import alert_on_failure
 from game_analytics.sources.event_log import EventLog
 from game_analytics_tests.support.answering_s3 import closed_port
 from game_analytics_tests.support.harness import Pipeline, given_log, pipeline_on
@@ -67,14 +69,14 @@ def test_a_fault_of_ours_is_told_by_its_cause(lake_resource: LakeResource) -> No
 def test_a_board_that_is_not_there_in_time_is_told(lake_resource: LakeResource) -> None:
     with pipeline_on(lake_resource) as pipeline, webhook_server() as hook:
         pipeline.definitions.resolve_job_def("freshness_job").execute_in_process(
-            run_config={"ops": {"leaderboard_is_fresh": {"config": {"day": DAY}}}},
+            run_config=freshness_config(DAY),
             instance=pipeline.instance,
             tags={"game_analytics/day": DAY},
-            raise_on_error=False,
         )
-        evaluated(alert_on_failure, pipeline, AlertsResource(webhook=hook.url))
+        evaluated(alert_on_checks, pipeline, AlertsResource(webhook=hook.url))
         (text,) = hook.texts
-        assert text.startswith("leaderboard_is_fresh of 2025-12-30 failed: The board of 2025-12-30 is not published")
+        said = "top10_leaderboard: the check freshness failed: 2025-12-30: The board of 2025-12-30 is not published"
+        assert text.startswith(said)
 
 
 def test_a_failed_range_names_its_days(lake_resource: LakeResource) -> None:

@@ -1,13 +1,12 @@
-"""The sensors that tell people, by a webhook, of runs that failed and of checks that failed or warn: one message a run.
+"""What both alert sensors share: which runs have ended since the last tick, and one message for each to the webhook.
 
-What can't be delivered is a line in the tick's log, and fails nothing. Dagster's own run status sensors remember ids of
-events, and SQLite gives those of deleted runs again: after a deletion they stay silent. These remember runs.
+An alert that can't be delivered is a line in the tick's log, and fails nothing. Dagster's own run status sensors
+remember ids of events, and SQLite reuses those of deleted runs: after a deletion they stay silent. These remember runs.
 """
 
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 import dagster as dg
 import msgspec
@@ -17,19 +16,19 @@ from game_analytics.defs.owed.under_way import RANGE_END, RANGE_START, is_of_loc
 from game_analytics.defs.resources import AlertsResource
 
 _CLOCKS_DIFFER = timedelta(minutes=10)
-"""How much later than others a run may be heard of that has ended before them: runs are processes on many machines."""
+"""How much later than others the end of a run may become known: runs are processes on many machines."""
 
 _SECONDS = 30.0
-"""After which a tick begins with no further run; the daemon gives it a minute."""
+"""After these a tick handles no further run; the daemon gives it a minute."""
 
 _RUN_ID_DIGITS = 8
 
 
-class Told(msgspec.Struct):
-    """What people were told of already: a sensor's cursor."""
+class Reported(msgspec.Struct):
+    """The runs that were reported already: a sensor's cursor."""
 
     begun: float
-    """What ended before is nobody's business. In seconds since 1970, as all times here."""
+    """Runs that ended before are not reported. In seconds since 1970, as all times here."""
     since: float
     """When the last run ended that was looked at."""
     runs: dict[str, float]
@@ -38,84 +37,64 @@ class Told(msgspec.Struct):
     def includes(self, run_id: str) -> bool:
         return run_id[:_RUN_ID_DIGITS] in self.runs
 
-    def with_run(self, run_id: str, ended: float) -> "Told":
+    def with_run(self, run_id: str, ended: float) -> "Reported":
         since = max(self.since, ended)
         runs = {**self.runs, run_id[:_RUN_ID_DIGITS]: ended}
         kept = {key: end for key, end in runs.items() if end > since - _CLOCKS_DIFFER.total_seconds()}
-        return Told(self.begun, since, kept)
+        return Reported(self.begun, since, kept)
 
     @property
-    def looked_at_from(self) -> float:
+    def since_when(self) -> float:
         return max(self.begun, self.since - _CLOCKS_DIFFER.total_seconds())
 
 
-@dg.sensor(
-    name="alert_on_failure",
-    minimum_interval_seconds=10,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Posts a message to GAME_ANALYTICS_ALERT_WEBHOOK, if that is set, for each run that failed.",
-)
-def alert_on_failure(context: dg.SensorEvaluationContext, alerts: AlertsResource) -> dg.SkipReason:
-    """Tell which assets failed and why, and which checks of the run did."""
-    return _tell(context, alerts, dg.DagsterRunStatus.FAILURE, partial(_failure, context.instance))
-
-
-@dg.sensor(
-    name="alert_on_checks",
-    minimum_interval_seconds=10,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Posts a message to GAME_ANALYTICS_ALERT_WEBHOOK, if that is set, where checks failed or warn.",
-)
-def alert_on_checks(context: dg.SensorEvaluationContext, alerts: AlertsResource) -> dg.SkipReason:
-    """Tell which checks of a run failed that did its work otherwise."""
-    return _tell(context, alerts, dg.DagsterRunStatus.SUCCESS, partial(_failed_checks, context.instance))
-
-
-def _tell(
+def report_runs(
     context: dg.SensorEvaluationContext,
     alerts: AlertsResource,
     status: dg.DagsterRunStatus,
-    say: Callable[[dg.DagsterRun], Iterator[str]],
+    messages_of: Callable[[dg.DagsterRun], Iterator[str]],
 ) -> dg.SkipReason:
-    """Post what there is to say of each run that has ended so since the last tick."""
-    told = _told(context.cursor)
-    if told is None:
+    """Post the messages of each run that has ended with this status since the last tick, as one alert."""
+    reported = _read_cursor(context.cursor)
+    if reported is None:
         now = time.time()
-        context.update_cursor(_cursor(Told(now, now, {})))
-        return dg.SkipReason("People are told of runs that end from now on.")
-    until, looked_at = time.monotonic() + _SECONDS, 0
-    for record in _ended(context, status, told):
+        context.update_cursor(_cursor(Reported(now, now, {})))
+        return dg.SkipReason("Runs that end from now on are reported.")
+    until, handled = time.monotonic() + _SECONDS, 0
+    for record in _ended_runs(context, status, reported):
         if time.monotonic() > until:
             break
-        lines = list(say(record.dagster_run))
+        lines = list(messages_of(record.dagster_run))
         if lines:
             alerts.post(context.log, "\n".join(lines), record.dagster_run.run_id)
-        told = told.with_run(record.dagster_run.run_id, _end_of(record))
-        looked_at += 1
-    context.update_cursor(_cursor(told))
-    return dg.SkipReason(f"{looked_at} runs have ended with {status.value} since the last tick.")
+        reported = reported.with_run(record.dagster_run.run_id, _end_of(record))
+        handled += 1
+    context.update_cursor(_cursor(reported))
+    return dg.SkipReason(f"{handled} runs have ended with {status.value} since the last tick.")
 
 
-def _told(cursor: str | None) -> Told | None:
+def _read_cursor(cursor: str | None) -> Reported | None:
     """None for a sensor that begins, and where an earlier version has left another cursor."""
     try:
-        return None if cursor is None else msgspec.json.decode(cursor, type=Told)
+        return None if cursor is None else msgspec.json.decode(cursor, type=Reported)
     except msgspec.MsgspecError:
         return None
 
 
-def _cursor(told: Told) -> str:
-    return msgspec.json.encode(told).decode()
+def _cursor(reported: Reported) -> str:
+    return msgspec.json.encode(reported).decode()
 
 
-def _ended(context: dg.SensorEvaluationContext, status: dg.DagsterRunStatus, told: Told) -> list[dg.RunRecord]:
-    """The runs of this code location that have ended so and that nobody was told of, in the order of their ends."""
-    since = told.looked_at_from
+def _ended_runs(
+    context: dg.SensorEvaluationContext, status: dg.DagsterRunStatus, reported: Reported
+) -> list[dg.RunRecord]:
+    """The runs of this code location that ended with this status and were not reported, in the order of their ends."""
+    since = reported.since_when
     wanted = dg.RunsFilter(statuses=[status], updated_after=datetime.fromtimestamp(since, UTC))
     records = [
         record
         for record in context.instance.get_run_records(wanted)
-        if _end_of(record) > since and not told.includes(record.dagster_run.run_id) and _is_ours(context, record)
+        if _end_of(record) > since and not reported.includes(record.dagster_run.run_id) and _is_ours(context, record)
     ]
     return sorted(records, key=_end_of)
 
@@ -129,14 +108,14 @@ def _is_ours(context: dg.SensorEvaluationContext, record: dg.RunRecord) -> bool:
     return is_of_location(record.dagster_run, None if ours is None else ours.location_name)
 
 
-def _failure(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[str]:
+def failures(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[str]:
     steps = _events(instance, run, dg.DagsterEventType.STEP_FAILURE)
     for event in steps:
         yield f"{event.step_key} {_days(run)} failed: {_reason(event)}"
     if not steps:
         said = "; ".join(str(event.message) for event in _events(instance, run, dg.DagsterEventType.RUN_FAILURE))
         yield f"{_selected(run)} {_days(run)} failed: {said}"
-    yield from _failed_checks(instance, run)
+    yield from failed_checks(instance, run)
 
 
 def _events(instance: dg.DagsterInstance, run: dg.DagsterRun, kind: dg.DagsterEventType) -> list[dg.DagsterEvent]:
@@ -144,7 +123,7 @@ def _events(instance: dg.DagsterInstance, run: dg.DagsterRun, kind: dg.DagsterEv
     return [event for record in records if (event := record.event_log_entry.dagster_event) is not None]
 
 
-def _failed_checks(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[str]:
+def failed_checks(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[str]:
     for event in _events(instance, run, dg.DagsterEventType.ASSET_CHECK_EVALUATION):
         check = event.asset_check_evaluation_data
         if not check.passed:
@@ -156,9 +135,9 @@ def _failed_checks(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator
 def _reason(event: dg.DagsterEvent) -> str:
     """What the step says: the message of a fault that a user can act upon, or what another one was caused by."""
     failure = event.step_failure_data
-    told = failure.user_failure_data
-    if told is not None and told.description:
-        return told.description
+    reported = failure.user_failure_data
+    if reported is not None and reported.description:
+        return reported.description
     error = failure.error
     while error is not None and error.cause is not None:
         error = error.cause
