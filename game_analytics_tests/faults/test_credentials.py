@@ -137,7 +137,7 @@ def with_causes(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))
 
 
-pytestmark = pytest.mark.usefixtures("everything_said")
+pytestmark = [pytest.mark.trial, pytest.mark.usefixtures("everything_said")]
 
 
 @pytest.fixture

@@ -40,6 +40,8 @@ from game_analytics_tests.support.reference_decoder import MAX_CODE_POINTS
 from game_analytics_tests.support.samples import at, kill
 from game_analytics_tests.support.ticks import log_of_a_tick
 
+pytestmark = pytest.mark.trial
+
 Trial = Callable[[str, object], None]
 DAY = "2025-12-30"
 STATS_KEY = "events/2025_12_30_events.parquet"

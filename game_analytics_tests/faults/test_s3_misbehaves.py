@@ -47,6 +47,8 @@ from game_analytics_tests.support.s3_proxy import (
 )
 from game_analytics_tests.support.samples import DAY
 
+pytestmark = pytest.mark.trial
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 

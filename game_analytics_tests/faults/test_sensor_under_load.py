@@ -36,6 +36,8 @@ from game_analytics_tests.support.lakes import lake_at
 from game_analytics_tests.support.many_stats_files import Plan, Rewrite, Version, foreign_keys, many_files
 from game_analytics_tests.support.ticks import stats_file
 
+pytestmark = pytest.mark.trial
+
 SEED = 20251230
 WRITERS = 4
 WORKERS = 2
