@@ -46,7 +46,7 @@ def show_quarantine(console: Console, day: date, samples: int) -> None:
             console.print(visible(f"{reason}: {place}"), style="bold", soft_wrap=True)
             console.print(visible(f"  {_shown(row['value'])}"), soft_wrap=True)
     console.print(
-        "\nOnce the rules are mended: materialize raw_events and daily_player_stats of the day again; if the log no "
+        "\nOnce the rules are fixed: materialize raw_events and daily_player_stats of the day again; if the log no "
         "longer holds it, with `reread_quarantine: true` in the run config of raw_events.",
         soft_wrap=True,
     )

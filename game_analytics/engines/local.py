@@ -38,8 +38,14 @@ class LocalEngine(Engine):
     ) -> Iterator[R]:
         workers = min(self.workers, workers_worth)
         if workers == 1:
-            return (task(shared, item, progress) for item in items)
+            return _by_itself(task, shared, items, progress)
         return _by_workers(task, shared, items, progress, workers)
+
+
+def _by_itself(task: Task[S, I, R], shared: S, items: Sequence[I], progress: Progress) -> Iterator[R]:
+    with task(shared) as work:
+        for item in items:
+            yield work(item, progress)
 
 
 def _by_workers(task: Task[S, I, R], shared: S, items: Sequence[I], progress: Progress, workers: int) -> Iterator[R]:

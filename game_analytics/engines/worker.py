@@ -5,12 +5,12 @@ import gc
 import signal
 import sys
 import traceback
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from game_analytics.engines.engine import Done, I, R, S, Task
+from game_analytics.engines.engine import Done, I, R, Work
 from game_analytics.errors import GameAnalyticsError
 
 
@@ -51,20 +51,22 @@ def serve(connection: Connection) -> None:
     """Receive a task and what all items share, then items; answer with what is `Done` and with each item's result."""
     with connection, suppress(OwnerGone):
         owner = Owner(connection)
-        try:
-            task, shared = owner.receive()
-        except OwnerGone:
-            raise
-        except Exception as error:
-            owner.send(_portable("the task was sent to a worker", error))
-            return
-        while True:
-            owner.send(_result(task, shared, owner.receive(), owner))
+        with ExitStack() as opened:
+            try:
+                task, shared = owner.receive()
+                work = opened.enter_context(task(shared))
+            except OwnerGone:
+                raise
+            except Exception as error:
+                owner.send(_portable("the task was sent to a worker", error))
+                return
+            while True:
+                owner.send(_result(work, owner.receive(), owner))
 
 
-def _result(task: Task[S, I, R], shared: S, item: I, owner: Owner) -> R | Exception:
+def _result(work: Work[I, R], item: I, owner: Owner) -> R | Exception:
     try:
-        return task(shared, item, lambda units: owner.send(Done(units)))
+        return work(item, lambda units: owner.send(Done(units)))
     except OwnerGone:
         raise
     except Exception as error:

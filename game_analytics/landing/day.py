@@ -20,13 +20,15 @@ from game_analytics.landing.neighbours import Neighbours
 from game_analytics.landing.offsets import Offsets
 from game_analytics.landing.plan import Plan, Range, offsets_of, plan
 from game_analytics.landing.progress import Progress
-from game_analytics.landing.slices import COUNTS, MAX_SLICE, Slice, SliceReport, cut, land_one
+from game_analytics.landing.slices import COUNTS, MAX_SLICE, Slice, SliceReport, cut, slice_landing
 from game_analytics.landing.tally import Missed, Tally
 from game_analytics.landing.window import Lookups, own_bounds
 from game_analytics.rules.days import window_of
 from game_analytics.rules.events import REASONS
 from game_analytics.rules.log_identity import LogIdentity
 from game_analytics.sources.event_log import EventLog
+from game_analytics.sources.formats.format import Format
+from game_analytics.sources.formats.json import JSON
 
 HEALED_WITHIN = 7
 """Days: late events of older days are not landed by themselves any more."""
@@ -46,6 +48,8 @@ class LandingOptions:
     """Read also what the landings of these other days have read, which found events of this one."""
     engine: Engine = field(default_factory=LocalEngine)
     """Where slices are landed."""
+    format: Format = JSON
+    """What the bytes of a message say."""
     slice_size: int = MAX_SLICE
     """Offsets in a slice at most."""
 
@@ -227,7 +231,9 @@ def _landed(
     progress = Progress(offsets, tell)
     # A process takes half a second to start: that pays only for a slice's worth of messages.
     worth = -(-offsets // options.slice_size)
-    yield from options.engine.run(land_one, (log, lake), pieces, progress.read, workers_worth=worth)
+    yield from options.engine.run(
+        slice_landing, (log, options.format, lake), pieces, progress.read, workers_worth=worth
+    )
     progress.finish()
 
 

@@ -1,14 +1,14 @@
-"""How far a landing is: a line now and then with what was read, how fast, and how long it may still take."""
+"""Progress of a landing: a line every few seconds with the messages read, the rate and the time left."""
 
 import time
 from collections.abc import Callable
 from datetime import timedelta
 
-TELL_EVERY_SECONDS = 5.0
+REPORT_EVERY_SECONDS = 5.0
 
 
 class Progress:
-    """Counts messages of so many offsets, and tells of it every five seconds while it is kept informed."""
+    """Counts messages read and reports progress every five seconds."""
 
     def __init__(
         self, offsets: int, tell: Callable[[str], None], seconds: Callable[[], float] = time.monotonic
@@ -21,10 +21,10 @@ class Progress:
         self._read_when_told = 0
 
     def read(self, messages: int) -> None:
-        """So many messages more were read; 0 says that the landing is alive."""
+        """Add messages that were read; 0 is a sign of life."""
         self._read += messages
         now = self._seconds()
-        if now - self._told >= TELL_EVERY_SECONDS:
+        if now - self._told >= REPORT_EVERY_SECONDS:
             rate = (self._read - self._read_when_told) / (now - self._told)
             self._told, self._read_when_told = now, self._read
             self._tell(f"{self._so_far()}, {rate:,.0f} a second, {self._left(now)}")

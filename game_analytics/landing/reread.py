@@ -1,5 +1,5 @@
 """A day's quarantined messages decoded again with today's rules, from the lake alone: for a day that the log no longer
-holds, once a rule that was too strict has been mended."""
+holds, once a rule that was too strict has been fixed."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from game_analytics.landing.leftovers import clear_leftovers, keep_replaced
 from game_analytics.landing.slices import COUNTS, STRAYS, Slice, store
 from game_analytics.rules.events import REASONS, Classified, classify
 from game_analytics.rules.log_identity import LogIdentity
-from game_analytics.sources.formats.json import JsonFormat
+from game_analytics.sources.formats.json import JSON
 
 
 @dataclass
@@ -138,7 +138,7 @@ def _read_again(lake: Lake, standing: Standing, landed: LandedObject, other_days
     """Classify the messages of one quarantine object, and store what is now something else than it was."""
     piece = _slice_of(standing.manifest.day, landed.key)
     before = quarantined(lake, standing, landed.key)
-    now = classify(before.drop("reason", "kafka_partition"), piece.partition, piece.day, JsonFormat().decode)
+    now = classify(before.drop("reason", "kafka_partition"), piece.partition, piece.day, JSON.decode)
     strays = _strays(now, piece.partition, other_days)
     unread = before.filter(pl.col("kafka_offset").is_in(strays["kafka_offset"].implode()))
     stays = pl.concat([now.quarantined, unread]).sort("kafka_offset")

@@ -7,19 +7,22 @@ in and comes out can be pickled.
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
 
 import polars as pl
 
+from game_analytics.engines.engine import Work
 from game_analytics.lake.bucket import Lake, to_parquet
 from game_analytics.lake.manifest import LandedObject, ObjectKind, Unbalanced
 from game_analytics.lake.names import slice_key
 from game_analytics.landing.offsets import EVERYTHING, NOTHING, Offsets
 from game_analytics.landing.plan import Range
 from game_analytics.rules.events import Classified, classify
-from game_analytics.sources.event_log import EventLog
-from game_analytics.sources.formats.json import JsonFormat
+from game_analytics.sources.event_log import EventLog, Reader
+from game_analytics.sources.formats.format import Format
+from game_analytics.sources.formats.json import JSON
 
 MAX_SLICE = 250_000
 """Offsets in a slice, unless configured."""
@@ -97,13 +100,20 @@ def cut(
             yield Slice(day, span.partition, first, end, span.own, span.known, elsewhere)
 
 
-def land_one(shared: tuple[EventLog, Lake], piece: Slice, tell: Callable[[int], None]) -> SliceReport:
-    """`land_slice` as a task of an engine."""
-    return land_slice(*shared, piece, tell)
+@contextmanager
+def slice_landing(shared: tuple[EventLog, Format, Lake]) -> Iterator[Work[Slice, SliceReport]]:
+    """`land_slice` as a task of an engine: a worker keeps its reader from slice to slice."""
+    log, messages_format, lake = shared
+    with log.reader() as reader:
+        yield lambda piece, progress: land_slice(reader, lake, piece, progress, messages_format)
 
 
 def land_slice(
-    log: EventLog, lake: Lake, piece: Slice, tell: Callable[[int], None] = lambda _messages: None
+    log: Reader,
+    lake: Lake,
+    piece: Slice,
+    tell: Callable[[int], None] = lambda _messages: None,
+    messages_format: Format = JSON,
 ) -> SliceReport:
     """Read a slice and store what belongs to its day and what could not be read: one object each if there is any, or
     more where more than 32 MiB of messages are read, since no more than that is kept in memory.
@@ -127,7 +137,7 @@ def land_slice(
             kept_bytes = 0
         kept_bytes += batch_bytes
         expected = _ensure_in_order(piece, messages, expected)
-        sorted_out = classify(messages, piece.partition, piece.day, JsonFormat().decode)
+        sorted_out = classify(messages, piece.partition, piece.day, messages_format.decode)
         kept = _not_held_elsewhere(piece, sorted_out.quarantined)
         events.add(sorted_out.landed)
         refused.add(kept)

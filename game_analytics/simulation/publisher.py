@@ -15,7 +15,7 @@ from game_analytics.errors import GameAnalyticsError
 from game_analytics.simulation.messages import delivered_at, player_id, value
 from game_analytics.simulation.schedule import Simulation
 from game_analytics.sources.kafka.client import OPTIONS, KafkaSettings
-from game_analytics.sources.kafka.errors import Grievances, error_of, reason
+from game_analytics.sources.kafka.errors import RecentErrors, error_of, reason
 from game_analytics.sources.kafka.topic import Topic
 
 AT_ONCE = 20_000
@@ -111,7 +111,7 @@ class Publisher:
         self._raise_if_stalled()
         left = self.left()
         if not left:
-            self._errors.forget()
+            self._errors.reset()
         return left
 
     def give_up(self) -> None:
@@ -142,7 +142,7 @@ class Publisher:
         return DeliveryFailed(reason(error) + self._errors.worst_in_brackets())
 
 
-class _OutageErrors(Grievances):
+class _OutageErrors(RecentErrors):
     """Says once per outage that no broker answers."""
 
     def __init__(self, say: Callable[[str], None], patience: float) -> None:
@@ -157,8 +157,8 @@ class _OutageErrors(Grievances):
             self._said = True
             self._say(f"No broker answers. Trying again for {self._patience:.0f} s.")
 
-    def forget(self) -> None:
-        super().forget()
+    def reset(self) -> None:
+        super().reset()
         self._said = False
 
     def worst_in_brackets(self) -> str:

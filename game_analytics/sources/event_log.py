@@ -5,6 +5,7 @@ What a day is, which of its messages count and where they go is decided elsewher
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -40,7 +41,19 @@ class Found:
     timestamp_ms: int
 
 
-class EventLog(ABC):
+class Reader(ABC):
+    """Reads ranges of a log one after the other. It may keep a connection and a position between them."""
+
+    @abstractmethod
+    def read(
+        self, partition: int, first: int, end: int, *, max_messages: int, max_bytes: int
+    ) -> Iterator[pl.DataFrame]:
+        """The messages with ``first <= offset < end`` in batches of `MESSAGES`, bounded by count and by bytes of
+        values (one message larger than ``max_bytes`` comes alone). Offsets without a message are passed over, and so
+        are those that the partition does not hold. An empty batch is a sign of life while the log is waited for."""
+
+
+class EventLog(Reader):
     """Read-only access by partition and offset. Nothing is remembered between calls: no group, no position."""
 
     simulated = False
@@ -64,10 +77,6 @@ class EventLog(ABC):
     def first_at_or_after(self, instant: datetime) -> Mapping[int, Found | None]:
         """For each partition the first message whose timestamp is ``instant`` or later; None where there is none."""
 
-    @abstractmethod
-    def read(
-        self, partition: int, first: int, end: int, *, max_messages: int, max_bytes: int
-    ) -> Iterator[pl.DataFrame]:
-        """The messages with ``first <= offset < end`` in batches of `MESSAGES`, bounded by count and by bytes of
-        values (one message larger than ``max_bytes`` comes alone). Offsets without a message are passed over, and so
-        are those that the partition does not hold. An empty batch is a sign of life while the log is waited for."""
+    def reader(self) -> AbstractContextManager[Reader]:
+        """A reader for many ranges, closed with the block. A log without connections is its own reader."""
+        return nullcontext(self)

@@ -4,7 +4,7 @@ import pytest
 from confluent_kafka import KafkaError
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
-from game_analytics.sources.kafka.errors import NOT_READY, PERMANENT, Grievances, explain, unreachable_advice
+from game_analytics.sources.kafka.errors import NOT_READY, PERMANENT, RecentErrors, explain, unreachable_advice
 
 
 def explained(code: int, reason: str = "so it is") -> GameAnalyticsError:
@@ -79,11 +79,11 @@ def test_faults_that_waiting_does_not_mend_are_never_unavailable() -> None:
         assert not isinstance(explained(code), Unavailable)
 
 
-def heard(*codes: int) -> Grievances:
-    grievances = Grievances()
+def heard(*codes: int) -> RecentErrors:
+    recent_errors = RecentErrors()
     for number, code in enumerate(codes):
-        grievances(KafkaError(code, f"complaint {number}"))
-    return grievances
+        recent_errors(KafkaError(code, f"complaint {number}"))
+    return recent_errors
 
 
 def worst_of(*codes: int) -> str | None:
@@ -110,9 +110,9 @@ def test_that_all_is_down_counts_only_where_nobody_says_why() -> None:
 
 
 def test_what_was_forgotten_is_not_told_again() -> None:
-    grievances = heard(KafkaError._AUTHENTICATION)
-    grievances.forget()
-    assert grievances.worst() is None
+    recent_errors = heard(KafkaError._AUTHENTICATION)
+    recent_errors.reset()
+    assert recent_errors.worst() is None
 
 
 def test_a_client_that_complains_for_hours_fills_no_memory() -> None:

@@ -69,7 +69,7 @@ def test_a_line_sets_a_property(tmp_path: Path, content: str, properties: Mappin
 )
 def test_a_line_that_sets_nothing_is_told_by_its_number_alone(tmp_path: Path, line: str) -> None:
     path = file_of(tmp_path, f"# ours\n\nsasl.username=ann\n{line}\n")
-    assert refusal_of(path) == f"{path}, line 4: `name=value` was expected. Mend the line."
+    assert refusal_of(path) == f"{path}, line 4: `name=value` was expected. Fix the line."
 
 
 def test_a_key_pasted_over_several_lines_is_refused_at_its_second_one(tmp_path: Path) -> None:

@@ -14,9 +14,10 @@ from game_analytics.landing.day import Landing, LandingOptions, land_day
 from game_analytics.landing.late import owed
 from game_analytics.landing.neighbours import Neighbours
 from game_analytics.landing.plan import Plan, plan
-from game_analytics.landing.slices import Slice, SliceReport, land_one
+from game_analytics.landing.slices import Slice, SliceReport, slice_landing
 from game_analytics.landing.window import Lookups
 from game_analytics.sources.event_log import EventLog
+from game_analytics.sources.formats.json import JSON
 from game_analytics_tests.support.listed_log import Message
 
 DAY = date(2025, 12, 30)
@@ -159,4 +160,4 @@ def land_slices(
     log: EventLog, lake: Lake, pieces: Sequence[Slice], workers: int, progress: Callable[[int], None]
 ) -> Iterator[SliceReport]:
     """The report of each slice, in no particular order."""
-    return LocalEngine(workers).run(land_one, (log, lake), pieces, progress, workers_worth=workers)
+    return LocalEngine(workers).run(slice_landing, (log, JSON, lake), pieces, progress, workers_worth=workers)

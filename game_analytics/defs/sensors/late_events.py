@@ -1,7 +1,7 @@
 """The sensor that has days landed again when another day's landing found events of theirs.
 
 It compares facts at each tick: what the standing manifests of the last days have found, and how far each day was read.
-Its cursor only keeps it from telling twice what can't be mended.
+Its cursor only keeps it from telling twice what can't be fixed.
 """
 
 import json

@@ -42,6 +42,9 @@ class JsonFormat(Format):
         return decode(messages["value"])
 
 
+JSON = JsonFormat()
+
+
 def decode(values: pl.Series) -> pl.DataFrame:
     """`FIELDS` of these values (bytes or null), in order."""
     starts = range(0, max(1, len(values)), _PIECE)

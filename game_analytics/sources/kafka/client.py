@@ -19,7 +19,7 @@ from game_analytics.sources.kafka.properties import CLIENT_DEFAULTS, read_proper
 
 @dataclass(frozen=True)
 class NamedBy:
-    """What an error tells people to mend: the names by which they gave the cluster, the topic and the properties."""
+    """What an error tells people to fix: the names by which they gave the cluster, the topic and the properties."""
 
     servers: str
     topic: str
@@ -71,12 +71,12 @@ class KafkaSettings:
     @contextmanager
     def readable_refusals(self, named_by: str) -> Iterator[None]:
         """What librdkafka says within the block of properties that it can't make a client of, as `GameAnalyticsError`.
-        ``named_by`` is the variable or the option that names the file to mend."""
+        ``named_by`` is the variable or the option that names the file to fix."""
         try:
             yield
         except KafkaException as failure:
             raise GameAnalyticsError(
-                f"Kafka's client can't be made: {self._without_values(error_of(failure).str())}. Mend the file that "
+                f"Kafka's client can't be made: {self._without_values(error_of(failure).str())}. Fix the file that "
                 f"{named_by} names."
             ) from None
 

@@ -38,11 +38,11 @@ DAMAGED = {KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION, KafkaError._NOT_IMP
 """Messages that arrived, but not as they were sent."""
 
 PERMANENT = _WRONG_CREDENTIALS | _DENIED | {KafkaError._SSL, KafkaError._AUTO_OFFSET_RESET}
-"""Faults that waiting does not mend."""
+"""Faults that waiting does not fix."""
 
 
-class Grievances:
-    """What a client's background threads complained about lately. One is given to a client as its ``error_cb``."""
+class RecentErrors:
+    """Errors that librdkafka's background threads reported since the last reset; passed to a client as ``error_cb``."""
 
     def __init__(self) -> None:
         self._latest: deque[KafkaError] = deque(maxlen=20)
@@ -50,14 +50,14 @@ class Grievances:
     def __call__(self, error: KafkaError) -> None:
         self._latest.append(error)
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         self._latest.clear()
 
     def worst(self) -> KafkaError | None:
-        """One that waiting does not mend if there is any, else the latest that tells more than that all is down."""
-        told = [error for error in self._latest if error.code() != KafkaError._ALL_BROKERS_DOWN]
-        permanent = [error for error in told if error.code() in PERMANENT]
-        return next(reversed(permanent or told or self._latest), None)
+        """A permanent error if there is one, else the latest that is more specific than "all brokers down"."""
+        specific = [error for error in self._latest if error.code() != KafkaError._ALL_BROKERS_DOWN]
+        permanent = [error for error in specific if error.code() in PERMANENT]
+        return next(reversed(permanent or specific or self._latest), None)
 
 
 def error_of(failure: KafkaException) -> KafkaError:

@@ -70,7 +70,7 @@ def read_properties(path: Path) -> dict[str, str]:
         name, equals, value = line.partition("=")
         name = name.strip()
         if not equals or not _NAME.fullmatch(name):
-            raise GameAnalyticsError(f"{path}, line {number}: `name=value` was expected. Mend the line.")
+            raise GameAnalyticsError(f"{path}, line {number}: `name=value` was expected. Fix the line.")
         if name in properties:
             raise GameAnalyticsError(f"{path}, line {number}: {name} is set twice. Remove one of the two.")
         if name in _OURS or _NOT_FOR_A_FILE.fullmatch(name):

@@ -16,7 +16,7 @@ from game_analytics.sources.kafka.errors import (
     NO_ANSWER,
     NOT_READY,
     PERMANENT,
-    Grievances,
+    RecentErrors,
     error_of,
     reason,
     unreachable_advice,
@@ -42,9 +42,9 @@ class Topic:
         self._settings = settings
         self._named_by = named_by
         self._seconds = settings.answers_within.total_seconds()
-        self._grievances = Grievances()
+        self._recent_errors = RecentErrors()
         with settings.readable_refusals(named_by.file):
-            self._admin = AdminClient(settings.client({}), error_cb=self._grievances)
+            self._admin = AdminClient(settings.client({}), error_cb=self._recent_errors)
 
     def partitions(self) -> int | None:
         """How many the topic has; None if there is no such topic."""
@@ -68,25 +68,27 @@ class Topic:
         resource = ConfigResource(ResourceType.TOPIC, self._settings.topic)
         asked = self._admin.describe_configs([resource], request_timeout=self._seconds)
         has = {name: entry.value for name, entry in self._answer(asked[resource]).items()}
-        amiss = {}
+        mismatches = {}
         if has["cleanup.policy"] != "delete":
-            amiss["cleanup.policy"] = "keeps only the last message of each player"
+            mismatches["cleanup.policy"] = "keeps only the last message of each player"
         if has["message.timestamp.type"] != "CreateTime":
-            amiss["message.timestamp.type"] = "stamps all messages with today"
+            mismatches["message.timestamp.type"] = "stamps all messages with today"
         age = datetime.now(UTC) - start
         if 0 <= int(has["retention.ms"]) < age // timedelta(milliseconds=1):
             hours = int(has["retention.ms"]) / 3_600_000
-            amiss["retention.ms"] = f"keeps {hours:,.0f} hours, and the day began {age / timedelta(hours=1):,.0f} ago"
+            mismatches["retention.ms"] = (
+                f"keeps {hours:,.0f} hours, and the day began {age / timedelta(hours=1):,.0f} ago"
+            )
         if 0 <= int(has["retention.bytes"]) < new_messages * _MESSAGE_BYTES:
-            amiss["retention.bytes"] = "keeps less than the day may take"
-        if amiss:
-            faults = "; ".join(f"{name}={has[name]} {what}" for name, what in amiss.items())
-            mended = ",".join(f"{name}={_KEPT_FOR_EVER[name]}" for name in amiss)
+            mismatches["retention.bytes"] = "keeps less than the day may take"
+        if mismatches:
+            faults = "; ".join(f"{name}={has[name]} {what}" for name, what in mismatches.items())
+            command_settings = ",".join(f"{name}={_KEPT_FOR_EVER[name]}" for name in mismatches)
             raise GameAnalyticsError(
                 f"The topic {self._settings.topic} would not keep the day: {faults}. Nothing was sent. Name a topic "
                 "that is not there yet, with --create-topic; or, if this one is yours to change: kafka-configs.sh "
                 f"--bootstrap-server {self._settings.bootstrap_servers} --alter --entity-type topics --entity-name "
-                f"{self._settings.topic} --add-config {mended}"
+                f"{self._settings.topic} --add-config {command_settings}"
             )
 
     def newest(self, partitions: int) -> dict[int, Found]:
@@ -132,7 +134,7 @@ class Topic:
         error, names = error_of(failure), self._named_by
         if error.code() in NO_ANSWER:  # the reason is what the background threads complain about
             self._admin.poll(0)
-            error = self._grievances.worst() or error
+            error = self._recent_errors.worst() or error
             if error.code() in PERMANENT:
                 return GameAnalyticsError(
                     f"Kafka at {self._settings.bootstrap_servers} does not let us in ({reason(error)}). Check what the "

@@ -1,4 +1,4 @@
-"""What is not there yet, wrong or full: the service that suffers says so in a line, and goes on once it is mended."""
+"""What is not there yet, wrong or full: the service that suffers says so in a line, and goes on once it is fixed."""
 
 import os
 import subprocess

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
 
@@ -16,6 +17,7 @@ from game_analytics.lake.bucket import Lake
 from game_analytics.lake.standing import read_standing
 from game_analytics.landing.day import LandingOptions, land_day
 from game_analytics.local_stack.kafka_broker import Broker
+from game_analytics.sources.event_log import Reader
 from game_analytics.sources.kafka.client import KafkaSettings
 from game_analytics.sources.kafka.log import KafkaEventLog
 from game_analytics_tests.support.broker import NewTopicFactory, log_on, send, sent
@@ -38,16 +40,30 @@ class LosesItsBroker(KafkaEventLog):
         self._broker = broker
         self.lost = threading.Event()
 
+    @contextmanager
+    def reader(self) -> Iterator[Reader]:
+        with super().reader() as reader:
+            yield LosesItsBrokerReader(reader, self._broker, self.lost)
+
+
+@dataclass
+class LosesItsBrokerReader(Reader):
+    """Stops the broker once 5,000 messages of a range were read."""
+
+    reader: Reader
+    broker: Broker
+    lost: threading.Event
+
     def read(
         self, partition: int, first: int, end: int, *, max_messages: int, max_bytes: int
     ) -> Iterator[pl.DataFrame]:
         del max_messages
         read = 0
-        for batch in super().read(partition, first, end, max_messages=1_000, max_bytes=max_bytes):
+        for batch in self.reader.read(partition, first, end, max_messages=1_000, max_bytes=max_bytes):
             read += batch.height
             yield batch
             if read >= 5_000 and not self.lost.is_set():
-                self._broker.stop()
+                self.broker.stop()
                 self.lost.set()
 
 

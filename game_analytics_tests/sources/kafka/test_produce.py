@@ -121,7 +121,7 @@ def test_an_unknown_topic_is_named_and_not_made(unmade: Topic, admin: AdminClien
 
 
 @pytest.mark.parametrize(
-    ("setting", "value", "mended"),
+    ("setting", "value", "fixed"),
     [
         ("retention.ms", "86400000", "-1"),
         ("retention.bytes", "100000", "-1"),
@@ -131,12 +131,12 @@ def test_an_unknown_topic_is_named_and_not_made(unmade: Topic, admin: AdminClien
     ],
 )
 def test_a_topic_that_would_not_keep_the_day_is_refused_with_the_command_that_mends_it(
-    setting: str, value: str, mended: str, topic_of: Callable[..., Topic]
+    setting: str, value: str, fixed: str, topic_of: Callable[..., Topic]
 ) -> None:
     topic = topic_of(**{setting.replace(".", "_"): value})
     said = topic.refusal_of(DAY, two_partitions())
     assert f"The topic {topic.name} would not keep the day: {setting}={value} " in said
-    assert f"--entity-name {topic.name} --add-config {setting}={mended}" in said
+    assert f"--entity-name {topic.name} --add-config {setting}={fixed}" in said
     assert topic.messages() == {0: [], 1: []}
 
 
