@@ -1,4 +1,4 @@
-# One image for all that the project runs: code location (unless told otherwise), webserver, daemon and the command line.
+# One image for everything the project runs: code location (the default), webserver, daemon and the command line.
 FROM python:3.11.17-slim-bookworm
 
 ENV PYTHONUNBUFFERED=1 \
@@ -6,11 +6,11 @@ ENV PYTHONUNBUFFERED=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     DAGSTER_HOME=/opt/dagster/home
 
-# A fixed number, by which volumes and clusters know it.
+# Fixed ids, so that volumes and clusters can grant access to them.
 RUN groupadd --gid 10001 dagster \
     && useradd --uid 10001 --gid dagster --home-dir "$DAGSTER_HOME" --create-home dagster
 
-# What it needs, before what it is: this layer is made anew only when the pins change.
+# Dependencies before the code: this layer is rebuilt only when the pins change.
 WORKDIR /opt/game-analytics
 COPY pyproject.toml constraints.txt ./
 RUN python -c "import tomllib; found = tomllib.load(open('pyproject.toml', 'rb')); project = found['project']; \
@@ -27,7 +27,7 @@ COPY deploy/dagster.yaml deploy/workspace.yaml ./
 
 USER 10001:10001
 
-# Webserver and daemon bring checks of their own.
+# This checks the code location; docker-compose.yml has the checks of webserver and daemon.
 HEALTHCHECK --interval=60s --timeout=20s --start-period=120s --start-interval=5s \
     CMD dagster api grpc-health-check --port "$DAGSTER_GRPC_PORT"
 
