@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
-# Guess: an asset sensor asks for a run at every new materialization of its asset. Deleting an old run in the UI or by
-# `dagster run delete` tidies the history up and has no say in what happens next.
+# Expected: an asset sensor requests a run for each new materialization of its asset. Deleting an old run, in the UI or
+# with `dagster run delete`, only cleans up history.
 #
-# Instead: the sensor's cursor is the storage id of the event it saw last, and on SQLite, the storage that `dagster dev`
-# and every instance without a database have, ids of deleted rows are given out again (SQLite hands out the greatest id in
-# the table plus one, unless a table is declared AUTOINCREMENT, and Dagster's is not). Delete the newest run, materialize the
-# asset again: the new event gets an id at or below the cursor, and the tick is skipped ("No new materialization events"),
-# as all after it are. That materialization is never followed; the next one is.
+# Seen instead: the sensor's cursor is the storage id of the last event that it handled. On SQLite, which `dagster dev`
+# and every instance without a database use, ids of deleted rows are reused: SQLite assigns the table's greatest id plus
+# one, unless the table is declared AUTOINCREMENT, and Dagster's is not. Delete the newest run and materialize the asset
+# again: the new event gets an id at or below the cursor, and ticks are skipped ("No new materialization events"). The
+# sensor never requests a run for that materialization; it does for the next one.
 #
-# Seen with dagster 1.13.27, SQLAlchemy 2.1.9, sqlite 3 of Python 3.11:
+# Output with dagster 1.13.27, SQLAlchemy 2.1.9, sqlite 3 of Python 3.11, in short:
 #   first run: event 3, 1 request | run deleted | second run: event 3 again, 0 requests | third run: event 7, 1 request
 #
-# It hurts whoever deletes a bad run and does it over, which is exactly when the run after it matters, and all who keep a
-# storage id as a mark of what they have seen (a cursor, a cache key, "newer than").
-# Live with it: compare facts of the event itself (run id, data version, an ETag in its metadata) for equality instead of
-# ids for order; give the new run a request by hand after a delete; or keep the history in PostgreSQL, whose sequences
-# give no number twice.
+# Affected: anyone who deletes a bad run and repeats it, when the repeated run is the one that matters; and all code
+# that keeps a storage id to mark what it has seen (a cursor, a cache key, "newer than").
+# Workaround: compare facts of the event itself (run id, data version, an ETag in its metadata) for equality instead of
+# ids for order; or launch the run by hand after a delete; or keep history in PostgreSQL, whose sequences do not reuse
+# numbers.
 set -euo pipefail
 
 work=$(mktemp -d)

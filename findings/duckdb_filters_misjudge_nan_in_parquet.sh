@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Guess: a query over a Parquet file answers as over a table of the same rows, whoever wrote it. To DuckDB NaN is the
-# greatest number: above every other, first in a descending order.
+# Expected: a query over a Parquet file gives the same answer as over a table of the same rows, whichever program wrote
+# the file. DuckDB treats NaN as the greatest number: above every other, first in descending order.
 #
-# Instead: Parquet's rule is that a column's min and max leave NaN out, and that readers must not use them where NaN matters.
-# pyarrow and Polars write so (DuckDB itself writes no bounds where there is a NaN); DuckDB takes the bounds at their word.
-# Let the ratio of three players be 0.5, NaN (0 kills by 0 deaths) and 1.0. "kd > 2" is true for NaN in the table and finds
-# nobody in the file; "kd <= 1" is false for NaN in the table and lets it through in the file; max() depends on who wrote
-# it; and the order puts first a player that no filter finds. In DuckDB 2 even isnan(kd) does not see it.
+# Seen instead: by Parquet's rules a column's min and max leave NaN out, and readers must not use them where NaN
+# matters. pyarrow and Polars write files that way (DuckDB itself writes no bounds where there is a NaN), but DuckDB
+# relies on the bounds. Take three players with the ratios 0.5, NaN (0 kills by 0 deaths) and 1.0. "kd > 2" is true for
+# NaN in the table, and finds no row in the file. "kd <= 1" is false for NaN in the table, and returns it from the file.
+# max() depends on the writer. The order puts a player first that no filter finds. In DuckDB 2 even isnan(kd) does not
+# find it.
 #
-# Seen with DuckDB 1.5.5 and 2.0.1, files written by pyarrow 26.0.1, Polars 2.1.0 and DuckDB (players a, b = NaN, c):
+# Output with DuckDB 1.5.5 and 2.0.1, files written by pyarrow 26.0.1, Polars 2.1.0 and DuckDB (players a, b = NaN, c):
 #                      table   DuckDB's file   pyarrow's        Polars'
 #   kd > 2             b       b               -                -
 #   kd <= 1            a c     a c             a b c            a b c
@@ -16,9 +17,10 @@
 #   max(kd)            nan     nan             1.0              nan
 #   first, descending  b       b               b                b
 #
-# It hurts checks that guard a ranking ("no row above X", "no NaN") and read Parquet of another writer: green, and the NaN
-# is rank one. Live with it: check a copy in a (temporary) table, to which no bounds come along; rank by whole numbers; write
-# NULL instead of NaN. Arithmetic in the filter ("kd + 0.0 > 2") is no way out any more: 2.0.1 sees through it.
+# Affected: checks that guard a ranking ("no row above X", "no NaN") on Parquet from another writer: they pass, and NaN
+# is rank one.
+# Workaround: check a copy in a (temporary) table, which has no such bounds; rank by integers; write NULL instead of
+# NaN. Arithmetic in the filter ("kd + 0.0 > 2") no longer helps in 2.0.1.
 set -euo pipefail
 
 work=$(mktemp -d)

@@ -1,21 +1,22 @@
 #!/usr/bin/env bash
-# Guess: many Parquet files read as one table get a type that holds all their values, or the read is refused. Readers of
-# the same field do one or the other: Polars raises SchemaError, pyarrow's dataset raises ArrowInvalid.
+# Expected: many Parquet files that are read as one table get a type that holds all their values, or are refused. Other
+# readers refuse: Polars raises SchemaError, pyarrow's dataset raises ArrowInvalid.
 #
-# Instead: DuckDB takes the first file's types and casts the rest, silently and with loss. Which file is first is the order
-# of names (or of the list), so for days it is the oldest. Let damage be whole on the 29th (BIGINT) and a fraction on the
-# 30th (DOUBLE, as pandas makes of a column that once had a gap): 99.6 of the 30th is read as 100 and ties for rank one,
-# 0.4 as 0. With a DATE on the first day all later timestamps lose their hours. Turn the list round, and all is right.
-# In 1.5.5 the row does not even agree with itself: it is shown as 100 and not found by "damage >= 100", since that filter
-# asks the file's bounds, which are of the uncast numbers. 2.0.1 finds it, as 100.
+# Seen instead: DuckDB takes the types of the first file and casts the others, silently and with loss. The first file is
+# the first by name (or in the list), so for days it is the oldest. Let damage be an integer on the 29th (BIGINT) and a
+# fraction on the 30th (DOUBLE, which pandas makes of a column that once had a gap): 99.6 of the 30th is read as 100 and
+# ties for rank one, 0.4 is read as 0. With a DATE on the first day all later timestamps lose their time of day. In the
+# opposite order all values are right.
+# In 1.5.5 a row even contradicts itself: it is shown as 100, and "damage >= 100" does not find it, since that filter
+# uses the file's bounds, which are those of the uncast numbers. 2.0.1 finds it, as 100.
 #
-# Seen with DuckDB 1.5.5 and 2.0.1, files of pyarrow 26.0.1:
+# Output with DuckDB 1.5.5 and 2.0.1, files of pyarrow 26.0.1, in short:
 #   both days: c 100, a 100, b 80, d 0 (sum 280)   other order, or union_by_name = true: a 100.0, c 99.6, b 80.0, d 0.4
-#   count(*) with "damage >= 100": 1 in 1.5.5, 2 in 2.0.1      second file's 23:59 of 30 December: the bare date
+#   count(*) with "damage >= 100": 1 in 1.5.5, 2 in 2.0.1      second file's 23:59 of 30 December: only the date
 #
-# It hurts whoever reads a lake by a glob after a producer changed a type: the totals are wrong, and nothing fails.
-# Live with it: always union_by_name = true (it costs a look at each file's footer), or compare the types of all
-# files with what you expect before you read (parquet_schema() of the glob).
+# Affected: anyone who reads a lake by a glob after a producer changed a type: totals are wrong, and nothing fails.
+# Workaround: always use union_by_name = true (it reads each file's footer), or compare the types of all files with the
+# expected ones before reading (parquet_schema() of the glob).
 set -euo pipefail
 
 work=$(mktemp -d)

@@ -1,22 +1,23 @@
 #!/usr/bin/env bash
-# Guess: a look-up by time answers with the first message stamped at or after that time, and "none" (-1) where there is no
-# such message. So [look-up(midnight), look-up(next midnight)) are the offsets of a day.
+# Expected: an offset lookup by time answers with the first message whose timestamp is at or after that time, and with
+# "none" (-1) where there is no such message. So [lookup(midnight), lookup(next midnight)) are the offsets of a day.
 #
-# Instead: the look-up counts the markers by which Kafka ends a transaction. A marker has an offset, is never delivered to
-# any consumer, and carries the broker's clock, while the messages of a CreateTime topic carry their producers'. Let six
-# events of 14 November 2023 be written today in two transactions of three. Nothing is stamped later than that day, yet the
-# look-up for 15 November finds offset 3, the first marker; the second half of the day lies behind it.
-# The isolation level changes nothing. What a consumer reads from offset 3 on begins with offset 4, an event of the 14th.
+# Seen instead: the lookup counts the markers that end Kafka's transactions. A marker has an offset, is never delivered
+# to a consumer, and has the broker's time, while the messages of a CreateTime topic have their producers'. Write six
+# events of 14 November 2023 today, in two transactions of three. No message has a timestamp after that day, but the
+# lookup for 15 November finds offset 3, the first marker; the second half of the day is behind it.
+# The isolation level makes no difference. A consumer that reads from offset 3 on gets offset 4 first, an event of the
+# 14th.
 #
-# Seen with a Kafka 4.4.0 broker, confluent-kafka 2.16.1 (librdkafka 2.16.0):
+# Output with a Kafka 4.4.0 broker, confluent-kafka 2.16.1 (librdkafka 2.16.0), in short:
 #   events of 14 November: offsets 0 1 2 4 5 6
-#   look-up for 15 November 00:00: offset 3, stamped now (read_uncommitted and read_committed alike)
+#   lookup for 15 November 00:00: offset 3, with today's timestamp (read_uncommitted and read_committed alike)
 #   the day read as [0, 3): 3 of 6 events
 #
-# It hurts whoever cuts a topic into days or hours by look-ups after old events were produced again by a transactional
-# producer (Kafka Streams, Flink, a connector with exactly-once): the day comes out short, and nothing fails.
-# Live with it: trust the answer as a place to start reading only. For the end, read on until the stamps of delivered
-# messages have passed it for good, or to the end of the log, and filter by stamp.
+# Affected: anyone who cuts a topic into days or hours by lookups, after a transactional producer (Kafka Streams, Flink,
+# a connector with exactly-once) has written old events again: the day is too short, and nothing fails.
+# Workaround: use the answer only as a place to start reading. For the end, read until the timestamps of delivered
+# messages are past it for good, or to the end of the log, and filter by timestamp.
 set -euo pipefail
 
 work=$(mktemp -d)

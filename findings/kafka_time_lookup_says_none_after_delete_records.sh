@@ -1,23 +1,25 @@
 #!/usr/bin/env bash
-# Guess: after delete_records a topic simply begins later. A look-up by time then answers with the first message left that
-# is stamped at or after that time, and answers -1 ("none") only where there is no such message.
+# Expected: after delete_records a topic simply begins later. An offset lookup by time then answers with the first
+# remaining message whose timestamp is at or after that time, and with -1 ("none") only where there is no such message.
 #
-# Instead: the broker picks the first segment whose greatest stamp reaches the time, deleted messages counted, and searches
-# that segment alone. Where only a deleted message gave the segment its stamp, the answer is -1, although the segments
-# behind it are full of messages that qualify. A later time passes the segment by and finds one: the look-up says "nothing
-# from 00:05 on", and "offset 3" from 00:55 on. It does not heal while the segment stays. The look-up for the greatest
-# stamp has the same blind spot: it answers with the offset of a deleted message, below the first one that is left.
+# Seen instead: the broker picks the first segment whose greatest timestamp reaches the time, deleted messages included,
+# and searches only that segment. Where only a deleted message gave the segment its greatest timestamp, the answer is
+# -1, although the next segments are full of messages that qualify. A later time skips the segment and finds one: the
+# lookup says "nothing from 00:05 on", and "offset 3" from 00:55 on. This lasts as long as the segment does. The lookup
+# of the greatest timestamp has the same fault: it answers with the offset of a deleted message, below the first
+# remaining one.
 #
-# Seen with a Kafka 4.4.0 broker, confluent-kafka 2.16.1 (librdkafka 2.16.0), minutes as stamps, a segment an hour:
+# Output with a Kafka 4.4.0 broker, confluent-kafka 2.16.1 (librdkafka 2.16.0), minutes as timestamps, a segment an
+# hour, in short:
 #   offset 0: minute 50 | 1: 0 | 2: 1 | next segment | 3: 120 | 4: 121; then delete_records below offset 1
-#   look-up for minute 5: -1      for minute 55: offset 3      consumer from offset 1: minutes 0 1 120 121
-#   one segment of minutes 500, 0, 1, records below 1 deleted: greatest stamp at offset 0, first offset 1
+#   lookup for minute 5: -1      for minute 55: offset 3      consumer from offset 1: minutes 0 1 120 121
+#   one segment of minutes 500, 0, 1, records below 1 deleted: greatest timestamp at offset 0, first offset 1
 #
-# It hurts whoever asks by time for the part of a log to read, with stamps a little out of order (as producers' clocks
-# give them) and a topic cut by delete_records (Kafka Streams does it to its repartition topics, privacy jobs do it): -1
-# is taken for "nothing since then", and hours of messages are passed over in silence.
-# Live with it: where records may be deleted, take -1 for an answer only if the message at the end of the log is older
-# than the time; else start at the beginning of the log and filter by stamp.
+# Affected: anyone who finds the part of a log to read by time, where timestamps are a little out of order (as those of
+# producers' clocks are) and delete_records is used (by Kafka Streams on its repartition topics, by privacy jobs): -1 is
+# taken for "nothing since then", and hours of messages are skipped silently.
+# Workaround: where records may be deleted, trust -1 only if the last message of the log is older than the time;
+# otherwise start at the beginning of the log and filter by timestamp.
 set -euo pipefail
 
 work=$(mktemp -d)

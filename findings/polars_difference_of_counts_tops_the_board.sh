@@ -1,19 +1,20 @@
 #!/usr/bin/env bash
-# Guess: the difference of two counts may be negative. SQL engines count in signed 64 bits, numpy and pandas too; kills less
-# deaths of a player with 1 and 2 is -1, the last place.
+# Expected: the difference of two counts may be negative. SQL engines, numpy and pandas count in signed 64 bits: for a
+# player with 1 kill and 2 deaths, kills minus deaths is -1, the last place.
 #
-# Instead: in Polars all counts (len, count, n_unique, the sum of a comparison, value_counts) are UInt32, the difference of
-# two UInt32 is UInt32, and it wraps without a word: 1 - 2 is 4,294,967,295, rank one of every board there is. The same
-# with a plain number: "kills - 3" of 1 kill. A later cast to Int64, strict as it may be, takes the wrapped number for good.
-# A division goes by floats and is right: kills / deaths of the same player is 0.5.
+# Seen instead: in Polars all counts (len, count, n_unique, the sum of a comparison, value_counts) are UInt32, and so is
+# the difference of two of them, which overflows silently: 1 - 2 is 4,294,967,295, rank one of every board. The same
+# happens with a plain number: "kills - 3" of 1 kill. A later cast to Int64, even a strict one, keeps the wrong number.
+# A division uses floats and is right: kills / deaths of the same player is 0.5.
 #
-# Seen with Polars 2.1.0 and 1.44.2, DuckDB 1.5.5 and pandas 2.3.3 on the same five events:
+# Output with Polars 2.1.0 and 1.44.2, DuckDB 1.5.5 and pandas 2.3.3 on the same five events, in short:
 #   Polars   b 4294967295, a 2 (UInt32), eager and lazy alike
 #   DuckDB   a 2, b -1        pandas   a 2, b -1
 #
-# It hurts ranking, balances ("read less counted"), and day-over-day changes. Checks of the kind "no negative number" stay
-# green, as do tests whose players all win more than they lose.
-# Live with it: cast each count to Int64 where it is made, before any arithmetic, and check the schema of what is written.
+# Affected: rankings, balances ("read minus counted"), and day-over-day changes. Checks such as "no negative number"
+# pass, as do tests in which every player wins more than they lose.
+# Workaround: cast each count to Int64 where it is computed, before any arithmetic, and check the schema of what is
+# written.
 set -euo pipefail
 
 work=$(mktemp -d)

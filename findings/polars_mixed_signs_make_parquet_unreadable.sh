@@ -1,21 +1,22 @@
 #!/usr/bin/env bash
-# Guess: signed less unsigned 64 bits gives one or the other, or a float, as in numpy and in Polars 1; and a Parquet file
-# with an odd column can be read in all its other columns.
+# Expected: a signed minus an unsigned 64-bit integer is one or the other, or a float, as in numpy and in Polars 1; and
+# in a Parquet file with one unusual column, all other columns can be read.
 #
-# Instead: Polars 2 makes it Int128, a type that Parquet does not have, and writes it without complaint as 16 raw bytes, with no
-# logical type and "Int128" only in the Arrow schema that goes along in the footer. pyarrow stumbles over that schema
-# and refuses the whole file: not one other column, not even the number of rows. DuckDB ignores it and sees BLOBs, which
-# it sorts byte by byte, lowest byte first: ORDER BY works, and is wrong. -1 comes before 2, in descending order.
+# Seen instead: Polars 2 makes it Int128, a type that Parquet does not have, and writes it without a warning as 16 raw
+# bytes, with no logical type; only the Arrow schema in the footer says "Int128". pyarrow fails on that schema and
+# refuses the whole file: no other column can be read, not even the number of rows. DuckDB ignores the schema and reads
+# BLOBs, which it sorts byte by byte, lowest byte first: ORDER BY succeeds, and is wrong. In descending order -1 comes
+# before 2.
 #
-# Seen with Polars 2.1.0 (1.44.2 for comparison), pyarrow 26.0.1, DuckDB 1.5.5, kills Int64, deaths UInt64:
-#   Polars 1.44.2: net is Float64, read by all       Polars 2.1.0: net is Int128, read back by itself
+# Output with Polars 2.1.0 (1.44.2 for comparison), pyarrow 26.0.1, DuckDB 1.5.5, kills Int64, deaths UInt64, in short:
+#   Polars 1.44.2: net is Float64, all read it       Polars 2.1.0: net is Int128, Polars itself reads it back
 #   pyarrow, metadata alone: ArrowNotImplementedError: Integers with more than 64 bits not implemented
 #   DuckDB, ORDER BY net DESC: b (-1), a (2); typeof(net) BLOB
 #
-# It hurts whoever writes with Polars what others read, once a count comes in unsigned (Daft's counts are uint64, so are
-# UBIGINT columns of DuckDB): an upgrade of Polars makes its files unreadable for pandas and all that stands on pyarrow,
-# and silently misordered for DuckDB. Live with it: cast to Int64 before write_parquet, and compare frame.schema with the
-# schema that was agreed upon.
+# Affected: anyone who writes with Polars for other readers, once a count is unsigned (Daft's counts are uint64, and so
+# are DuckDB's UBIGINT columns): after an upgrade of Polars its files are unreadable for pandas and everything based on
+# pyarrow, and silently misordered in DuckDB.
+# Workaround: cast to Int64 before write_parquet, and compare frame.schema with the agreed schema.
 set -euo pipefail
 
 work=$(mktemp -d)

@@ -1,21 +1,22 @@
 #!/usr/bin/env bash
-# Guess: put_object(IfNoneMatch="*") tells who came first. A 412 means that somebody else's object was there before; a lone
-# writer never sees one. And a retry within the client is safe, as long as the request is the same.
+# Expected: put_object(IfNoneMatch="*") shows who came first. A 412 means that another writer's object was there before;
+# a single writer never gets one. And the client's own retry is safe, because the request is the same.
 #
-# Instead: when the answer to a PUT is lost on its way, botocore sends the PUT again by itself. The first one has been
-# carried out, so its own object stands in the way: the lone writer gets 412 PreconditionFailed for a write that succeeded.
-# With IfMatch (replace what I read) it is the same: the object has the new ETag by then. In Python nothing shows it
-# but RetryAttempts = 1 in the error; in the access log of the store there are two PUTs, 200 and 412.
+# Seen instead: when the answer to a PUT is lost on its way, botocore sends the PUT again by itself. The first one has
+# succeeded, so its own object is in the way: a single writer gets 412 PreconditionFailed for a write that succeeded.
+# IfMatch (replace what I read) fails likewise: by then the object has the new ETag. In Python only RetryAttempts = 1 in
+# the error shows it; the store's access log has two PUTs, 200 and 412.
 #
-# Seen with boto3 1.44.5, botocore 1.44.8, the S3 of moto 5.2.5, and between them a relay that closes the connection once
-# instead of handing on a 200 (in all three of botocore's retry modes, each with its default number of attempts):
+# Output with boto3 1.44.5, botocore 1.44.8, the S3 of moto 5.2.5, and between them a relay that closes the connection
+# once instead of passing on a 200 (in all three of botocore's retry modes, each with its default number of attempts),
+# in short:
 #   IfNoneMatch "*": PreconditionFailed, RetryAttempts 1; the object is there, with our bytes
 #   IfMatch of the old ETag: PreconditionFailed, RetryAttempts 1; the object has our new bytes
 #
-# It hurts locks and leader elections on S3 (the winner believes that he lost, and nobody works), table formats that commit
-# by a conditional PUT (the commit is reported as lost and done again), and exactly-once writers.
-# Live with it: after a 412 read the object and compare it with what was sent (its ETag is the MD5 of the bytes without
-# KMS; an id of the writer in the content or the metadata is surer), or set max_attempts to 1 and do the same by hand.
+# Affected: locks and leader elections on S3 (the winner believes that it lost, and none is at work), table formats that
+# commit by a conditional PUT (the commit is reported as lost and repeated), and exactly-once writers.
+# Workaround: after a 412 read the object and compare it with what was sent (without KMS its ETag is the MD5 of the
+# bytes; a writer's id in the content or the metadata is safer), or set max_attempts to 1 and do the same by hand.
 set -euo pipefail
 
 work=$(mktemp -d)
