@@ -1,5 +1,5 @@
-"""The page for operators names what is there: every check that can warn, messages that the package writes, settings that
-are read, files that exist."""
+"""The page for operators names what is there: every check that can warn, messages that the package writes, settings
+that are read, files that exist."""
 
 import ast
 import re
