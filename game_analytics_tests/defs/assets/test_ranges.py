@@ -179,7 +179,10 @@ def test_what_the_checks_found_of_the_days_that_were_done_is_kept(history: Histo
     assert run.checks(RAW)["has_events"] == f"{FOURTH}: no event was landed"
     assert run.checks(RAW)["window_closed"] == f"{FIRST} to {FIFTH}: all is well"
     assert set(run.checks(STATS).values()) == {f"{FIRST} to {FIFTH}: all is well"}
-    assert run.checks(BOARDS) == {"somebody_is_ranked": f"{FOURTH}: the board is empty"}
+    assert run.checks(BOARDS) == {
+        "somebody_is_ranked": f"{FOURTH}: the board is empty",
+        "freshness": f"{FIFTH}: the board of {FIFTH} is published, from a closed window",
+    }
 
 
 def test_each_step_leaves_out_what_failed_before_it_and_names_what_failed_in_it(history: History) -> None:
