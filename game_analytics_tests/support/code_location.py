@@ -98,7 +98,9 @@ def watch(service: CodeLocation) -> None:
 
 
 def look_whether_the_board_is_fresh(service: CodeLocation) -> None:
-    _ensure_success(service.pipeline.run(freshness_job.name, config=freshness_config(DAY)["ops"]))
+    _ensure_success(
+        service.pipeline.run(freshness_job.name, config={name: {"day": DAY} for name in freshness_config(DAY)["ops"]})
+    )
 
 
 def show(_service: CodeLocation) -> None:
