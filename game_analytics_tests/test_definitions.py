@@ -4,11 +4,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import dagster as dg
 import pytest
 
 from game_analytics.definitions import defs
+from game_analytics_tests.support.listed_assets import unlisted
 
 PROJECT = Path(__file__).parent.parent
 
@@ -52,6 +54,16 @@ def test_the_graph_is_whole() -> None:
         "alert_on_checks",
     }
     assert [schedule.name for schedule in defs.schedules or []] == ["daily_stats", "freshness"]
+
+
+def test_an_asset_that_is_not_in_the_graph_is_named_once_with_what_to_do() -> None:
+    @dg.asset
+    def foo() -> None: ...
+
+    file, importer = ModuleType("game_analytics.defs.assets.foo"), ModuleType("game_analytics.defs.assets.bar")
+    file.foo = importer.foo = foo  # type: ignore[attr-defined]
+    [sentence] = unlisted([file, importer], defs)
+    assert sentence.startswith("game_analytics.defs.assets.foo has the asset foo, which is not in the graph: import it")
 
 
 @pytest.mark.parametrize("asset", ["raw_events", "daily_player_stats", "top10_leaderboard"])

@@ -38,8 +38,9 @@ def show_player(console: Console, day: date, player_id: str) -> None:
 
     Raises `GameAnalyticsError` if the player did not play that day or is not ranked.
     """
-    lake = Lake.open(read_settings().lake)
-    least = _min_engagements(lake, day)
+    settings = read_settings()
+    lake = Lake.open(settings.lake)
+    least = _min_engagements(lake, day, unpublished=settings.min_engagements)
     with closing(connect()) as connection, open_stats(lake, connection, day):
         around = players_around(connection, player_id, least, NEIGHBOURS)
         counts = counts_of(connection, player_id)
@@ -56,8 +57,8 @@ def show_player(console: Console, day: date, player_id: str) -> None:
     console.print(rich_table(TOP10.table(around), title, highlighted=player_id))
 
 
-def _min_engagements(lake: Lake, day: date) -> int:
-    """What the published board asks for; where there is none, what the settings say."""
+def _min_engagements(lake: Lake, day: date, *, unpublished: int) -> int:
+    """What the published board asks for; ``unpublished`` where there is none."""
     if lake.etag(board_key(day)) is None:
-        return read_settings().min_engagements
+        return unpublished
     return int(lake.parquet_metadata(board_key(day)).get(MIN_ENGAGEMENTS, "0"))

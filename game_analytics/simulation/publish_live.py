@@ -36,7 +36,7 @@ from game_analytics.simulation.publisher import (
     open_topic,
 )
 from game_analytics.simulation.schedule import START, Simulation, hour_at, start_of
-from game_analytics.sources.event_log import EventLog, Found
+from game_analytics.sources.event_log import EventLog, Found, Reader
 from game_analytics.sources.kafka.client import KafkaSettings
 from game_analytics.sources.kafka.log import KafkaEventLog
 
@@ -44,6 +44,8 @@ _CHECK_EVERY_SECONDS = 1.0
 _LINE_EVERY = timedelta(minutes=1)
 _LAST_WAIT_SECONDS = 5.0
 _LINGER_MS = 5
+_CHECKED = 10
+"""Last messages of a partition that must be simulated. An hour's first one is the same with any seed."""
 _CLOCKS_DIFFER = timedelta(minutes=1)
 """By how much a topic may be ahead of the clock, which may have been set back or be another machine's."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -230,12 +232,14 @@ def _standing(opened: Opened, target: KafkaSettings, start: datetime, pace: Pace
     log = KafkaEventLog(replace(target, patience=target.answers_within))
     extents, newest = log.extents(), topic.newest(simulation.partitions)
     ends = {partition: extent.high for partition, extent in extents.items()}
-    for partition, message in newest.items():
-        for offset in sorted({message.offset, ends[partition] - 1}):
-            end = min(offset + 1, extents[partition].stable)
-            content = next(_contents(log, partition, offset, end), None)
-            if not _is_simulated(content, simulated, partition, pace.clock() + _CLOCKS_DIFFER):
-                raise _not_simulated(log.topic, partition, offset, content)
+    with log.reader() as reader:
+        for partition, message in newest.items():
+            extent = extents[partition]
+            for offset in sorted({message.offset, *range(max(extent.low, extent.high - _CHECKED), extent.high)}):
+                end = min(offset + 1, extent.stable)
+                content = next(_contents(reader, partition, offset, end), None)
+                if not _is_simulated(content, simulated, partition, pace.clock() + _CLOCKS_DIFFER):
+                    raise _not_simulated(log.topic, partition, offset, content)
     beginning = _beginning(log) if newest else start
     starts = {p: _instant(newest[p].timestamp_ms) if p in newest else beginning for p in ends}
     standing = _Standing(ends, _firsts_at(simulated, starts))
@@ -277,8 +281,8 @@ def _not_simulated(topic: str, partition: int, offset: int, content: _Content | 
     )
 
 
-def _contents(log: EventLog, partition: int, first: int, end: int) -> Iterator[_Content]:
-    for batch in log.read(partition, first, end, max_messages=max(1, end - first), max_bytes=1_000_000):
+def _contents(reader: Reader, partition: int, first: int, end: int) -> Iterator[_Content]:
+    for batch in reader.read(partition, first, end, max_messages=max(1, end - first), max_bytes=1_000_000):
         yield from batch.select(pl.col("kafka_timestamp").dt.epoch("ms"), "value").iter_rows()
 
 

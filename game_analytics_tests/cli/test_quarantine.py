@@ -1,37 +1,19 @@
 """`game-analytics quarantine` on a day that holds messages of every kind, some of them hostile to a terminal."""
 
-import os
 import subprocess
-import sys
-from pathlib import Path
 
 import polars as pl
 
 from game_analytics.defs.resources import LakeResource
 from game_analytics.lake.bucket import to_parquet
 from game_analytics.local_stack.endpoint import S3Endpoint
+from game_analytics_tests.support.commands import run_on
 from game_analytics_tests.support.listed_log import ListedLog
 from game_analytics_tests.support.samples import at, land, tombstone, utc
 
 
 def quarantine(s3: S3Endpoint, lake: LakeResource, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - our own command
-        [Path(sys.executable).parent / "game-analytics", "quarantine", *words],
-        env={
-            "PATH": os.defpath,
-            "HOME": "/nonexistent",
-            "AWS_ENDPOINT_URL": s3.url,
-            "AWS_REGION": s3.region,
-            "AWS_ACCESS_KEY_ID": s3.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": s3.secret_access_key,
-            "GAME_ANALYTICS_BUCKET": lake.bucket,
-            "FORCE_COLOR": "1",
-        },
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run_on(s3, lake, "quarantine", *words, FORCE_COLOR="1")
 
 
 HOSTILE = b'{"event_type": "\x1b]0;mine\x07", [red]:smile: \xc2\x9b31m \xe2\x80\xae'

@@ -1,15 +1,13 @@
 """`game-analytics show` on a lake that others filled."""
 
-import os
 import subprocess
-import sys
-from pathlib import Path
 
 import polars as pl
 import pytest
 
 from game_analytics.defs.resources import LakeResource
 from game_analytics.local_stack.endpoint import S3Endpoint
+from game_analytics_tests.support.commands import run_on
 from game_analytics_tests.support.harness import parquet, pipeline_on
 
 DAY = "2025-12-30"
@@ -28,22 +26,7 @@ def stats(lake_resource: LakeResource) -> LakeResource:
 
 
 def show(s3: S3Endpoint, lake: LakeResource, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - our own command
-        [Path(sys.executable).parent / "game-analytics", "show", *words],
-        env={
-            "PATH": os.defpath,
-            "HOME": "/nonexistent",
-            "AWS_ENDPOINT_URL": s3.url,
-            "AWS_REGION": s3.region,
-            "AWS_ACCESS_KEY_ID": s3.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": s3.secret_access_key,
-            "GAME_ANALYTICS_BUCKET": lake.bucket,
-        },
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run_on(s3, lake, "show", *words)
 
 
 def lines_of(output: str) -> list[list[str]]:

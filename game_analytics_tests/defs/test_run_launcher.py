@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import dagster as dg
@@ -146,3 +147,7 @@ def test_a_run_that_was_not_launched_from_here_is_left_alone(instance: dg.Dagste
     launcher = instance.run_launcher
     assert isinstance(launcher, WatchedRunLauncher)
     assert launcher.check_run_worker_health(run).status == WorkerStatus.RUNNING
+
+
+def test_a_deployment_that_names_the_path_of_earlier_versions_gets_the_same_launcher() -> None:
+    assert import_module("game_analytics.run_launcher").WatchedRunLauncher is WatchedRunLauncher

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from game_analytics.engines.engine import WorkerDied
@@ -36,6 +37,7 @@ from game_analytics_tests.support.faulty_logs import (
     Watched,
 )
 from game_analytics_tests.support.listed_log import ListedLog, Message
+from game_analytics_tests.support.processes import eventually, is_alive
 from game_analytics_tests.support.samples import (
     DAY,
     MORNING_AFTER,
@@ -73,26 +75,13 @@ def land_by(
     return land_day(log, lake, DAY, options, clock=lambda: MORNING_AFTER, tell=tell)
 
 
-def state_and_parent(process: int) -> tuple[str, int] | None:
-    """As the kernel tells it; None if there is no such process."""
-    try:
-        stat = Path(f"/proc/{process}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    state, parent = stat.rpartition(")")[2].split()[:2]
-    return state, int(parent)
-
-
-def is_alive(process: int) -> bool:
-    """One that has ended and that nobody has asked for its exit code yet is not."""
-    found = state_and_parent(process)
-    return found is not None and found[0] != "Z"
+def lives(pid: int) -> bool:
+    return psutil.pid_exists(pid) and is_alive(psutil.Process(pid))
 
 
 def children() -> set[int]:
     """Processes that this one started and that are there in any way, also as zombies."""
-    found = {int(path.name): state_and_parent(int(path.name)) for path in Path("/proc").glob("[0-9]*")}
-    return {process for process, told in found.items() if told is not None and told[1] == os.getpid()}
+    return {process.pid for process in psutil.Process().children()}
 
 
 @contextmanager
@@ -101,13 +90,6 @@ def leaves_nobody_behind() -> Iterator[None]:
     yield
     assert children() == processes
     assert threading.enumerate() == threads
-
-
-def wait_until(holds: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < end, f"not within 30 s: {what}"
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -216,7 +198,7 @@ def test_a_process_that_dies_fails_the_day_naming_its_slice(
         "committed. Run again."
     )
     assert len(log.processes()) == 2
-    assert not any(map(is_alive, log.processes() - {os.getpid()}))
+    assert not any(map(lives, log.processes() - {os.getpid()}))
     assert stored(lake) == {}
 
 
@@ -249,7 +231,7 @@ def failure_in_a_process(lake: Lake, folder: Path, fault: Fault) -> BaseExceptio
     with leaves_nobody_behind(), pytest.raises(Exception, match=r".") as failure:
         land_by(2, log, lake)
     assert stored(lake) == {}
-    assert not any(map(is_alive, log.processes() - {os.getpid()}))
+    assert not any(map(lives, log.processes() - {os.getpid()}))
     return failure.value
 
 
@@ -301,11 +283,11 @@ def ended_by(kill_it: Callable[[int], None], log: Waits, lake: Lake) -> tuple[in
         assert program.stderr is not None
         program.stdin.write(pickle.dumps((log, lake, pieces)))
         program.stdin.close()
-        wait_until(lambda: len(log.processes()) == 2, "both processes read")
-        assert all(map(is_alive, log.processes()))
+        eventually(lambda: len(log.processes()) == 2, "both processes read")
+        assert all(map(lives, log.processes()))
         kill_it(program.pid)
         code = program.wait(30)
-        wait_until(lambda: not any(map(is_alive, log.processes())), "the processes have gone")
+        eventually(lambda: not any(map(lives, log.processes())), "the processes have gone")
         return code, program.stderr.read().decode()
 
 
@@ -333,7 +315,7 @@ def test_a_landing_that_nobody_goes_on_with_ends_its_processes(lake: Lake, folde
         assert next(reports).read == 1
         assert len(children()) >= 1
         del reports
-    assert not any(map(is_alive, log.processes() - {os.getpid()}))
+    assert not any(map(lives, log.processes() - {os.getpid()}))
 
 
 SECRET = "only-the-pipe-may-know-this"

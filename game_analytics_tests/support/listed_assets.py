@@ -3,7 +3,7 @@
 import importlib
 import pkgutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import ModuleType
 
 import dagster as dg
@@ -12,13 +12,13 @@ from game_analytics.definitions import defs
 from game_analytics.defs import assets as package
 
 
-def unlisted(modules: Iterator[ModuleType], graph: dg.Definitions) -> Iterator[str]:
+def unlisted(modules: Iterable[ModuleType], graph: dg.Definitions) -> Iterator[str]:
     """A sentence for each asset of these modules that the graph does not have."""
-    listed = graph.resolve_asset_graph().get_all_asset_keys()
+    listed = set(graph.resolve_asset_graph().get_all_asset_keys())
     for module in modules:
         for name, value in vars(module).items():
-            # An asset that another module imports, for its key, belongs to the module that is named like it.
             if isinstance(value, dg.AssetsDefinition) and not value.keys <= listed:
+                listed |= value.keys  # another module may import it, for its key
                 yield (
                     f"{module.__name__} has the asset {name}, which is not in the graph: import it in "
                     "game_analytics/definitions.py, and add it to WHERE there with the place that it writes to."

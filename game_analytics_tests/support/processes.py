@@ -1,9 +1,11 @@
 """The processes of this machine as a test sees them, and waiting until a condition holds."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+
+import psutil
 
 
 @dataclass(frozen=True)
@@ -19,15 +21,23 @@ class Process:
 def processes() -> list[Process]:
     """Every process that lives; those that only wait to be collected are left out."""
     found = []
-    for folder in Path("/proc").glob("[0-9]*"):
+    for process in psutil.process_iter():
         try:
-            state, parent, _, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
-            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
+            with process.oneshot():
+                if is_alive(process):
+                    words = " ".join(process.cmdline())
+                    found.append(Process(process.pid, process.ppid(), os.getsid(process.pid), words))
+        except (psutil.Error, ProcessLookupError):  # it has ended meanwhile
             continue
-        if state not in "ZX":
-            found.append(Process(int(folder.name), int(parent), int(session), command))
     return found
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it runs; one that has ended and waits to be collected does not."""
+    try:
+        return process.status() not in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
+    except psutil.NoSuchProcess:
+        return False
 
 
 def descendants(pid: int) -> list[Process]:
