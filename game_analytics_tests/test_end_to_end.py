@@ -122,7 +122,6 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     assert dev.returncode == 0, log.read_text()
 
 
-@pytest.mark.timeout(240)
 def test_a_day_by_graphql_and_a_file_from_outside_both_get_their_board(stack: Stack) -> None:
     lake = stack.lake()
     selector = {
@@ -162,7 +161,6 @@ def test_a_day_by_graphql_and_a_file_from_outside_both_get_their_board(stack: St
     assert asked_for == {"new_stats_file"}
 
 
-@pytest.mark.timeout(300)
 def test_a_backfill_with_a_day_that_fails_makes_the_boards_of_the_others_in_its_one_run(stack: Stack) -> None:
     """The last of five days has a manifest that can't be read, so that it can't be landed."""
     stack.lake().put("raw/manifests/2025_12_05.json", b"{ broken")

@@ -200,7 +200,6 @@ def test_the_day_then_is_another_than_the_day_now(day_then: Whole, day_now: Whol
 THE_MANIFEST = WRITES - 4
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     ("moment", "writes"),
     [
@@ -231,7 +230,6 @@ def test_a_run_that_is_killed_at_any_write_leaves_a_whole_day_and_the_next_one_f
 
 
 @pytest.mark.trial
-@pytest.mark.timeout(120)
 def test_a_run_that_lands_by_two_processes_is_killed(
     kill: Callable[[str, int, int], Trial], record_property: Callable[[str, object], None]
 ) -> None:

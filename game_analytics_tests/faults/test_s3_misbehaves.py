@@ -248,7 +248,6 @@ def trials_of(works: Mapping[str, Work]) -> list[Trial]:
     return [*silent, *by_processes, refused_processes, *for_good, *now_and_then, *denied, *at_the_door]
 
 
-@pytest.mark.timeout(180)
 def test_a_run_ends_with_the_right_bytes_or_says_clearly_that_s3_is_out_of_order_or_refuses(
     s3: S3Endpoint, client: "S3Client", works: Mapping[str, Work], record_property: Callable[[str, object], None]
 ) -> None:

@@ -49,7 +49,7 @@ from game_analytics_tests.support.two_processes import (
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-pytestmark = [pytest.mark.trial, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.trial
 
 Tell = Callable[[str, object], None]
 NewLake = Callable[[], tuple[Place, Lake]]

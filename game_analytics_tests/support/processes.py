@@ -62,7 +62,7 @@ def left_of(sessions: set[int]) -> list[Process]:
     return [process for process in processes() if process.session in sessions]
 
 
-def eventually(holds: Callable[[], object], what: str, evidence: Callable[[], str] = str, seconds: float = 60) -> None:
+def eventually(holds: Callable[[], object], what: str, evidence: Callable[[], str] = str, seconds: float = 120) -> None:
     """Wait for a condition, and fail with the evidence if it never comes true."""
     end = time.monotonic() + seconds
     while not holds():
