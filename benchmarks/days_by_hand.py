@@ -12,7 +12,8 @@ from datetime import UTC, date, datetime, timedelta
 import msgspec
 
 from game_analytics.defs.resources import event_log_resource, lake_resource
-from game_analytics.landing.day import LandingOptions, land_day
+from game_analytics.landing.day import land_day
+from game_analytics.landing.report import LandingOptions
 from game_analytics.leaderboards.player_stats import publish_stats
 from game_analytics.leaderboards.stats_file import connect
 from game_analytics.leaderboards.top10 import publish_board

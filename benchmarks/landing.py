@@ -9,7 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 from benchmarks.ground import lake_at
 from benchmarks.measuring import Job, measure
 from game_analytics.engines.local import LocalEngine
-from game_analytics.landing.day import LandingOptions, land_day
+from game_analytics.landing.day import land_day
+from game_analytics.landing.report import LandingOptions
 from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics.sources.kafka.client import KafkaSettings
 from game_analytics.sources.kafka.log import KafkaEventLog

@@ -9,7 +9,7 @@ from rich.console import Console
 from game_analytics.cli.terminal import rich_table, visible
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import InputChanged, Lake
-from game_analytics.lake.standing import Standing
+from game_analytics.lake.committed import CommittedLanding
 from game_analytics.landing.reread import quarantined
 from game_analytics.landing.tables import quarantine_table
 from game_analytics.leaderboards.player_stats import landed_day
@@ -52,13 +52,13 @@ def show_quarantine(console: Console, day: date, samples: int) -> None:
     )
 
 
-def _by_reason(lake: Lake, standing: Standing, samples: int) -> tuple[Counter[str], dict[str, pl.DataFrame]]:
+def _by_reason(lake: Lake, committed: CommittedLanding, samples: int) -> tuple[Counter[str], dict[str, pl.DataFrame]]:
     """How many there are of each reason, and the first of them by partition and offset. One object at a time is in
     memory."""
     counts = Counter[str]()
     first: dict[str, pl.DataFrame] = {}
-    for key in standing.manifest.keys("quarantine"):
-        for (reason,), rows in quarantined(lake, standing, key).group_by("reason"):
+    for key in committed.manifest.keys("quarantine"):
+        for (reason,), rows in quarantined(lake, committed, key).group_by("reason"):
             counts[str(reason)] += rows.height
             seen = [first[str(reason)]] if str(reason) in first else []
             place = ("kafka_partition", "kafka_offset")

@@ -17,8 +17,8 @@ from game_analytics.defs.resources import LakeResource
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.lake.bucket import Lake
 from game_analytics.lake.claims import board_claim, stats_claim
+from game_analytics.lake.committed import read_landing
 from game_analytics.lake.names import manifest_key, stats_key
-from game_analytics.lake.standing import read_standing
 from game_analytics.leaderboards.board import Board
 from game_analytics.leaderboards.boards import BOARDS
 
@@ -115,7 +115,7 @@ def _ensure_counted(lake: Lake, day: date) -> None:
     counted = stats_claim(lake.parquet_metadata(stats_key(day)))
     if counted is None:
         return
-    found = read_standing(lake, day)
+    found = read_landing(lake, day)
     if found is None or not counted.is_of(found.etag, found.sha256):
         raise GameAnalyticsError(
             f"{stats} is not made from the landing that stands now, {lake.uri(manifest_key(day))}. Look at the last "

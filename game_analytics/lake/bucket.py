@@ -1,7 +1,6 @@
-"""The lake: objects in one S3 bucket, the one way to replace them, and Parquet in and out of them.
+"""The lake: objects in one S3 bucket, the one way to replace them, and Parquet written to and read from them.
 
-One boto3 session serves boto3 and Polars, and DuckDB by what it downloads; it is asked for credentials at each run,
-since they expire.
+boto3 and Polars share one session, opened anew in each run, since credentials expire. DuckDB reads downloaded files.
 """
 
 import hashlib
@@ -10,7 +9,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -43,23 +42,25 @@ T = TypeVar("T")
 
 _REPLACE_ATTEMPTS = 3
 _DELETE_AT_ONCE = 1000  # what one DeleteObjects request takes
-_CHUNK_BYTES = 1024 * 1024  # what a download keeps in memory
-_SILENT_SECONDS = 12  # so that three attempts fit into the minute that the daemon gives a sensor's tick
+_CHUNK_BYTES = 1024 * 1024  # of a download in memory
+_SILENT_SECONDS = 12  # three attempts fit into the minute that the daemon gives a sensor's tick
 
 _ABSENT = {"404", "NoSuchKey", "NotFound"}
-_NO_SUCH_PART = {"416", "InvalidRange"}  # of an empty object
-_FOOTER_BYTES = 1024 * 1024
+_NO_SUCH_PART = {"416", "InvalidRange"}  # a range of an empty object
+_TAIL_BYTES = 64 * 1024  # holds nearly every footer
+_LARGEST_FOOTER = 16 * 1024 * 1024
 
-# A conditional PUT is refused by 412, by 409 while another PUT is under way, and by 404 where the object has gone.
+# Answers to a conditional PUT that are explained at `Lake.replace`.
 _REFUSED = _ABSENT | {"412", "PreconditionFailed", "409", "ConditionalRequestConflict"}
 
 
 class InputChanged(Exception):
-    """What is being read was replaced meanwhile: start over."""
+    """The input was replaced while it was read: `Lake.replace` starts over."""
 
 
 class Unreadable(GameAnalyticsError):
-    """An object is no Parquet, or damaged. ``said`` is what Polars says of it; it does not always say of which."""
+    """An object is no Parquet, or is damaged. ``said``: the message of Polars, which does not always name the
+    object."""
 
     def __init__(self, uri: str, said: str) -> None:
         super().__init__(f"Parquet in {uri} can't be read: {said}. Land the day again.")
@@ -67,7 +68,7 @@ class Unreadable(GameAnalyticsError):
 
 
 class Contested(GameAnalyticsError):
-    """Another run replaced the same object again and again."""
+    """Other runs replaced the same object in each of three attempts."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Downloaded:
-    """What was written to a file: the ETag that goes with it (without quotes), and the SHA-256 of its bytes (hex)."""
+    """A downloaded object: its ETag (without quotes), and the SHA-256 of its bytes (hex)."""
 
     etag: str
     sha256: str
@@ -97,13 +98,13 @@ class Listed:
 
     @property
     def version(self) -> tuple[str, str]:
-        """Key and ETag: another content has another one."""
+        """Key and ETag: differs whenever the content differs."""
         return self.key, self.etag
 
 
 @dataclass(frozen=True)
 class LakeSettings:
-    """Which bucket, and how S3 is reached. What is None, the AWS SDK's own default chain finds out."""
+    """The bucket, and how to reach S3. For None, the AWS SDK's default chain applies."""
 
     bucket: str
     endpoint_url: str | None = None
@@ -118,14 +119,13 @@ class LakeSettings:
 
 
 class Lake:
-    """One bucket. Keys are whole keys; ETags stand without quotes. A lake can be sent to another process."""
+    """One bucket. Keys are whole keys, ETags have no quotes. A lake can be pickled and sent to another process."""
 
     def __init__(self, settings: LakeSettings) -> None:
         ensure_bucket_name(settings.bucket)
         self._settings = settings
         self.bucket = settings.bucket
         with readable_s3_errors(settings.bucket, settings.endpoint_url):
-            # A new session for each lake, because credentials expire.
             self._session = _new_session(settings)
             self._client: S3Client = self._session.client(
                 "s3",
@@ -141,26 +141,26 @@ class Lake:
 
     @classmethod
     def open(cls, settings: LakeSettings) -> "Lake":
-        """The lake, once S3 has shown that it answers, that the bucket exists and that it may be read.
+        """The lake, after checking that S3 answers, that the bucket exists and that it may be read.
 
-        Raises `GameAnalyticsError` (or `Unavailable`) saying which of these does not hold and what to do.
+        Raises `GameAnalyticsError` or `Unavailable` that says which of these failed and what to do.
         """
         lake = cls(settings)
         lake.ensure_reachable()
         return lake
 
     def __reduce__(self) -> tuple[type["Lake"], tuple[LakeSettings]]:
-        """Settings alone: another process asks for credentials and makes its client itself."""
+        """Only the settings: another process opens a session of its own."""
         return Lake, (self._settings,)
 
     @property
     def endpoint(self) -> str:
-        """The URL that requests really go to, whatever setting it came from."""
+        """The URL that requests go to, whichever setting it came from."""
         return self._client.meta.endpoint_url
 
     @property
     def place(self) -> str:
-        """Which lake this is, as text: the bucket and where it lies. Equal keys in two places are different objects."""
+        """Bucket and endpoint as text. Equal keys at two places are different objects."""
         return f"s3://{self.bucket} at {self.endpoint.rstrip('/')}"
 
     @property
@@ -178,13 +178,14 @@ class Lake:
         return f"s3://{self.bucket}/{key}"
 
     def ensure_reachable(self) -> None:
-        """One listing of one key: its answer tells a missing bucket from a refusal and from wrong credentials."""
+        """Lists one key: unlike HEAD, the answer distinguishes a missing bucket, a refusal and wrong credentials."""
         self._credentials  # noqa: B018 - raises if there are none
         with self._request():
             self._client.list_objects_v2(Bucket=self.bucket, MaxKeys=1)
 
     def ensure_bucket(self) -> bool:
-        """Make the bucket, private and in the client's own region, where there is none. Returns whether it did."""
+        """Create the bucket if it does not exist, private and in the client's region. Returns whether it was
+        created."""
         self._credentials  # noqa: B018 - raises if there are none
         with self._request():
             try:
@@ -196,9 +197,9 @@ class Lake:
             region = self._client.meta.region_name
             where: dict[str, Any] = {"CreateBucketConfiguration": {"LocationConstraint": region}}
             try:
-                # S3's first region is the one that must not be named.
+                # S3 refuses a location constraint for its first region.
                 self._client.create_bucket(Bucket=self.bucket, **({} if region == "us-east-1" else where))
-            except self._client.exceptions.BucketAlreadyOwnedByYou:  # somebody of ours was faster
+            except self._client.exceptions.BucketAlreadyOwnedByYou:  # another process was faster
                 return False
         return True
 
@@ -206,28 +207,20 @@ class Lake:
         """The objects below ``prefix``, by key."""
         with self._request(prefix):
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
-                for found in page.get("Contents", []):
-                    yield Listed(found["Key"], _bare(found["ETag"]), found["LastModified"], found["Size"])
+                for each in page.get("Contents", []):
+                    yield Listed(each["Key"], _bare(each["ETag"]), each["LastModified"], each["Size"])
 
     def etag(self, key: str) -> str | None:
         """The object's ETag, None if there is no such object."""
         with self._request(key):
-            try:
-                return self._etag_in(self._client.head_object(Bucket=self.bucket, Key=key), key)
-            except botocore.exceptions.ClientError as error:
-                if error_code(error) in _ABSENT:
-                    return None
-                raise
+            answer = _unless_absent(lambda: self._client.head_object(Bucket=self.bucket, Key=key))
+            return None if answer is None else self._etag_in(answer, key)
 
     def size(self, key: str) -> int | None:
-        """How many bytes the object has, None if there is no such object."""
+        """The object's size in bytes, None if there is no such object."""
         with self._request(key):
-            try:
-                return self._client.head_object(Bucket=self.bucket, Key=key)["ContentLength"]
-            except botocore.exceptions.ClientError as error:
-                if error_code(error) in _ABSENT:
-                    return None
-                raise
+            answer = _unless_absent(lambda: self._client.head_object(Bucket=self.bucket, Key=key))
+            return None if answer is None else answer["ContentLength"]
 
     def get(self, key: str) -> Stored | None:
         """The object, None if there is no such object."""
@@ -240,80 +233,79 @@ class Lake:
     def _get(self, key: str, part: Mapping[str, Any]) -> Stored | None:
         with self._request(key):
             try:
-                found = self._client.get_object(Bucket=self.bucket, Key=key, **part)
+                answer = _unless_absent(lambda: self._client.get_object(Bucket=self.bucket, Key=key, **part))
             except botocore.exceptions.ClientError as error:
-                if error_code(error) in _ABSENT:
-                    return None
                 if error_code(error) in _NO_SUCH_PART:
                     return Stored(b"", "")
                 raise
-            # Not «with found["Body"]»: that gives the raw stream, whose errors are not botocore's.
-            with closing(found["Body"]) as stream:
-                return Stored(stream.read(), self._etag_in(found, key))
+            if answer is None:
+                return None
+            # `with answer["Body"]` would give the raw stream, whose errors are not botocore's.
+            with closing(answer["Body"]) as stream:
+                return Stored(stream.read(), self._etag_in(answer, key))
 
     def download(self, key: str, path: Path) -> Downloaded | None:
-        """Write the object to a file, however large it is. Returns what just these bytes are called; None if there is
-        no such object."""
+        """Write the object to a file in chunks. Returns ETag and SHA-256 of exactly these bytes; None if there is no
+        such object."""
         sha256 = hashlib.sha256()
         with self._request(key):
-            try:
-                found = self._client.get_object(Bucket=self.bucket, Key=key)
-            except botocore.exceptions.ClientError as error:
-                if error_code(error) in _ABSENT:
-                    return None
-                raise
-            with closing(found["Body"]) as stream, path.open("wb") as file:
+            answer = _unless_absent(lambda: self._client.get_object(Bucket=self.bucket, Key=key))
+            if answer is None:
+                return None
+            with closing(answer["Body"]) as stream, path.open("wb") as file:
                 for chunk in stream.iter_chunks(_CHUNK_BYTES):
                     sha256.update(chunk)
                     file.write(chunk)
-            return Downloaded(self._etag_in(found, key), sha256.hexdigest())
+            return Downloaded(self._etag_in(answer, key), sha256.hexdigest())
 
     def digest(self, key: str) -> Downloaded | None:
-        """What the object's bytes are called, however many they are; None if there is no such object."""
+        """ETag and SHA-256 of the object, read in chunks; None if there is no such object."""
         return self.download(key, Path(os.devnull))
 
     def put(self, key: str, body: bytes) -> str:
-        """Store an immutable object, whose name tells its content. Returns its ETag. It is written even where it
-        stands already, so that it is young when old leftovers are cleared away."""
+        """Store an immutable object, named by its content. Returns its ETag. An existing one is written again, so that
+        its age restarts and it is not deleted as an old leftover."""
         with self._request(key):
             return self._etag_in(self._client.put_object(Bucket=self.bucket, Key=key, Body=body), key)
 
     def replace(self, key: str, build: Callable[[], tuple[bytes, T]]) -> tuple[T, str]:
-        """Replace an object by what ``build`` makes of its input, and return what it tells of it and the new ETag.
+        """Replace an object by the bytes that ``build`` returns; returns the report of ``build`` and the new ETag.
 
-        The standing ETag is read first, then ``build`` runs, then the object is put only if it still stands as it
-        did: no stale run overwrites a newer one. On a refusal, or if ``build`` raises `InputChanged`, all starts over.
-        Raises `Contested` when it was in vain three times.
+        First the current ETag is read, then ``build`` runs, then the object is put on the condition that its ETag is
+        still the same (``If-Match``, or ``If-None-Match: *`` for a new one), so that a slow run never overwrites a
+        newer result. S3 answers 412 if the object has changed, 409 while another conditional PUT is under way, 404 if
+        it was deleted: then, and if ``build`` raises `InputChanged`, everything starts over, three times at most.
+        Raises `Contested` after that.
         """
         for _ in range(_REPLACE_ATTEMPTS):
-            standing = self.etag(key)
+            current = self.etag(key)
             try:
                 body, report = build()
             except InputChanged:
                 continue
-            etag = self._put_if(key, body, standing)
+            etag = self._put_if(key, body, current)
             if etag is not None:
                 return report, etag
         raise Contested(
             f"{self.uri(key)} or what it is made from was replaced by others {_REPLACE_ATTEMPTS} times while this run "
-            "made it anew. Look which other runs or programs write it, then run again."
+            "was about to replace it. Look which other runs or programs write it, then run again."
         )
 
-    def _put_if(self, key: str, body: bytes, standing: str | None) -> str | None:
-        """The new ETag; None if another object than ``standing`` is there. A retried PUT is refused by its own
-        success, so an object that is byte for byte what was to be written counts as written."""
-        condition: dict[str, Any] = {"IfNoneMatch": "*"} if standing is None else {"IfMatch": f'"{standing}"'}
+    def _put_if(self, key: str, body: bytes, current: str | None) -> str | None:
+        """The new ETag; None if the object is not ``current`` any more. A PUT that succeeded, and was retried since its
+        answer was lost, is refused; so an object with exactly these bytes counts as written."""
+        condition: dict[str, Any] = {"IfNoneMatch": "*"} if current is None else {"IfMatch": f'"{current}"'}
         with self._request(key):
             try:
                 return self._etag_in(self._client.put_object(Bucket=self.bucket, Key=key, Body=body, **condition), key)
             except botocore.exceptions.ClientError as error:
                 if error_code(error) not in _REFUSED:
                     raise
-        found = self.get(key)
-        return found.etag if found is not None and found.body == body else None
+        stored = self.get(key)
+        return stored.etag if stored is not None and stored.body == body else None
 
     def _etag_in(self, answer: Mapping[str, Any], key: str) -> str:
-        """The ETag that an answer tells. One that broke off among its headers looks whole to botocore."""
+        """The ETag of an answer. botocore accepts an answer that was cut off within its headers."""
         etag = str(answer.get("ETag", ""))
         if len(etag) < 2 or not etag.endswith('"'):
             raise no_answer("an answer without its ETag", self.bucket, self.endpoint, key)
@@ -330,9 +322,9 @@ class Lake:
             refused = answer.get("Errors", [])
             if refused:
                 code, key = refused[0].get("Code", ""), refused[0].get("Key", "")
-                told = explain(Refusal(code, 200, "DeleteObjects", "not deleted"), self.bucket, self.endpoint, key)
-                if isinstance(told, Unavailable):
-                    raise told
+                error = explain(Refusal(code, 200, "DeleteObjects", "not deleted"), self.bucket, self.endpoint, key)
+                if isinstance(error, Unavailable):
+                    raise error
                 raise GameAnalyticsError(
                     f"S3 at {self.endpoint} refuses to delete {len(refused)} objects: {code} for {self.uri(key)}. "
                     "Allow s3:DeleteObject in the policy of these credentials."
@@ -349,17 +341,17 @@ class Lake:
 
     def collect(self, query: pl.LazyFrame) -> pl.DataFrame:
         """The result of a query over `scan_parquet`. Raises FileNotFoundError if an object is missing, `Unavailable`
-        if S3 does not deliver, and `GameAnalyticsError` if it refuses or an object can't be read."""
+        if S3 does not answer, and `GameAnalyticsError` if it refuses or an object can't be read."""
         try:
             return query.collect(engine="streaming")
         except FileNotFoundError:
             raise
         except (OSError, pl.exceptions.PolarsError) as error:
-            # Without its cause, which holds all that S3 says: where a signature is wrong, the request with its token.
+            # Without its cause, which holds the whole answer: for a wrong signature, the request with its token.
             raise self._explain_polars(error) from None
 
     def _explain_polars(self, error: Exception) -> GameAnalyticsError:
-        """Polars tells all that it knows as text: the object's path, and S3's answer if there was one."""
+        """Polars gives the object's path and S3's answer, if there was one, only as text."""
         said = str(error)
         path = re.search(rf"\(path: {re.escape(self.uri(''))}([^)]+)\)", said)
         key = path[1] if path else ""
@@ -385,14 +377,19 @@ class Lake:
 
     def parquet_metadata(self, key: str) -> dict[str, str]:
         """The key-value metadata of a Parquet object; none if there is no such object or it is no Parquet."""
-        # They stand at the end, nearly always within so many bytes; a smaller object comes whole.
-        for part in ({"Range": f"bytes=-{_FOOTER_BYTES}"}, {}):
-            stored = self._get(key, part)
-            if stored is None:
-                return {}
-            with suppress(pl.exceptions.ComputeError):
-                return pl.read_parquet_metadata(io.BytesIO(stored.body))
-        return {}
+        stored = self.parquet_footer(key)
+        return {} if stored is None else parquet_metadata_of(stored.body)
+
+    def parquet_footer(self, key: str) -> Stored | None:
+        """The end of a Parquet object with its whole footer; None if there is no such object. Of other objects, and of
+        footers over 16 MiB, any part."""
+        size, needed = 0, _TAIL_BYTES
+        stored = None
+        while size < needed <= _LARGEST_FOOTER:
+            size = needed
+            stored = self.tail(key, size)
+            needed = 0 if stored is None or len(stored.body) < size else _footer_length(stored.body)
+        return stored
 
     @property
     def _credentials(self) -> dict[str, str]:
@@ -414,7 +411,7 @@ class Lake:
             "aws_region": self._client.meta.region_name,
             "aws_endpoint_url": self.endpoint,
             "max_retries": 2,
-            # It would wait for ever.
+            # By default it waits forever.
             "read_timeout": f"{_SILENT_SECONDS}s",
             "aws_allow_http": "true" if urlsplit(self.endpoint).scheme == "http" else "false",
         }
@@ -426,18 +423,25 @@ class Lake:
 
 
 def parquet_metadata_of(body: bytes) -> dict[str, str]:
-    """The key-value metadata of a whole Parquet file; none if it is no Parquet."""
-    with suppress(pl.exceptions.ComputeError):
+    """The key-value metadata of a Parquet file, or of its end with the whole footer; none if it is no Parquet."""
+    if not _footer_length(body):
+        return {}
+    try:
         return pl.read_parquet_metadata(io.BytesIO(body))
-    return {}
+    except pl.exceptions.PolarsError:  # damaged, or a footer that is not all there
+        return {}
+
+
+def _footer_length(body: bytes) -> int:
+    """Bytes from the start of the footer to the end of the file; 0 if it is no Parquet."""
+    return int.from_bytes(body[-8:-4], "little") + 8 if body.endswith(b"PAR1") else 0
 
 
 def to_parquet(frame: pl.DataFrame, made_from: Mapping[str, str] | None = None) -> bytes:
-    """The frame as one Parquet file (zstd), with what it was made from as key-value metadata. Equal frames give equal
-    bytes."""
+    """The frame as one Parquet file (zstd), with ``made_from`` as key-value metadata. Equal frames give equal bytes."""
     buffer = io.BytesIO()
-    # Higher levels take a fifth longer and make events no smaller: what repeats is in dictionaries already.
-    # In one chunk, since the chunks that a frame comes in, one for each thread, would shape the file.
+    # Higher levels take a fifth longer and do not shrink events: repeated values are in dictionaries already.
+    # One chunk, since the number of chunks, one per thread, would change the bytes.
     frame.rechunk().write_parquet(buffer, compression="zstd", compression_level=1, metadata=dict(made_from or {}))
     return buffer.getvalue()
 
@@ -457,8 +461,18 @@ def _new_session(settings: LakeSettings) -> boto3.Session:
 
 @cache
 def _api_descriptions() -> botocore.loaders.Loader:
-    """What botocore knows of AWS's APIs: a quarter of a second to read, and the same for every session."""
+    """botocore's descriptions of AWS's APIs, shared by all sessions: they take a quarter of a second to read."""
     return botocore.loaders.create_loader()
+
+
+def _unless_absent(request: Callable[[], T]) -> T | None:
+    """The answer to a request, None if S3 says that there is no such object."""
+    try:
+        return request()
+    except botocore.exceptions.ClientError as error:
+        if error_code(error) in _ABSENT:
+            return None
+        raise
 
 
 def _bare(etag: str) -> str:

@@ -1,4 +1,4 @@
-"""What a stats file or a board says of itself: what it was made from, and by which rule. Pure."""
+"""What stats files and boards say of themselves in their metadata: their source, and the rule. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,44 +6,44 @@ from dataclasses import dataclass
 MANIFEST_SHA256 = "game_analytics.manifest_sha256"
 """In a stats file's Parquet metadata: the SHA-256 (hex) of the manifest that it was made from."""
 MANIFEST_ETAG = "game_analytics.manifest_etag"
-"""In stats files of earlier versions, instead of the SHA-256 and the receipt: the ETag of the manifest."""
+"""In stats files of earlier versions instead: the ETag of the manifest."""
 
 STATS_SHA256 = "game_analytics.stats_sha256"
 """In a board's Parquet metadata: the SHA-256 (hex) of the stats file that it was made from."""
 STATS_ETAG = "game_analytics.stats_etag"
-"""In boards of earlier versions, instead of the SHA-256: the stats file's ETag."""
+"""In boards of earlier versions instead: the stats file's ETag."""
 RULE_VERSION_KEY = "game_analytics.rule_version"
 MIN_ENGAGEMENTS = "game_analytics.min_engagements"
-"""In a board's Parquet metadata: by which rule it was made."""
+"""In a board's Parquet metadata: the rule that it was made by."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The source that an object was made from: by the SHA-256 of its bytes (hex), or by its ETag in files that were
-    written before."""
+    """The source that an object was made from: the SHA-256 of its bytes (hex), or its ETag in files of earlier
+    versions."""
 
     source_sha256: str | None
     source_etag: str | None = None
     rule: tuple[str, str] | None = None
-    """Of a board: the rule's version and `min_engagements`, as text."""
+    """Of a board: version of the rule and `min_engagements`, as text."""
 
     @property
     def needs_sha256(self) -> bool:
-        """Whether only the source's content tells if it is the one."""
+        """Whether the source has to be hashed to compare it."""
         return self.source_sha256 is not None
 
     def is_of(self, etag: str, sha256: str | None) -> bool:
-        """Whether the source with this ETag and content is the one."""
+        """Whether this is the source."""
         return self.source_sha256 == sha256 if self.needs_sha256 else self.source_etag == etag
 
 
 def stats_claim(metadata: Mapping[str, str]) -> Claim | None:
-    """What a stats file's Parquet metadata says; None if somebody else wrote the file."""
+    """The claim in a stats file's Parquet metadata; None if another program wrote the file."""
     return _claim(metadata, MANIFEST_SHA256, MANIFEST_ETAG)
 
 
 def board_claim(metadata: Mapping[str, str]) -> Claim | None:
-    """What a board's Parquet metadata says; None if somebody else wrote the board."""
+    """The claim in a board's Parquet metadata; None if another program wrote the board."""
     return _claim(metadata, STATS_SHA256, STATS_ETAG)
 
 

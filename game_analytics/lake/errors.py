@@ -1,5 +1,5 @@
-"""What S3 refuses or fails to do, as one line that names the thing and the next step, whether boto3, Polars or DuckDB
-tells of it. No credential appears in it."""
+"""Errors of S3 as one line that names the object and the next step, whether boto3 or Polars reports them. They never
+contain credentials."""
 
 import re
 import shlex
@@ -31,18 +31,18 @@ _BUSY = {"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "T
 
 @dataclass(frozen=True)
 class Refusal:
-    """An answer of S3 that is an error."""
+    """An error answer of S3."""
 
     code: str
-    """S3's word for it; the status where S3 said none."""
+    """S3's error code; the status if there is none."""
     status: int
     operation: str
-    """What was asked for: ``GetObject``."""
+    """The API operation: ``GetObject``."""
     said: str
 
     @staticmethod
     def of_answer(status: int, body: str, operation: str = "GetObject") -> "Refusal":
-        """From an answer's body as it came, whole or not."""
+        """From an answer's body, which may be cut off."""
         code, message = (re.search(f"<{name}>([^<]+)</{name}>", body) for name in ("Code", "Message"))
         return Refusal(
             code=code[1] if code else str(status),
@@ -58,7 +58,7 @@ def error_code(error: botocore.exceptions.ClientError) -> str:
 
 @contextmanager
 def readable_s3_errors(bucket: str, endpoint: str | None, key: str = "") -> Iterator[None]:
-    """Turn what boto3 raises into one line that names the thing and the next step. No credential appears in it."""
+    """Turn errors of boto3 into errors of one line that names the object and the next step, without credentials."""
     place, where = _place(bucket, key), _where(endpoint)
     try:
         yield
@@ -66,7 +66,7 @@ def readable_s3_errors(bucket: str, endpoint: str | None, key: str = "") -> Iter
         raise explain(_refusal(error), bucket, endpoint, key) from error
     except (botocore.exceptions.NoCredentialsError, botocore.exceptions.PartialCredentialsError) as error:
         raise GameAnalyticsError(
-            f"The AWS credentials for {place} are missing or not whole. {START_LOCALLY}"
+            f"The AWS credentials for {place} are missing or incomplete. {START_LOCALLY}"
         ) from error
     except botocore.exceptions.NoRegionError as error:
         raise GameAnalyticsError(f"No region is set for {place}. Set AWS_REGION. {START_LOCALLY}") from error
@@ -75,10 +75,10 @@ def readable_s3_errors(bucket: str, endpoint: str | None, key: str = "") -> Iter
         botocore.exceptions.ConnectionError,
         botocore.exceptions.ResponseStreamingError,
         botocore.exceptions.IncompleteReadError,
-        urllib3.exceptions.HTTPError,  # where the answer that breaks off is an error's, botocore passes this on
+        urllib3.exceptions.HTTPError,  # botocore does not wrap this if an error answer is cut off
     ) as error:
         raise no_answer(type(error).__name__, bucket, endpoint, key) from error
-    except RecursionError as error:  # botocore follows a redirect that leads nowhere until the stack is full
+    except RecursionError as error:  # botocore follows redirects in a circle until the stack is full
         raise GameAnalyticsError(
             f"{where} only points elsewhere when asked for {place}. Set AWS_ENDPOINT_URL to where it points (https?)."
         ) from error
@@ -87,11 +87,11 @@ def readable_s3_errors(bucket: str, endpoint: str | None, key: str = "") -> Iter
 
 
 def explain(refusal: Refusal, bucket: str, endpoint: str | None, key: str = "") -> GameAnalyticsError:
-    """The error that tells of an answer: `Unavailable` if S3 is out of order or too busy."""
+    """The error for an answer: `Unavailable` if S3 is out of order or too busy."""
     code, place, where = printable(refusal.code), _place(bucket, key), _where(endpoint)
-    told = _by_code_alone(code, bucket, where, key)
-    if told is not None:
-        return GameAnalyticsError(told)
+    message = _by_code_alone(code, bucket, where, key)
+    if message is not None:
+        return GameAnalyticsError(message)
     if code in _WRONG_CREDENTIALS:
         return GameAnalyticsError(
             f"{where} does not accept the AWS credentials ({code} for {place}). Renew or correct them. {START_LOCALLY}"
@@ -112,7 +112,7 @@ def explain(refusal: Refusal, bucket: str, endpoint: str | None, key: str = "") 
 
 
 def no_answer(what: str, bucket: str, endpoint: str | None, key: str = "") -> Unavailable:
-    """The error that tells of a connection that could not be made, broke off, or brought nothing."""
+    """The error for a connection that could not be opened, broke, or brought no answer."""
     return Unavailable(
         f"{_where(endpoint)} does not answer ({what} for {_place(bucket, key)}). Start it, or check AWS_ENDPOINT_URL. "
         f"{START_LOCALLY}"
@@ -120,7 +120,7 @@ def no_answer(what: str, bucket: str, endpoint: str | None, key: str = "") -> Un
 
 
 def ensure_bucket_name(bucket: str) -> None:
-    """Raises `GameAnalyticsError` unless it can be the name of a bucket, before anybody makes a URL of it."""
+    """Raises `GameAnalyticsError` if this can't be the name of a bucket, before it becomes part of a URL."""
     if _BUCKET_NAME.fullmatch(bucket) is None:
         raise GameAnalyticsError(
             f"{bucket!r} can't be the name of a bucket. GAME_ANALYTICS_BUCKET must be the bucket's name alone, like "
@@ -129,7 +129,7 @@ def ensure_bucket_name(bucket: str) -> None:
 
 
 def _by_code_alone(code: str, bucket: str, where: str, key: str) -> str | None:
-    """What is wrong where S3's word for it says all."""
+    """The message for a code that says all by itself."""
     if code == "NoSuchBucket":
         return f"The bucket {bucket} does not exist at {where}. Create it, or name another in GAME_ANALYTICS_BUCKET."
     if code == "InvalidObjectState":
@@ -144,7 +144,7 @@ def _by_code_alone(code: str, bucket: str, where: str, key: str) -> str | None:
 
 
 def _restore(bucket: str, key: str) -> str:
-    """The next step where an object is archived."""
+    """The next step for an archived object."""
     named = " ".join(shlex.quote(printable(word)) for word in ("--bucket", bucket, "--key", key))
     return (
         f"Restore it first, `aws s3api restore-object {named} --restore-request Days=7`, which takes minutes to hours, "

@@ -1,4 +1,5 @@
-"""A day's receipt: what was read of each Kafka partition, where it went, and that the account balances."""
+"""The manifest of a landed day: which offsets were read of each Kafka partition, what became of the messages, and the
+check that the account balances."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -18,17 +19,17 @@ ObjectKind = Literal["raw", "quarantine"]
 
 
 class Unbalanced(GameAnalyticsError):
-    """Messages were lost or counted twice on the way from the log to the lake. Nothing was committed."""
+    """Messages were lost or counted twice between the log and the lake. Nothing was committed."""
 
 
 class Account(msgspec.Struct, frozen=True):
-    """What became of one partition's offsets ``first`` up to but without ``end``. All numbers count messages."""
+    """The offsets ``first`` up to but without ``end`` of one partition, and the number of messages by class."""
 
     partition: int
     first: int
     end: int
     next_day_first: int
-    """Where the next day's window starts. If the log has dropped it when that day lands, that day is truncated."""
+    """Offset at which the next day's window starts. If the log has dropped it by then, the next day is truncated."""
     read: int
     gaps: int
     """Offsets that hold no message: compaction, transaction markers."""
@@ -49,9 +50,9 @@ class LandedObject(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """The receipt of one day's landing, key: the day. It commits the day: readers read what it lists, nothing else.
+    """One per day. It commits the day: readers read the objects that it lists, and no others.
 
-    The same messages, settings and package versions give the same bytes: it holds no run id and no clock.
+    Equal messages, settings and package versions give equal bytes: it holds no run id and no time of writing.
     """
 
     version: int
@@ -64,7 +65,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     partitions: list[Account]
     objects: list[LandedObject]
     missed: dict[str, int]
-    """Events of other days that those days' own windows did not hold, counted by day (``2025-12-29``)."""
+    """Late events: events of other days that those days' landings had not read, counted by day (``2025-12-29``)."""
 
     def to_json(self) -> bytes:
         return msgspec.json.format(msgspec.json.encode(self, order="deterministic"), indent=1) + b"\n"
@@ -84,7 +85,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def log(self) -> LogIdentity:
-        """Which log its offsets are of."""
+        """The log that its offsets refer to."""
         return LogIdentity(self.topic, self.topic_id, self.cluster_id)
 
     def account(self, partition: int) -> Account | None:
@@ -97,19 +98,19 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         return sum(landed.rows for landed in self.objects if landed.kind == kind)
 
     def total(self) -> dict[str, int]:
-        """The account of the whole day: the sum over the partitions."""
+        """The day's account, summed over its partitions."""
         names = ("read", "gaps", "landed", "ignored", "other_days", "quarantined")
         return {name: sum(getattr(account, name) for account in self.partitions) for name in names}
 
 
 class _Versioned(msgspec.Struct):
-    """What every manifest has, whatever its version."""
+    """The field that manifests of all versions have."""
 
     version: int
 
 
 def ensure_balanced(manifest: Manifest) -> None:
-    """Raises `Unbalanced` naming each sum that does not come out, per partition and for the objects in all."""
+    """Raises `Unbalanced` that names each sum that does not balance, per partition and over all objects."""
     total = manifest.total()
     sums = [
         *(line for account in manifest.partitions for line in _sums(account)),
@@ -119,8 +120,8 @@ def ensure_balanced(manifest: Manifest) -> None:
     wrong = [f"{what}: {left:,} is not {right:,}" for what, left, right in sums if left != right]
     if wrong:
         raise Unbalanced(
-            f"The account of {manifest.day} does not balance: {'; '.join(wrong)}. It was not committed, and what stood "
-            f"before stays. Land the day again; if it stays so, report it."
+            f"The account of {manifest.day} does not balance: {'; '.join(wrong)}. Nothing was committed. Land "
+            "the day again; if that fails too, report it as a bug."
         )
 
 

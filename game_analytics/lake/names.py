@@ -1,4 +1,4 @@
-"""The names of the lake: from a day to its keys, and from a key back to its day. Pure; no other place knows them."""
+"""The keys of the lake: from a day to its keys, and from a key back to its day. Pure; defined here only."""
 
 import re
 from datetime import date
@@ -40,32 +40,32 @@ def slice_of_key(key: str) -> tuple[int, int, int] | None:
 
 
 def manifest_key(day: date) -> str:
-    """The receipt that commits a day's landing: ``raw/manifests/2025_12_30.json``, so that one listing has them all."""
+    """The manifest that commits a day: ``raw/manifests/2025_12_30.json``, so that one listing has all of them."""
     return f"{MANIFESTS_PREFIX}{day_token(day)}.json"
 
 
 def old_manifest_key(day: date) -> str:
-    """Where the receipt stood before: read where the other key holds nothing."""
+    """The manifest's key in earlier versions: read if there is no manifest at the new one."""
     return f"{day_prefix('raw', day)}manifest.json"
 
 
 def replaced_prefix(day: date) -> str:
-    """The folder of the day's receipts that were replaced."""
+    """The folder of the day's replaced manifests."""
     return f"{day_prefix('raw', day)}replaced/"
 
 
 def kept_prefix(day: date) -> str:
-    """The folder of those that were replaced although events were lost."""
+    """The folder of manifests that were replaced although events were lost."""
     return f"{day_prefix('raw', day)}kept/"
 
 
 def replaced_manifest_key(day: date, sha256_hex: str) -> str:
-    """A receipt that another one has replaced. What it lists stays for a week from then on."""
+    """A replaced manifest. The objects it lists are kept for a week after that."""
     return f"{replaced_prefix(day)}{sha256_hex[:12]}.json"
 
 
 def kept_manifest_key(day: date, sha256_hex: str) -> str:
-    """A receipt that a landing with `allow_truncated` has replaced. What it lists stays for good."""
+    """A manifest replaced by a landing with `allow_truncated`. The objects it lists are kept forever."""
     return f"{kept_prefix(day)}{sha256_hex[:12]}.json"
 
 

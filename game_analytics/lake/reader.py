@@ -1,9 +1,8 @@
-"""Looks into objects where Dagster's records don't tell what they are: footers and hashes, each read once a process.
+"""Reads footers and hashes of objects that Dagster's records don't know, each once per process.
 
-Bounded in time: what was not reached is looked at by the next tick.
+Bounded in time: what a tick does not reach, the next one reads.
 """
 
-import io
 import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -11,10 +10,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeVar
 
-import polars as pl
-
 from game_analytics.errors import GameAnalyticsError, Unavailable
-from game_analytics.lake.bucket import Lake, Listed
+from game_analytics.lake.bucket import Lake, Listed, parquet_metadata_of
 from game_analytics.lake.claims import Claim
 
 T = TypeVar("T")
@@ -22,19 +19,16 @@ Version = tuple[str, str]
 """The key and the listed ETag of an object."""
 
 SECONDS = 20.0
-"""After which a tick begins to look into no further object. The daemon gives a tick a minute."""
+"""A tick opens no further object after this time. The daemon gives a tick a minute."""
 HASHED_AT_MOST = 16 * 1024 * 1024
 """Bytes. A larger file takes longer to hash than a tick has."""
 
 _THREADS = 8
-_FOOTER_BYTES = 64 * 1024
-_LARGEST_FOOTER = 16 * 1024 * 1024
-_MAGIC = b"PAR1"
 
 
 @dataclass
 class _Memory:
-    """What this process has read of the objects that no record matches, some hundred bytes of each."""
+    """What this process has read: a few hundred bytes per object."""
 
     claims: dict[Version, Claim | None] = field(default_factory=dict)
     hashes: dict[Version, str] = field(default_factory=dict)
@@ -46,8 +40,8 @@ def _memory(_place: str, _reader: str) -> _Memory:
 
 
 class Reader:
-    """What objects of a lake hold, as far as there was time to look. ``name`` is whose memory it has; ``warn`` is told
-    what can't be read."""
+    """Reads objects of a lake, as far as there is time. Readers of one ``name`` share a memory; ``warn`` receives what
+    can't be read."""
 
     def __init__(
         self,
@@ -64,18 +58,18 @@ class Reader:
     def claims(
         self, objects: Collection[Listed], claim_of: Callable[[Mapping[str, str]], Claim | None]
     ) -> Mapping[Version, Claim | None]:
-        """What these Parquet objects say that they were made from; those that were not reached are left out."""
+        """By version, what these Parquet objects were made from (None if they don't say); without those not reached."""
         return self._look(objects, self._memory.claims, lambda listed: self._claim(listed, claim_of))
 
     def hashes(self, objects: Collection[Listed]) -> Mapping[Version, str]:
-        """The SHA-256 (hex) of these objects' bytes; those that were not reached are left out."""
+        """By version, the SHA-256 (hex) of these objects' bytes; without those not reached."""
         return self._look(objects, self._memory.hashes, self._hash)
 
     def _look(
         self, objects: Collection[Listed], known: dict[Version, T], read: Callable[[Listed], tuple[str, T] | None]
     ) -> Mapping[Version, T]:
-        """``read`` answers with the ETag of what it has read, or None where the object is gone. Of what nobody asks for
-        any more nothing stays known."""
+        """``read`` returns the ETag and the value of what it has read, None if there is no such object. Versions that
+        are no longer asked for are forgotten."""
         wanted = {each.version: each for each in objects}
         for version in known.keys() - wanted.keys():
             del known[version]
@@ -88,22 +82,22 @@ class Reader:
         return dict(known)
 
     def _look_into(self, listed: Listed, read: Callable[[Listed], tuple[str, T] | None]) -> tuple[T, ...]:
-        """What was read of this version of the object; nothing if there was no time, or it lies there no more."""
+        """The value of this version of the object; empty if there was no time, or the version is no longer there."""
         if self._clock() > self._until:
             return ()
         try:
             answer = read(listed)
             return () if answer is None or not self._is_still(listed, answer[0]) else (answer[1],)
         except Unavailable:
-            self._until = self._clock()  # the others would wait for the same service
+            self._until = self._clock()  # other objects would wait for the same service
             raise
-        except GameAnalyticsError as error:  # one object that can't be read keeps no other day waiting
+        except GameAnalyticsError as error:  # an unreadable object does not hold up other days
             self._warn(str(error))
             return ()
 
     def _is_still(self, listed: Listed, etag: str) -> bool:
-        """Whether what was read is what the listing shows. Where the two ETags differ, it was replaced meanwhile; or
-        something between here and S3 lists another ETag than it delivers, and then a second listing shows the same."""
+        """Whether the listed version was read. If the ETags differ, the object was replaced meanwhile; or a proxy lists
+        another ETag than it delivers, and then a second listing shows the same."""
         return etag == listed.etag or listed in self._lake.listing(listed.key)
 
     def _claim(
@@ -111,25 +105,9 @@ class Reader:
     ) -> tuple[str, Claim | None] | None:
         if listed.size == 0:
             return listed.etag, None
-        tail = self._lake.tail(listed.key, _FOOTER_BYTES)
-        if tail is not None and len(tail.body) < (length := _footer_length(tail.body)) <= _LARGEST_FOOTER:
-            tail = self._lake.tail(listed.key, length)
-        return None if tail is None else (tail.etag, claim_of(_metadata(tail.body)))
+        footer = self._lake.parquet_footer(listed.key)
+        return None if footer is None else (footer.etag, claim_of(parquet_metadata_of(footer.body)))
 
     def _hash(self, listed: Listed) -> tuple[str, str] | None:
-        found = self._lake.digest(listed.key)
-        return None if found is None else (found.etag, found.sha256)
-
-
-def _footer_length(body: bytes) -> int:
-    """Bytes from the beginning of the footer to the end of the file; 0 if it is no Parquet."""
-    return int.from_bytes(body[-8:-4], "little") + 8 if body.endswith(_MAGIC) else 0
-
-
-def _metadata(tail: bytes) -> Mapping[str, str]:
-    if not _footer_length(tail):
-        return {}
-    try:
-        return pl.read_parquet_metadata(io.BytesIO(tail))
-    except pl.exceptions.PolarsError:  # no Parquet in spite of its end
-        return {}
+        digest = self._lake.digest(listed.key)
+        return None if digest is None else (digest.etag, digest.sha256)

@@ -1,9 +1,9 @@
-"""What a person should know about a landing, check by check. A finding is a sentence; None where all is well."""
+"""The findings of a landing's checks. A finding is a sentence; None if the check passes."""
 
 from collections.abc import Mapping
 from datetime import date
 
-from game_analytics.landing.day import Landing
+from game_analytics.landing.report import LandingReport
 from game_analytics.landing.tables import most_missed
 from game_analytics.rules.volume import much_quarantined, unusual_volume
 
@@ -16,12 +16,12 @@ _LANDED_BY_SENSOR = "the sensor late_events has these days landed with them, or 
 
 
 def findings(
-    landing: Landing, volumes: Mapping[date, int], *, volume_percent: int, quarantine_percent: int
+    landing: LandingReport, volumes: Mapping[date, int], *, volume_percent: int, quarantine_percent: int
 ) -> dict[str, str | None]:
     """The finding of each check of a landing, by the check's name.
 
-    ``volumes`` are landed events: of the day, and of earlier days as far as they are known. ``volume_percent`` is how
-    much the day may differ from them, ``quarantine_percent`` how many messages may be unreadable.
+    ``volumes``: landed events of the day, and of earlier days as far as they are known. ``volume_percent``: how much
+    the day may differ from them. ``quarantine_percent``: how many messages may be unreadable.
     """
     manifest, own = landing.manifest, landing.own
     closes = f"{manifest.window.end:%Y-%m-%d %H:%M} UTC"
@@ -37,20 +37,20 @@ def findings(
     }
 
 
-def notes(landing: Landing) -> dict[str, str]:
-    """What a check says although it passes, by the check's name."""
+def notes(landing: LandingReport) -> dict[str, str]:
+    """What a passing check reports, by the check's name."""
     missed = landing.manifest.missed
     return {NOTHING_MISSED: f"{_counts(missed)}: {_LANDED_BY_SENSOR}"} if missed else {}
 
 
-def _missed(landing: Landing) -> str | None:
-    """About events of other days, unless they are few and the sensor lands them where they belong."""
+def _missed(landing: LandingReport) -> str | None:
+    """Late events of other days, unless they are few and the sensor lands them."""
     manifest = landing.manifest
-    left = {day: count for day, count in manifest.missed.items() if not landing.heals[date.fromisoformat(day)]}
+    left = {day: count for day, count in manifest.missed.items() if not landing.lands_again[date.fromisoformat(day)]}
     if left:
         return (
-            f"{_counts(left)} were not read by those days' landings, and will not be landed by themselves, since the "
-            "days are too long ago or to come, or the topic no longer holds them. For those that it holds, materialize "
+            f"{_counts(left)} were not read by those days' landings, and no sensor will land them, since the days "
+            "are too long ago or to come, or the topic no longer holds them. For those that it holds, materialize "
             f'raw_events and daily_player_stats with `up_to_landing_of: "{manifest.day}"` in the run config of '
             "raw_events"
         )

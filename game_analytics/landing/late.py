@@ -1,43 +1,42 @@
-"""Late events: what landings have found of other days, and what of it those days' landings don't hold yet.
+"""Late events: events of other days that landings have found, and that those days' landings have not read yet.
 
-A fact of the lake alone: each manifest tells what its landing found, and how far the other days were read.
+Read from the manifests alone: each says what its landing found of other days, and which offsets it has read.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.lake.bucket import Lake
+from game_analytics.lake.committed import read_landing_or_warn
 from game_analytics.lake.manifest import Manifest
-from game_analytics.lake.standing import Standing, read_standing
 from game_analytics.landing.offsets import NOTHING, Offsets
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Events of ``day`` that its landing has not read, and that of ``found_by`` has."""
+    """Events of ``day`` that its landing has not read, and the landing of ``found_by`` has."""
 
     day: date
     found_by: date
     events: int
     manifest_sha256: str
     """Of the landing that found them: another landing of that day is another finding."""
-    standing_sha256: str
+    lacking_sha256: str
     """Of the landing that lacks them."""
 
     def __str__(self) -> str:
         return f"{self.events:,} events of {self.day}, found by the landing of {self.found_by}"
 
 
-def owed(lake: Lake, days: Sequence[date], warn: Callable[[str], None]) -> list[Finding]:
-    """What the landings of these days have found that others among them do not hold yet, by day and by finder.
+def find_late_events(lake: Lake, days: Sequence[date], warn: Callable[[str], None]) -> list[Finding]:
+    """Late events among the landings of these days, by day and by finder.
 
-    A day counts as healed once it was read as far as the finder was. One that was not landed yet, or too early, is not
-    owed, since its landing comes first, nor is one of another log; and a landing that did not see its whole window
-    tells nothing yet. Nor does one whose manifest can't be read, which is a warning; the other days go ahead.
+    Nothing is late any more once the day was read as far as its finder. Only landings with a closed window count, on
+    both sides, and only of one log: a day that was not landed, or too early, is landed first. A manifest that can't be
+    read is a warning, and its day is left out.
     """
-    landed = {day: found for day in days if (found := _readable_manifest(lake, day, warn)) is not None}
+    landed = {day: landing for day in days if (landing := read_landing_or_warn(lake, day, warn)) is not None}
     return [
         Finding(day, finder, events, found.sha256, own.sha256)
         for day, own in landed.items()
@@ -53,14 +52,4 @@ def owed(lake: Lake, days: Sequence[date], warn: Callable[[str], None]) -> list[
 
 def _has_read_all_of(own: Manifest, found: Manifest) -> bool:
     read = {account.partition: Offsets(account.first, account.end) for account in own.partitions}
-    return all(read.get(each.partition, NOTHING).hold_all(each.first, each.end) for each in found.partitions)
-
-
-def _readable_manifest(lake: Lake, day: date, warn: Callable[[str], None]) -> Standing | None:
-    try:
-        return read_standing(lake, day)
-    except Unavailable:
-        raise
-    except GameAnalyticsError as error:
-        warn(str(error))
-        return None
+    return all(read.get(each.partition, NOTHING).covers(each.first, each.end) for each in found.partitions)

@@ -1,7 +1,7 @@
-"""What a commit leaves behind: the objects of the landing that it replaced, and those of runs that died.
+"""What commits leave behind: objects of replaced landings, and of runs that died.
 
-A replaced manifest is kept beside its objects, so that for a week both can be put back; one that was replaced although
-events were lost is kept for good.
+A replaced manifest is kept with its objects for a week, so that both can be restored; forever where events were lost by
+replacing it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import InputChanged, Lake, Listed
+from game_analytics.lake.committed import CommittedLanding, read_landing
 from game_analytics.lake.manifest import Manifest
 from game_analytics.lake.names import (
     day_prefix,
@@ -18,19 +19,18 @@ from game_analytics.lake.names import (
     replaced_manifest_key,
     replaced_prefix,
 )
-from game_analytics.lake.standing import Standing, read_standing
 
 LEFTOVERS_STAY = timedelta(hours=24)
-"""How long an object that no manifest lists is left alone: a landing that is under way may be about to list it."""
+"""How long an object that no manifest lists is kept: a running landing may be about to commit it."""
 
 REPLACED_STAYS = timedelta(days=7)
-"""How long what a commit has replaced stays, whatever its age."""
+"""How long a replaced manifest and its objects are kept after the commit."""
 
 
-def keep_replaced(lake: Lake, landing: Standing, *, for_good: bool) -> None:
-    """Store a copy of the manifest that is about to be replaced. What it lists stays as long as this copy does.
+def keep_replaced(lake: Lake, landing: CommittedLanding, *, for_good: bool) -> None:
+    """Store a copy of the manifest that is about to be replaced. The objects it lists are kept as long as the copy.
 
-    Raises `InputChanged` if it does not stand any more.
+    Raises `InputChanged` if it was replaced already.
     """
     stored = lake.get(landing.key)
     if stored is None or stored.etag != landing.etag:
@@ -40,14 +40,14 @@ def keep_replaced(lake: Lake, landing: Standing, *, for_good: bool) -> None:
 
 
 def clear_leftovers(lake: Lake, day: date, now: datetime) -> list[str]:
-    """Remove the day's objects that no manifest needs, once they are old. The day is committed already, so what goes
-    wrong here is a warning and not its failure: the sentences that are returned."""
+    """Delete the day's old objects that no manifest needs. Returns warnings instead of raising, since the day is
+    already committed."""
     try:
         found = [*lake.listing(day_prefix("raw", day)), *lake.listing(day_prefix("quarantine", day))]
         removable = [each for each in found if _may_be_old(each, day, now)]
-        standing = read_standing(lake, day) if removable else None
-        if standing is not None:
-            needed = {standing.key, *_needed(lake, day, found, now), *_listed(standing.manifest)}
+        committed = read_landing(lake, day) if removable else None
+        if committed is not None:
+            needed = {committed.key, *_needed(lake, day, found, now), *_listed(committed.manifest)}
             lake.delete(each.key for each in removable if each.key not in needed)
     except GameAnalyticsError as error:
         return [f"old objects that no manifest needs could not be removed: {error}"]
@@ -55,7 +55,7 @@ def clear_leftovers(lake: Lake, day: date, now: datetime) -> list[str]:
 
 
 def _may_be_old(found: Listed, day: date, now: datetime) -> bool:
-    """A manifest at the key of before goes as soon as another stands at today's."""
+    """A manifest at the old key may be deleted at once: it is needed only while there is none at the new one."""
     if found.key.startswith(kept_prefix(day)):
         return False
     stays = REPLACED_STAYS if found.key.startswith(replaced_prefix(day)) else LEFTOVERS_STAY
@@ -63,7 +63,7 @@ def _may_be_old(found: Listed, day: date, now: datetime) -> bool:
 
 
 def _needed(lake: Lake, day: date, found: Sequence[Listed], now: datetime) -> Iterator[str]:
-    """The objects of landings that were replaced less than a week ago, or are kept for good."""
+    """The objects of landings that were replaced less than a week ago, or are kept forever."""
     for each in found:
         is_young = each.key.startswith(replaced_prefix(day)) and now - each.last_modified <= REPLACED_STAYS
         if is_young or each.key.startswith(kept_prefix(day)):

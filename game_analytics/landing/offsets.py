@@ -1,4 +1,4 @@
-"""A run of offsets of one partition, and what can be asked of it."""
+"""A range of offsets of one partition."""
 
 from dataclasses import dataclass
 
@@ -7,34 +7,34 @@ import polars as pl
 
 @dataclass(frozen=True)
 class Offsets:
-    """From ``first`` up to but without ``end``."""
+    """The offsets from ``first`` up to but without ``end``."""
 
     first: int
     end: int
 
     def spanning(self, other: "Offsets") -> "Offsets":
-        """Both, and what lies between them; an empty one adds nothing."""
+        """The smallest range that covers both; an empty one adds nothing."""
         if other.first >= other.end:
             return self
         if self.first >= self.end:
             return other
         return Offsets(min(self.first, other.first), max(self.end, other.end))
 
-    def within(self, low: int, high: int) -> "Offsets":
-        """The part of it between two watermarks."""
+    def clipped(self, low: int, high: int) -> "Offsets":
+        """The part between two watermarks."""
         end = min(self.end, high)
         return Offsets(min(max(self.first, low), end), end)
 
     def ordered(self) -> "Offsets":
-        """Itself, or nothing at its end where it would end before it begins."""
+        """This range; where it would end before it starts, the empty range at its end."""
         return self if self.first <= self.end else Offsets(self.end, self.end)
 
-    def hold(self, offsets: pl.Series) -> pl.Series:
-        """Of each offset whether it is one of these."""
+    def contains(self, offsets: pl.Series) -> pl.Series:
+        """For each offset (Int64) whether the range contains it (Boolean)."""
         return (offsets >= self.first) & (offsets < self.end)
 
-    def hold_all(self, first: int, end: int) -> bool:
-        """Whether all offsets from ``first`` up to but without ``end`` are among these."""
+    def covers(self, first: int, end: int) -> bool:
+        """Whether the range contains all offsets from ``first`` up to but without ``end``."""
         return first >= end or (self.first <= first and end <= self.end)
 
 

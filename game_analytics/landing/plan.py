@@ -1,6 +1,7 @@
-"""What a landing reads: the day's window, chained to the landings of the days around it, and what healing adds.
+"""What a landing reads: the offsets of the day's window, chained to the landings of the days around it, and the offsets
+that late events were found in.
 
-Landings chain by offset, so that nothing lies unread between two of them.
+Each day starts at the offset where the day before has ended, so that nothing lies unread between two landings.
 """
 
 from collections.abc import Iterator
@@ -11,11 +12,11 @@ from game_analytics.lake.manifest import Manifest
 from game_analytics.landing.losses import Truncated, another_log, known_start, truncations
 from game_analytics.landing.neighbours import Neighbours
 from game_analytics.landing.offsets import EVERYTHING, NOTHING, Offsets
-from game_analytics.landing.window import Lookups
+from game_analytics.landing.window import LogSnapshot
 from game_analytics.rules.days import FIRST_DAY, Window, milliseconds_floor, time_text, window_of
 
 SOON = timedelta(hours=1)
-"""How long after a window's start a busy partition has its first message of it at the latest."""
+"""A busy partition has its first message of a window within this time."""
 
 
 @dataclass(frozen=True)
@@ -27,20 +28,20 @@ class Range:
     end: int
     next_day_first: int
     own: Offsets = EVERYTHING
-    """What belongs to the day itself: its window, and what the landings of the days around it have left between them.
-    The rest is read to heal, or because the standing landing has read it."""
-    known: Offsets = NOTHING
-    """What the standing landing has read."""
+    """The day's own offsets: its window, and what the landings of the days around it have left between them. The rest
+    is read for late events, or because the committed landing has read it."""
+    read_before: Offsets = NOTHING
+    """What the committed landing has read."""
 
     @property
     def beyond(self) -> bool:
-        """Whether it is read beyond what belongs to the day itself."""
+        """Whether it reaches beyond the day's own offsets."""
         return self.first < self.own.first or self.end > self.own.end
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a landing reads, and what a person should know about it."""
+    """What a landing reads, and what an operator should know about it."""
 
     window: Window
     window_closed: bool
@@ -49,63 +50,65 @@ class Plan:
     truncated: list[str]
     """What the log no longer holds of the day, a sentence each; empty unless that was allowed."""
     lags: str | None = None
-    """Why producers, or a mirror, may be behind: a sentence."""
+    """Why producers or a mirror may be behind: a sentence."""
     unread_before: list[str] = field(default_factory=list)
-    """What lies before the first landing of this log: a sentence per partition."""
+    """Offsets before the first landing of this log: a sentence per partition."""
 
 
-def plan(lookups: Lookups, day: date, others: Neighbours, *, allow_truncated: bool) -> Plan:
-    """What to read to land ``day``: its own window from where the landing of the day before has ended, together with
-    what the standing landing has read, so that healing is never undone, and what the finders have.
+def plan(snapshot: LogSnapshot, day: date, neighbours: Neighbours, *, allow_truncated: bool) -> Plan:
+    """What to read to land ``day``: its own window from where the landing of the day before has ended; what the
+    committed landing has read, so that late events once landed stay; and what the finders have read.
 
-    Raises `Truncated` unless the log still has all of it, and is the one that the standing landing was read from, or
+    Raises `Truncated` if the log no longer holds all of that, or is not the log of the committed landing, unless
     ``allow_truncated``.
     """
-    own_window = window_of(day, lookups.lateness)
-    chain = others.of_log(lookups.identity)
+    own_window = window_of(day, snapshot.lateness)
+    chain = neighbours.of_log(snapshot.identity)
     window = _window(own_window, chain)
-    lost = truncations(lookups, own_window, chain)
-    losses = [*another_log(lookups, own_window, others), *lost.values()]
+    lost = truncations(snapshot, own_window, chain)
+    losses = [*another_log(snapshot, own_window, neighbours), *lost.values()]
     if losses and not allow_truncated:
         raise Truncated(
             f"The log no longer holds all of {day}: {'; '.join(losses)}. Nothing was committed. To land what is left "
             "all the same, run again with `allow_truncated: true` in the run config of raw_events."
         )
     ranges = [
-        _range(lookups, day, partition, chain, window, lost_some=partition in lost)
-        for partition in sorted(lookups.extents)
+        _range(snapshot, day, partition, chain, window, lost_some=partition in lost)
+        for partition in sorted(snapshot.extents)
     ]
-    held_back = list(_held_back(lookups, day, chain))
+    held_back = list(_held_back(snapshot, day, chain))
     return Plan(
         window=window,
-        window_closed=lookups.now >= window.end and not held_back,
+        window_closed=snapshot.now >= window.end and not held_back,
         ranges=ranges,
-        warnings=[*_stamped_ahead(lookups, own_window), *_doubts(lookups, own_window, chain), *held_back],
+        warnings=[*_stamped_ahead(snapshot, own_window), *_doubts(snapshot, own_window, chain), *held_back],
         truncated=losses,
-        lags=_lags(lookups, own_window, ranges),
-        unread_before=_unread_before(lookups, chain, ranges),
+        lags=_lags(snapshot, own_window, ranges),
+        unread_before=_unread_before(snapshot, chain, ranges),
     )
 
 
 def _window(own: Window, chain: Neighbours) -> Window:
-    """The day's window, and those of the landings that are read as well."""
+    """From the first start to the last end of the day's window and those of the landings that are read as well."""
     windows = [own, *(manifest.window for manifest in chain.read_as_well)]
     return Window(start=min(each.start for each in windows), end=max(each.end for each in windows))
 
 
-def _range(lookups: Lookups, day: date, partition: int, chain: Neighbours, window: Window, *, lost_some: bool) -> Range:
-    extent = lookups.extents[partition]
-    own = _own(lookups, day, partition, chain)
-    reach = own.spanning(lookups.bounds(window, partition))
+def _range(
+    snapshot: LogSnapshot, day: date, partition: int, chain: Neighbours, window: Window, *, lost_some: bool
+) -> Range:
+    extent = snapshot.extents[partition]
+    own = _own(snapshot, day, partition, chain)
+    reach = own.spanning(snapshot.bounds(window, partition))
     for manifest in (*chain.read_as_well, *chain.previous_that_found(day)):
         read = offsets_of(manifest, partition)
         if read.end <= extent.high:
             reach = reach.spanning(read)
-    next_day_first = lookups.offset_at(window_of(day + timedelta(days=1), lookups.lateness).start, partition)
+    next_day_first = snapshot.offset_at(window_of(day + timedelta(days=1), snapshot.lateness).start, partition)
     if lost_some and next_day_first <= extent.low:
-        next_day_first = 0  # the next day may have lost some too: it must not be taken for whole
-    reach, own = reach.within(extent.low, extent.stable), own.within(extent.low, extent.stable)
-    return Range(partition, reach.first, reach.end, next_day_first, own, offsets_of(chain.standing, partition))
+        next_day_first = 0  # the next day may have lost some too, and must not count as complete
+    reach, own = reach.clipped(extent.low, extent.stable), own.clipped(extent.low, extent.stable)
+    return Range(partition, reach.first, reach.end, next_day_first, own, offsets_of(chain.committed, partition))
 
 
 def offsets_of(manifest: Manifest | None, partition: int) -> Offsets:
@@ -114,35 +117,36 @@ def offsets_of(manifest: Manifest | None, partition: int) -> Offsets:
     return NOTHING if account is None else Offsets(account.first, account.end)
 
 
-def _own(lookups: Lookups, day: date, partition: int, chain: Neighbours) -> Offsets:
-    """The day's window in offsets, and what the landings of the days before and after it have left between them."""
-    window = window_of(day, lookups.lateness)
-    own = lookups.bounds(window, partition)
-    chained = _chained_first(lookups, partition, chain.previous)
+def _own(snapshot: LogSnapshot, day: date, partition: int, chain: Neighbours) -> Offsets:
+    """The day's own offsets of a partition: its window, and what the landings of the days around it have left
+    unread."""
+    window = window_of(day, snapshot.lateness)
+    own = snapshot.bounds(window, partition)
+    chained = _chained_first(snapshot, partition, chain.previous)
     if chained is not None:
-        # Where no message so late was found by time, all that is unread begins where the day before ended.
-        unseen = lookups.found_at(window.start, partition) is None
-        own = Offsets(chained if unseen else min(own.first, chained), own.end).ordered()
+        # Without a message this late in the log, all that is unread starts where the day before ended.
+        none_so_late = snapshot.found_at(window.start, partition) is None
+        own = Offsets(chained if none_so_late else min(own.first, chained), own.end).ordered()
     follows = None if chain.following is None else chain.following.account(partition)
-    if follows is not None and own.end < follows.first <= lookups.extents[partition].high:
+    if follows is not None and own.end < follows.first <= snapshot.extents[partition].high:
         own = Offsets(own.first, follows.first)
     return own
 
 
-def _chained_first(lookups: Lookups, partition: int, previous: Manifest | None) -> int | None:
-    """Where the landing of the day before has ended; the low watermark where it does not know the partition. None
-    without such a landing."""
+def _chained_first(snapshot: LogSnapshot, partition: int, previous: Manifest | None) -> int | None:
+    """Where the landing of the day before has ended; the low watermark for a partition that it does not list. None
+    without such a landing, or if the partition ends before that."""
     if previous is None:
         return None
-    extent, account = lookups.extents[partition], previous.account(partition)
+    extent, account = snapshot.extents[partition], previous.account(partition)
     if account is None:
         return extent.low
     return account.end if account.end <= extent.high else None
 
 
-def _held_back(lookups: Lookups, day: date, chain: Neighbours) -> Iterator[str]:
-    for partition, extent in sorted(lookups.extents.items()):
-        end = _own(lookups, day, partition, chain).end
+def _held_back(snapshot: LogSnapshot, day: date, chain: Neighbours) -> Iterator[str]:
+    for partition, extent in sorted(snapshot.extents.items()):
+        end = _own(snapshot, day, partition, chain).end
         if end > extent.stable:
             yield (
                 f"partition {partition} is read to offset {extent.stable} instead of {end}: an open transaction holds "
@@ -150,23 +154,23 @@ def _held_back(lookups: Lookups, day: date, chain: Neighbours) -> Iterator[str]:
             )
 
 
-def _stamped_ahead(lookups: Lookups, window: Window) -> Iterator[str]:
-    for partition, extent in sorted(lookups.extents.items()):
-        ahead = lookups.stamped_ahead(window.end, partition)
+def _stamped_ahead(snapshot: LogSnapshot, window: Window) -> Iterator[str]:
+    for partition, extent in sorted(snapshot.extents.items()):
+        ahead = snapshot.stamped_ahead(window.end, partition)
         if ahead is not None:
             yield (
                 f"partition {partition}, offset {ahead.offset} is stamped {time_text(ahead.timestamp_ms)}, far past "
                 f"the window's end: the partition is read to its high watermark {extent.high}"
             )
-    yield from _stamped_long_ago(lookups)
+    yield from _stamped_long_ago(snapshot)
 
 
-def _stamped_long_ago(lookups: Lookups) -> Iterator[str]:
-    """A topic that holds messages, and none of a day that could be landed: producers that stamp seconds, perhaps."""
-    first_day = datetime.combine(FIRST_DAY, time(), lookups.now.tzinfo)
-    held = [partition for partition, extent in lookups.extents.items() if extent.low < extent.high]
-    if held and all(lookups.found_at(first_day, partition) is None for partition in held):
-        stamps = [found.timestamp_ms for partition in held if (found := lookups.first_left(partition)) is not None]
+def _stamped_long_ago(snapshot: LogSnapshot) -> Iterator[str]:
+    """A topic that holds messages, but none of a day that can be landed: producers may stamp seconds."""
+    first_day = datetime.combine(FIRST_DAY, time(), snapshot.now.tzinfo)
+    held = [partition for partition, extent in snapshot.extents.items() if extent.low < extent.high]
+    if held and all(snapshot.found_at(first_day, partition) is None for partition in held):
+        stamps = [found.timestamp_ms for partition in held if (found := snapshot.first_left(partition)) is not None]
         first = f", the first one {time_text(min(stamps))}" if stamps else ""
         yield (
             f"all messages of the topic are stamped before {FIRST_DAY}{first}: no day will find them. Kafka's "
@@ -174,23 +178,23 @@ def _stamped_long_ago(lookups: Lookups) -> Iterator[str]:
         )
 
 
-def _doubts(lookups: Lookups, window: Window, chain: Neighbours) -> Iterator[str]:
-    """Partitions that have dropped messages, and of which a single older one that is left seems to say that the window
-    is whole."""
+def _doubts(snapshot: LogSnapshot, window: Window, chain: Neighbours) -> Iterator[str]:
+    """Partitions that have dropped messages, where a single older message is the only sign that the window is
+    complete."""
     soon = milliseconds_floor(window.start + SOON)
-    for partition, extent in sorted(lookups.extents.items()):
-        found = lookups.found_at(window.start, partition)
+    for partition, extent in sorted(snapshot.extents.items()):
+        found = snapshot.found_at(window.start, partition)
         alone = found is not None and found.offset == extent.low + 1 and found.timestamp_ms > soon
-        if extent.low > 0 and alone and known_start(lookups, partition, chain) is None:
+        if extent.low > 0 and alone and known_start(snapshot, partition, chain) is None:
             yield (
                 f"partition {partition} has dropped offsets before {extent.low}, and of those that are left a single "
-                "one lies before the window: it may be a straggler, so whether all of the window is there can't be told"
+                "one lies before the window: it may have been sent late, so the window may be incomplete"
             )
 
 
-def _lags(lookups: Lookups, window: Window, ranges: list[Range]) -> str | None:
+def _lags(snapshot: LogSnapshot, window: Window, ranges: list[Range]) -> str | None:
     busy = [span.partition for span in ranges if span.own.first < span.own.end]
-    if not busy or any(lookups.found_at(window.end, partition) is not None for partition in busy):
+    if not busy or any(snapshot.found_at(window.end, partition) is not None for partition in busy):
         return None
     return (
         "no partition that has messages of the day holds any later than the window's end "
@@ -199,12 +203,12 @@ def _lags(lookups: Lookups, window: Window, ranges: list[Range]) -> str | None:
     )
 
 
-def _unread_before(lookups: Lookups, chain: Neighbours, ranges: list[Range]) -> list[str]:
-    """Offsets before the first landing of this log, which no other landing has read."""
+def _unread_before(snapshot: LogSnapshot, chain: Neighbours, ranges: list[Range]) -> list[str]:
+    """Offsets before the first landing of this log, which no landing has read: a sentence per partition."""
     if chain.previous is not None:
         return []
     return [
         f"partition {span.partition}: offsets {low} to {span.first - 1}"
         for span in ranges
-        if (low := lookups.extents[span.partition].low) < span.first
+        if (low := snapshot.extents[span.partition].low) < span.first
     ]

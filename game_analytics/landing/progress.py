@@ -21,7 +21,7 @@ class Progress:
         self._read_when_told = 0
 
     def read(self, messages: int) -> None:
-        """Add messages that were read; 0 is a sign of life."""
+        """Add messages that were read; 0 while waiting for the log."""
         self._read += messages
         now = self._seconds()
         if now - self._told >= REPORT_EVERY_SECONDS:
@@ -30,16 +30,16 @@ class Progress:
             self._tell(f"{self._so_far()}, {rate:,.0f} a second, {self._left(now)}")
 
     def finish(self) -> None:
-        """All was read."""
+        """Report the total."""
         seconds = self._seconds() - self._started
         self._tell(f"{self._read:,} messages read in {seconds:.1f} s ({self._read / max(seconds, 1e-3):,.0f} a second)")
 
     def _so_far(self) -> str:
-        # Offsets without a message make this end below 100 %.
+        # Offsets without a message are never read, so this may end below 100 %.
         return f"{self._read:,} of {self._offsets:,} messages read ({self._read / self._offsets:.0%})"
 
     def _left(self, now: float) -> str:
-        """By the rate since the beginning, which a pause changes less."""
+        """Estimated by the rate since the start, which varies less than the current one."""
         if not self._read:
             return "waiting"
         seconds = (self._offsets - self._read) * (now - self._started) / self._read

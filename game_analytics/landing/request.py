@@ -1,12 +1,12 @@
-"""What a run may ask of a landing, checked before anything is read or written."""
+"""What a run asks of a landing, checked before anything is read or written."""
 
 from datetime import date, datetime, timedelta
 
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import Lake
+from game_analytics.lake.committed import read_landing
 from game_analytics.lake.errors import START_LOCALLY
-from game_analytics.lake.standing import read_standing
-from game_analytics.landing.day import lost_of
+from game_analytics.landing.again import losses_of_landing_again
 from game_analytics.sources.event_log import EventLog
 
 
@@ -22,7 +22,7 @@ def finders_of(up_to_landing_of: str | None) -> tuple[date, ...]:
 
 
 def ensure_may_be_written(log: EventLog, lake: Lake, *, simulate_anywhere: bool) -> None:
-    """Raises `GameAnalyticsError` where simulated events would get into a lake that is not on this machine."""
+    """Raises `GameAnalyticsError` if simulated events would be written to a lake that is not on this machine."""
     if log.simulated and not lake.is_local and not simulate_anywhere:
         raise GameAnalyticsError(
             f"The events are simulated, but the lake is at {lake.endpoint}, which is not on this machine. Set "
@@ -31,10 +31,10 @@ def ensure_may_be_written(log: EventLog, lake: Lake, *, simulate_anywhere: bool)
         )
 
 
-def ensure_not_held(log: EventLog, lake: Lake, day: date, lateness: timedelta, now: datetime) -> None:
-    """Raises `GameAnalyticsError` where the log still holds a landed day: then the day is landed from the log, and not
-    read again from its quarantine."""
-    if read_standing(lake, day) and not lost_of(log, lake, day, lateness, now):
+def ensure_log_lost_the_day(log: EventLog, lake: Lake, day: date, lateness: timedelta, now: datetime) -> None:
+    """Raises `GameAnalyticsError` if the log still holds all of a landed day: it is then landed from the log, instead
+    of reading its quarantine again."""
+    if read_landing(lake, day) and not losses_of_landing_again(log, lake, day, lateness, now):
         raise GameAnalyticsError(
             f"The topic {log.topic} still holds all of {day}, so nothing was read again from the quarantine. Land "
             "the day without `reread_quarantine`: that decodes all of its messages with today's rules."

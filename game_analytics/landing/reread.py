@@ -1,5 +1,5 @@
-"""A day's quarantined messages decoded again with today's rules, from the lake alone: for a day that the log no longer
-holds, once a rule that was too strict has been fixed."""
+"""Reading a day's quarantine again: its messages are decoded by today's rules, from the lake alone. For a day that the
+log no longer holds, after a rule that was too strict has been fixed."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -11,11 +11,12 @@ import polars as pl
 
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import InputChanged, Lake
+from game_analytics.lake.committed import CommittedLanding, Landings, is_current, read_landing
 from game_analytics.lake.manifest import Account, LandedObject, Manifest, ensure_balanced
 from game_analytics.lake.names import manifest_key, slice_of_key, stats_key
-from game_analytics.lake.standing import Landings, Standing, read_standing, still_stands
-from game_analytics.landing.day import Landing, is_recent, sha256_of
+from game_analytics.landing.again import is_recent
 from game_analytics.landing.leftovers import clear_leftovers, keep_replaced
+from game_analytics.landing.report import LandingReport
 from game_analytics.landing.slices import COUNTS, STRAYS, Slice, store
 from game_analytics.rules.events import REASONS, Classified, classify
 from game_analytics.rules.log_identity import LogIdentity
@@ -24,78 +25,78 @@ from game_analytics.sources.formats.json import JSON
 
 @dataclass
 class _Reread:
-    """What became of the quarantined messages of a day."""
+    """What the quarantined messages of a day are now."""
 
     objects: list[LandedObject] = field(default_factory=list)
-    """All of the day: those that stay as they are, and those that take the place of others."""
+    """All objects of the day: unchanged ones, and those that replace others."""
     moved: dict[int, Counter[str]] = field(default_factory=dict)
-    """By partition: how many messages are now landed, ignored, or of other days."""
+    """By partition, the messages that are now landed, ignored, or of other days."""
     strays: Counter[date] = field(default_factory=Counter)
-    """Good events of days whose own landings have not read them: they stay in quarantine, by day."""
+    """By day, events of other days that are in no other quarantine: they stay in this one."""
     reasons: Counter[str] = field(default_factory=Counter)
     samples: dict[str, bytes | None] = field(default_factory=dict)
 
 
-def reread_day(lake: Lake, day: date, *, clock: Callable[[], datetime]) -> Landing:
-    """Commit the day with those of its quarantined messages that are good now. Nothing else of it changes.
+def reread_day(lake: Lake, day: date, *, clock: Callable[[], datetime]) -> LandingReport:
+    """Commit the day with those of its quarantined messages that can be read now. Nothing else changes.
 
-    Messages that turn out to be of another day are left to that day if its landing has read them too, and has them in
-    its own quarantine; else they stay in this one, since nobody else holds them.
+    An event of another day is left to that day if it is in that day's quarantine too; otherwise it stays in this one,
+    since no other object holds it.
     Raises `GameAnalyticsError` if the day was never landed, and what committing raises.
     """
 
     def build() -> tuple[bytes, tuple[Manifest, _Reread]]:
-        standing = _landed(lake, day)
-        reread, lookups = _Reread(), _OtherDays(lake, day, standing.manifest.log)
-        for landed in standing.manifest.objects:
+        committed = _landed(lake, day)
+        reread, snapshot = _Reread(), _OtherDays(lake, day, committed.manifest.log)
+        for landed in committed.manifest.objects:
             if landed.kind == "raw":
                 reread.objects.append(landed)
             else:
-                _read_again(lake, standing, landed, lookups, reread)
-        again = _manifest(standing.manifest, reread)
+                _read_again(lake, committed, landed, snapshot, reread)
+        again = _manifest(committed.manifest, reread)
         ensure_balanced(again)
-        if again != standing.manifest:
-            keep_replaced(lake, standing, for_good=False)
+        if again != committed.manifest:
+            keep_replaced(lake, committed, for_good=False)
         return again.to_json(), (again, reread)
 
     (manifest, reread), etag = lake.replace(manifest_key(day), build)
-    return Landing(
+    return LandingReport(
         manifest=manifest,
         etag=etag,
-        warnings=[*_told(reread.strays), *clear_leftovers(lake, day, clock())],
+        warnings=[*_warnings(reread.strays), *clear_leftovers(lake, day, clock())],
         truncated=[],
         reasons={reason: reread.reasons[reason] for reason in REASONS if reason in reread.reasons},
         samples=reread.samples,
-        sha256=sha256_of(manifest),
         own={name: manifest.total()[name] for name in COUNTS},
-        heals={
+        lands_again={
             each: is_recent(each, clock()) and is_recent(day, clock())
             for each in map(date.fromisoformat, manifest.missed)
         },
     )
 
 
-def quarantined(lake: Lake, standing: Standing, key: str) -> pl.DataFrame:
-    """The messages of one quarantine object that the manifest lists.
+def quarantined(lake: Lake, committed: CommittedLanding, key: str) -> pl.DataFrame:
+    """The messages of one quarantine object of the landing.
 
-    Raises `InputChanged` if it is gone because the day was landed anew meanwhile, else `GameAnalyticsError`.
+    Raises `InputChanged` if the object is missing because the day was landed again meanwhile, and `GameAnalyticsError`
+    if it is missing otherwise.
     """
     rows = lake.read_parquet(key)
     if rows is None:
-        if not still_stands(lake, standing):
+        if not is_current(lake, committed):
             raise InputChanged
-        day = standing.manifest.day
+        day = committed.manifest.day
         raise GameAnalyticsError(
-            f"{lake.uri(key)}, which {lake.uri(standing.key)} lists, is gone: a lifecycle rule may have expired it. "
-            f"What {day} has landed otherwise, its stats and its board stay as they are. To have these messages read "
-            f"again, materialize raw_events for {day} without `reread_quarantine` while the log still holds the day, "
+            f"{lake.uri(key)}, which {lake.uri(committed.key)} lists, is missing: a lifecycle rule may have expired "
+            f"it. The other objects, stats and board of {day} stay as they are. To have these messages read again, "
+            f"materialize raw_events for {day} without `reread_quarantine` while the log still holds the day, "
             "or restore the object from a backup."
         )
     return rows
 
 
-def _landed(lake: Lake, day: date) -> Standing:
-    found = read_standing(lake, day)
+def _landed(lake: Lake, day: date) -> CommittedLanding:
+    found = read_landing(lake, day)
     if found is None and lake.etag(stats_key(day)) is not None:
         raise GameAnalyticsError(
             f"{lake.uri(manifest_key(day))} does not exist, though {lake.uri(stats_key(day))} does: a lifecycle rule "
@@ -111,44 +112,46 @@ def _landed(lake: Lake, day: date) -> Standing:
 
 
 class _OtherDays:
-    """What other days' quarantines hold, each of them read once."""
+    """The offsets in other days' quarantines, each read once."""
 
     def __init__(self, lake: Lake, day: date, log: LogIdentity) -> None:
         self._lake, self._landings, self._log = lake, Landings(lake, day), log
-        self._held: dict[date, set[tuple[int, int]]] = {}
+        self._offsets: dict[date, set[tuple[int, int]]] = {}
 
-    def hold(self, day: date, partition: int, offsets: pl.Series) -> pl.Series:
-        """Of each offset whether it is in the day's own quarantine. That its landing has read it is not enough: where
-        it was read to heal, what can't be read is left to the days of its window."""
-        if day not in self._held:
-            self._held[day] = self._quarantined(day)
-        return pl.Series([(partition, offset) in self._held[day] for offset in offsets], dtype=pl.Boolean)
+    def contain(self, day: date, partition: int, offsets: pl.Series) -> pl.Series:
+        """For each offset (Int64) whether it is in the day's quarantine (Boolean). That its landing has read the offset
+        does not suffice: unreadable messages beyond its own offsets are left to the days of their window."""
+        if day not in self._offsets:
+            self._offsets[day] = self._quarantined(day)
+        return pl.Series([(partition, offset) in self._offsets[day] for offset in offsets], dtype=pl.Boolean)
 
     def _quarantined(self, day: date) -> set[tuple[int, int]]:
-        """Partition and offset of each message in the day's quarantine, if it is of this log."""
-        standing = self._landings.of(day)
-        if standing is None or not standing.manifest.log.is_same_as(self._log):
+        """Partition and offset of each message in the day's quarantine; none if it is of another log."""
+        committed = self._landings.of(day)
+        if committed is None or not committed.manifest.log.is_same_as(self._log):
             return set()
-        keys = standing.manifest.keys("quarantine")
-        frames = [quarantined(self._lake, standing, key).select("kafka_partition", "kafka_offset") for key in keys]
+        keys = committed.manifest.keys("quarantine")
+        frames = [quarantined(self._lake, committed, key).select("kafka_partition", "kafka_offset") for key in keys]
         return {place for frame in frames for place in frame.iter_rows()}
 
 
-def _read_again(lake: Lake, standing: Standing, landed: LandedObject, other_days: _OtherDays, reread: _Reread) -> None:
-    """Classify the messages of one quarantine object, and store what is now something else than it was."""
-    piece = _slice_of(standing.manifest.day, landed.key)
-    before = quarantined(lake, standing, landed.key)
-    now = classify(before.drop("reason", "kafka_partition"), piece.partition, piece.day, JSON.decode)
-    strays = _strays(now, piece.partition, other_days)
+def _read_again(
+    lake: Lake, committed: CommittedLanding, landed: LandedObject, other_days: _OtherDays, reread: _Reread
+) -> None:
+    """Classify the messages of one quarantine object again, and store the rows of a changed class."""
+    slice_ = _slice_of(committed.manifest.day, landed.key)
+    before = quarantined(lake, committed, landed.key)
+    now = classify(before.drop("reason", "kafka_partition"), slice_.partition, slice_.day, JSON.decode)
+    strays = _strays(now, slice_.partition, other_days)
     unread = before.filter(pl.col("kafka_offset").is_in(strays["kafka_offset"].implode()))
     stays = pl.concat([now.quarantined, unread]).sort("kafka_offset")
     if now.landed.height:
-        reread.objects.append(store(lake, "raw", piece, now.landed))
+        reread.objects.append(store(lake, "raw", slice_, now.landed))
     if stays.equals(before):
         reread.objects.append(landed)
     elif stays.height:
-        reread.objects.append(store(lake, "quarantine", piece, stays))
-    counts = reread.moved.setdefault(piece.partition, Counter())
+        reread.objects.append(store(lake, "quarantine", slice_, stays))
+    counts = reread.moved.setdefault(slice_.partition, Counter())
     counts.update(landed=now.landed.height, ignored=now.ignored, other_days=now.other_days.height - strays.height)
     reread.strays.update(strays["day"])
     for reason, sample in stays.select("reason", "value").iter_rows():
@@ -159,26 +162,24 @@ def _read_again(lake: Lake, standing: Standing, landed: LandedObject, other_days
 def _slice_of(day: date, key: str) -> Slice:
     place = slice_of_key(key)
     if place is None:
-        raise GameAnalyticsError(f"{key} has not the name of a landed slice. Land the day again.")
+        raise GameAnalyticsError(f"{key} is not the name of a landed slice. Land the day again.")
     return Slice(day, *place)
 
 
 def _strays(now: Classified, partition: int, other_days: _OtherDays) -> pl.DataFrame:
-    """The good events of other days that those days' quarantines don't hold: ``day`` and ``kafka_offset``."""
+    """Events of other days that are not in those days' quarantines, by the schema `STRAYS`."""
     unread = [
-        events.filter(~other_days.hold(day, partition, events["kafka_offset"]))
+        events.filter(~other_days.contain(day, partition, events["kafka_offset"]))
         for (day,), events in now.other_days.group_by("day")
     ]
     return pl.concat([STRAYS.to_frame(), *(events.select(STRAYS.names()) for events in unread)])
 
 
-def _told(strays: Counter[date]) -> list[str]:
+def _warnings(strays: Counter[date]) -> list[str]:
     if not strays:
         return []
     days = ", ".join(f"{count:,} of {day}" for day, count in sorted(strays.items()))
-    return [
-        f"messages that are good now, but of days whose quarantines don't hold them, stay in this quarantine: {days}"
-    ]
+    return [f"events of other days that are not in those days' quarantines stay in this one: {days}"]
 
 
 def _manifest(before: Manifest, reread: _Reread) -> Manifest:

@@ -1,7 +1,7 @@
-"""One slice of one partition: read, decoded and stored as immutable objects.
+"""One slice of one partition: read, decoded, classified, and stored as immutable objects.
 
-A slice is the unit of work, of retry and of parallelism: it needs neither the other slices nor Dagster, and what goes
-in and comes out can be pickled.
+A slice is the unit of work, of retry and of parallelism: it depends on no other slice, and its input and report can be
+pickled.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
+from types import MappingProxyType
 
 import polars as pl
 
@@ -29,10 +30,10 @@ MAX_SLICE = 250_000
 MAX_BATCH = 50_000
 """Messages decoded at once."""
 MAX_BATCH_BYTES = 32 * 1024 * 1024
-"""Bytes of message values decoded at once, and kept before they are written: what a slice needs of memory."""
+"""Bytes of message values decoded at once, and kept before they are written: this bounds a slice's memory."""
 
 COUNTS = ("read", "landed", "ignored", "other_days", "quarantined")
-"""What is counted of messages."""
+"""The classes that messages are counted by, and all that were read."""
 
 STRAYS = pl.Schema({"day": pl.Date(), "kafka_offset": pl.Int64()})
 """Good events of other days: one row each."""
@@ -47,11 +48,11 @@ class Slice:
     first: int
     end: int
     own: Offsets = EVERYTHING
-    """What belongs to the day itself; beyond that the slice is read to heal the day."""
-    known: Offsets = NOTHING
-    """What the standing landing has read."""
-    held: tuple[Offsets, ...] = ()
-    """Where the landings of other days keep what can't be read."""
+    """The day's own offsets; beyond them the slice is read for late events."""
+    read_before: Offsets = NOTHING
+    """What the committed landing has read."""
+    elsewhere: tuple[Offsets, ...] = ()
+    """Offsets whose unreadable messages are in the quarantine of other days."""
 
     def __str__(self) -> str:
         return f"{self.day}, partition {self.partition}, offsets {self.first} to {self.end - 1}"
@@ -59,23 +60,23 @@ class Slice:
 
 @dataclass
 class SliceReport:
-    """What became of a slice's messages. Counts are of messages."""
+    """A landed slice. Counts are of messages."""
 
     slice: Slice
     read: int = 0
     landed: int = 0
     ignored: int = 0
     left: int = 0
-    """Messages that can't be read and are in the quarantine of another day."""
-    known_read: int = 0
-    """Messages of the offsets that the standing landing has read."""
+    """Unreadable messages that are in the quarantine of another day."""
+    read_again: int = 0
+    """Messages at the offsets that the committed landing has read."""
     own: Counter[str] = field(default_factory=Counter)
-    """`COUNTS` of the messages that belong to the day itself."""
+    """Messages in the day's own offsets, by `COUNTS`."""
     objects: list[LandedObject] = field(default_factory=list)
     strays: pl.DataFrame = field(default_factory=STRAYS.to_frame)
-    """Of `STRAYS`: the events of other days."""
+    """Events of other days, by the schema `STRAYS`."""
     reasons: Counter[str] = field(default_factory=Counter)
-    """How many were quarantined for each."""
+    """Quarantined messages by reason."""
     samples: dict[str, bytes | None] = field(default_factory=dict)
     """The first quarantined message of each reason, as received."""
 
@@ -89,43 +90,46 @@ class SliceReport:
 
 
 def cut(
-    day: date, ranges: list[Range], size: int = MAX_SLICE, held: Mapping[int, tuple[Offsets, ...]] | None = None
+    day: date,
+    ranges: list[Range],
+    size: int = MAX_SLICE,
+    elsewhere: Mapping[int, tuple[Offsets, ...]] = MappingProxyType({}),
 ) -> Iterator[Slice]:
-    """The slices of a day, each at most ``size`` offsets, always cut at the same places for the same ranges. ``held``
-    tells by partition where other days keep what can't be read."""
+    """The slices of a day, at most ``size`` offsets each, cut at the same offsets for the same ranges. ``elsewhere``:
+    by partition, offsets whose unreadable messages are in the quarantine of other days."""
     for span in ranges:
-        elsewhere = (held or {}).get(span.partition, ())
         for first in range(span.first, span.end, size):
             end = min(first + size, span.end)
-            yield Slice(day, span.partition, first, end, span.own, span.known, elsewhere)
+            yield Slice(day, span.partition, first, end, span.own, span.read_before, elsewhere.get(span.partition, ()))
 
 
 @contextmanager
 def slice_landing(shared: tuple[EventLog, Format, Lake]) -> Iterator[Work[Slice, SliceReport]]:
-    """`land_slice` as a task of an engine: a worker keeps its reader from slice to slice."""
+    """`land_slice` as an engine's task: each worker opens one reader for all of its slices."""
     log, messages_format, lake = shared
     with log.reader() as reader:
-        yield lambda piece, progress: land_slice(reader, lake, piece, progress, messages_format)
+        yield lambda slice_, progress: land_slice(reader, lake, slice_, progress, messages_format)
 
 
 def land_slice(
     log: Reader,
     lake: Lake,
-    piece: Slice,
+    slice_: Slice,
     tell: Callable[[int], None] = lambda _messages: None,
     messages_format: Format = JSON,
 ) -> SliceReport:
-    """Read a slice and store what belongs to its day and what could not be read: one object each if there is any, or
-    more where more than 32 MiB of messages are read, since no more than that is kept in memory.
+    """Read a slice, and store the events of its day and the unreadable messages: one object each, if there are any;
+    more for more than 32 MiB of messages, which bounds the memory.
 
-    ``tell`` is given the number of messages of each batch, 0 while the log is waited for.
+    ``tell`` receives the number of messages of each batch, and 0 while waiting for the log. Raises `Unbalanced` if the
+    log delivers offsets twice or out of order, and what the log and the lake raise.
     """
-    report = SliceReport(piece)
+    report = SliceReport(slice_)
     events, refused = _Store(lake, "raw", report), _Store(lake, "quarantine", report)
     strays = []
     kept_bytes = 0
-    expected = piece.first
-    batches = log.read(piece.partition, piece.first, piece.end, max_messages=MAX_BATCH, max_bytes=MAX_BATCH_BYTES)
+    expected = slice_.first
+    batches = log.read(slice_.partition, slice_.first, slice_.end, max_messages=MAX_BATCH, max_bytes=MAX_BATCH_BYTES)
     for messages in batches:
         tell(messages.height)
         if messages.is_empty():
@@ -136,61 +140,61 @@ def land_slice(
             refused.write(upto=expected)
             kept_bytes = 0
         kept_bytes += batch_bytes
-        expected = _ensure_in_order(piece, messages, expected)
-        sorted_out = classify(messages, piece.partition, piece.day, messages_format.decode)
-        kept = _not_held_elsewhere(piece, sorted_out.quarantined)
-        events.add(sorted_out.landed)
+        expected = _ensure_in_order(slice_, messages, expected)
+        classified = classify(messages, slice_.partition, slice_.day, messages_format.decode)
+        kept = _without_those_elsewhere(slice_, classified.quarantined)
+        events.add(classified.landed)
         refused.add(kept)
-        strays.append(sorted_out.other_days)
+        strays.append(classified.other_days)
         report.read += messages.height
-        report.landed += sorted_out.landed.height
-        report.ignored += sorted_out.ignored
-        report.left += sorted_out.quarantined.height - kept.height
-        report.known_read += _count(piece, piece.known, messages)
-        report.own.update(_own_counts(piece, messages, sorted_out, kept))
+        report.landed += classified.landed.height
+        report.ignored += classified.ignored
+        report.left += classified.quarantined.height - kept.height
+        report.read_again += _count(slice_, slice_.read_before, messages)
+        report.own.update(_own_counts(slice_, messages, classified, kept))
         _note_reasons(report, kept)
-    events.write(upto=piece.end)
-    refused.write(upto=piece.end)
+    events.write(upto=slice_.end)
+    refused.write(upto=slice_.end)
     report.strays = pl.concat([report.strays, *strays])
     return report
 
 
-def _not_held_elsewhere(piece: Slice, refused: pl.DataFrame) -> pl.DataFrame:
-    """Those of the messages that can't be read which no other day's quarantine holds."""
-    for offsets in piece.held:
-        elsewhere = offsets.hold(refused["kafka_offset"]) & ~piece.own.hold(refused["kafka_offset"])
-        refused = refused.filter(~elsewhere)
+def _without_those_elsewhere(slice_: Slice, refused: pl.DataFrame) -> pl.DataFrame:
+    """The unreadable messages that are in no other day's quarantine."""
+    for offsets in slice_.elsewhere:
+        is_elsewhere = offsets.contains(refused["kafka_offset"]) & ~slice_.own.contains(refused["kafka_offset"])
+        refused = refused.filter(~is_elsewhere)
     return refused
 
 
-def _count(piece: Slice, offsets: Offsets, rows: pl.DataFrame) -> int:
-    """How many of these messages of the slice lie at the offsets."""
-    if offsets.hold_all(piece.first, piece.end):
+def _count(slice_: Slice, offsets: Offsets, rows: pl.DataFrame) -> int:
+    """How many of the slice's messages are at these offsets."""
+    if offsets.covers(slice_.first, slice_.end):
         return rows.height
-    return int(offsets.hold(rows["kafka_offset"]).sum())
+    return int(offsets.contains(rows["kafka_offset"]).sum())
 
 
-def _own_counts(piece: Slice, messages: pl.DataFrame, sorted_out: Classified, kept: pl.DataFrame) -> Counter[str]:
-    """`COUNTS` of a batch, without what lies beyond the day's own offsets."""
-    read = _count(piece, piece.own, messages)
-    landed = _count(piece, piece.own, sorted_out.landed)
-    other_days = _count(piece, piece.own, sorted_out.other_days)
-    quarantined = _count(piece, piece.own, kept)
-    ignored = read - landed - other_days - quarantined  # in its own offsets a day leaves nothing to others
+def _own_counts(slice_: Slice, messages: pl.DataFrame, classified: Classified, kept: pl.DataFrame) -> Counter[str]:
+    """`COUNTS` of the messages of a batch that are in the day's own offsets."""
+    read = _count(slice_, slice_.own, messages)
+    landed = _count(slice_, slice_.own, classified.landed)
+    other_days = _count(slice_, slice_.own, classified.other_days)
+    quarantined = _count(slice_, slice_.own, kept)
+    ignored = read - landed - other_days - quarantined  # within its own offsets a day leaves no message to other days
     return Counter(read=read, landed=landed, ignored=ignored, other_days=other_days, quarantined=quarantined)
 
 
-def store(lake: Lake, kind: ObjectKind, piece: Slice, rows: pl.DataFrame) -> LandedObject:
-    """Put what is kept of a slice as one object, which is named by its content."""
+def store(lake: Lake, kind: ObjectKind, slice_: Slice, rows: pl.DataFrame) -> LandedObject:
+    """Store rows of a slice as one Parquet object, named by its content."""
     body = to_parquet(rows)
     sha256_hex = hashlib.sha256(body).hexdigest()
-    key = slice_key(kind, piece.day, piece.partition, piece.first, piece.end, sha256_hex)
+    key = slice_key(kind, slice_.day, slice_.partition, slice_.first, slice_.end, sha256_hex)
     lake.put(key, body)
     return LandedObject(key, kind, rows.height, len(body))
 
 
 class _Store:
-    """Rows of one kind, gathered until they are written as one object."""
+    """Collects rows of one kind until they are written as one object."""
 
     def __init__(self, lake: Lake, kind: ObjectKind, report: SliceReport) -> None:
         self._lake = lake
@@ -204,7 +208,8 @@ class _Store:
             self._rows.append(rows)
 
     def write(self, upto: int) -> None:
-        """Store what was gathered, if anything, as the object of the offsets below ``upto`` that no object has yet."""
+        """Store the collected rows, if any, as one object for the offsets since the last one, up to but without
+        ``upto``."""
         if self._rows:
             rows = pl.concat(self._rows)
             self._rows = []
@@ -220,15 +225,15 @@ def _note_reasons(report: SliceReport, refused: pl.DataFrame) -> None:
         report.samples.setdefault(reason, sample)
 
 
-def _ensure_in_order(piece: Slice, messages: pl.DataFrame, expected: int) -> int:
-    """Raises `Unbalanced` if the log delivers an offset twice, or one that was not asked for: a gap could hide that
-    from the account. Returns the lowest offset that may come next."""
+def _ensure_in_order(slice_: Slice, messages: pl.DataFrame, expected: int) -> int:
+    """Raises `Unbalanced` if the log delivers an offset twice or outside the slice: together with a gap, the account
+    would still balance. Returns the lowest offset that may come next."""
     offsets = messages["kafka_offset"]
     first, last = offsets.item(0), offsets.item(-1)
-    if not expected <= first <= last < piece.end or not (offsets.diff().drop_nulls() > 0).all():
+    if not expected <= first <= last < slice_.end or not (offsets.diff().drop_nulls() > 0).all():
         raise Unbalanced(
-            f"{piece.day}, partition {piece.partition}: offsets {expected} to {piece.end - 1} were expected in "
+            f"{slice_.day}, partition {slice_.partition}: offsets {expected} to {slice_.end - 1} were expected in "
             f"order, and the log delivered {first} to {last}, some twice or out of order. Nothing was committed. Land "
-            "the day again; if it stays so, report it."
+            "the day again; if that fails too, report it as a bug."
         )
     return int(last) + 1

@@ -1,31 +1,31 @@
-"""A landing as people read it, in the UI, a terminal and the run's log: its account, its quarantine, what it missed."""
+"""Tables of a landing for the UI, a terminal and the run's log: its account, its quarantine, its late events."""
 
 from collections.abc import Mapping
 
-from game_analytics.landing.day import Landing
+from game_analytics.landing.report import LandingReport
 from game_analytics.rules.table import Kind, Table
 
 MOST_MISSED = 20
-"""Days with missed events that are shown; a producer with a wild clock can make thousands."""
+"""Days with missed events that are shown; a producer with a wrong clock can cause thousands."""
 
 _SAMPLE_BYTES = 60
 _SUMMED = ("read", "gaps", "landed", "ignored", "other_days", "quarantined")
 _OFFSETS = ("first", "end")
 
 
-def account_table(landing: Landing) -> Table:
+def account_table(landing: LandingReport) -> Table:
     """The account of the day: one row per partition, one for all."""
     columns = ("partition", *_OFFSETS, *_SUMMED)
     total = landing.manifest.total()
     rows = [[getattr(account, name) for name in columns] for account in landing.manifest.partitions]
-    # Offsets don't add up to anything.
+    # A sum of offsets means nothing.
     return Table(
         {"partition": Kind.WORD, **dict.fromkeys(columns[1:], Kind.NUMBER)},
         [*rows, ["all", "", "", *(total[name] for name in _SUMMED)]],
     )
 
 
-def account_lines(landing: Landing) -> str:
+def account_lines(landing: LandingReport) -> str:
     """The account as text: one line per partition, one for all."""
     lines = []
     for account in landing.manifest.partitions:
@@ -38,13 +38,13 @@ def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items())
 
 
-def beyond_table(landing: Landing) -> Table:
-    """Messages that were read beyond the day's own window to land late events of it, by what became of them."""
-    return Table({"read to heal": Kind.WORD, "messages": Kind.NUMBER}, list(landing.beyond.items()))
+def beyond_table(landing: LandingReport) -> Table:
+    """Messages read beyond the day's own offsets, for late events of it, by class."""
+    return Table({"read beyond the day": Kind.WORD, "messages": Kind.NUMBER}, list(landing.beyond.items()))
 
 
 def quarantine_table(reasons: Mapping[str, int], samples: Mapping[str, bytes | None] | None = None) -> Table:
-    """How many messages could not be read, one row per reason; with ``samples``, the beginning of one of each."""
+    """Messages that could not be read, one row per reason; with ``samples``, also the start of one of each."""
     columns = {"reason": Kind.WORD, "messages": Kind.NUMBER}
     if samples is None:
         return Table(columns, list(reasons.items()))
@@ -59,11 +59,11 @@ def _beginning(value: bytes | None) -> str:
     return f"{text} … ({len(value):,} bytes)" if len(value) > _SAMPLE_BYTES else text
 
 
-def missed_table(landing: Landing) -> Table:
-    """The other days that lack most of the events found here, and how many they lack."""
+def missed_table(landing: LandingReport) -> Table:
+    """Other days with late events found here, and how many events they miss."""
     return Table({"day": Kind.WORD, "events": Kind.NUMBER}, most_missed(landing.manifest.missed))
 
 
 def most_missed(missed: Mapping[str, int]) -> list[tuple[str, int]]:
-    """At most `MOST_MISSED` days with their events, the most first."""
+    """At most `MOST_MISSED` days with their events, most events first."""
     return sorted(missed.items(), key=lambda of_day: -of_day[1])[:MOST_MISSED]

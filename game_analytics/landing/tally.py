@@ -1,4 +1,4 @@
-"""What became of a day's messages, summed up slice by slice."""
+"""The sums of a day over its slices: messages by class and partition, objects, reasons, late events."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -11,11 +11,11 @@ from game_analytics.landing.plan import Range
 from game_analytics.landing.slices import COUNTS, SliceReport
 
 Missed = Callable[[date, int, pl.Series], int]
-"""Of events of another day, at these offsets of a partition: how many that day does not hold."""
+"""How many events of another day, at these offsets (Int64) of a partition, that day's landing has not read."""
 
 
 class Tally:
-    """The sum of slices in any order. Its size does not depend on how many messages they hold."""
+    """The sums of slices, added in any order. Its size does not depend on the number of messages."""
 
     def __init__(self, missed_of: Missed) -> None:
         self._missed_of = missed_of
@@ -26,23 +26,23 @@ class Tally:
         self._samples: dict[str, tuple[int, int, bytes | None]] = {}
         self.reasons = Counter[str]()
         self.own = Counter[str]()
-        """Of what belongs to the day itself, all partitions: messages by `COUNTS`."""
+        """Messages in the day's own offsets, all partitions, by `COUNTS`."""
 
     def add(self, report: SliceReport) -> None:
-        piece = report.slice
-        counts = self._counts.setdefault(piece.partition, Counter())
-        counts["offsets"] += piece.end - piece.first
+        slice_ = report.slice
+        counts = self._counts.setdefault(slice_.partition, Counter())
+        counts["offsets"] += slice_.end - slice_.first
         for name in COUNTS:
             counts[name] += getattr(report, name)
         self.own.update(report.own)
-        self._known_read[piece.partition] += report.known_read
-        self._objects += [(piece.partition, piece.first, landed) for landed in report.objects]
+        self._known_read[slice_.partition] += report.read_again
+        self._objects += [(slice_.partition, slice_.first, landed) for landed in report.objects]
         self.reasons += report.reasons
         for reason, value in report.samples.items():
-            sample = (piece.partition, piece.first, value)
+            sample = (slice_.partition, slice_.first, value)
             self._samples[reason] = min(sample, self._samples.get(reason, sample), key=lambda each: each[:2])
         for (day,), events in report.strays.group_by("day"):
-            self._missed[day] += self._missed_of(day, piece.partition, events["kafka_offset"])
+            self._missed[day] += self._missed_of(day, slice_.partition, events["kafka_offset"])
 
     def account(self, span: Range) -> Account:
         counts = self._counts.get(span.partition, Counter())
@@ -60,11 +60,11 @@ class Tally:
         )
 
     def read_again(self, partition: int) -> int:
-        """How many messages were read of the offsets that the standing landing has read."""
+        """Messages read at the offsets that the committed landing has read."""
         return self._known_read[partition]
 
     def objects(self) -> list[LandedObject]:
-        """By slice, in whatever order the slices were done."""
+        """By partition and offset, whatever the order in which slices were added."""
         return [landed for _, _, landed in sorted(self._objects, key=lambda each: each[:2])]
 
     def samples(self) -> dict[str, bytes | None]:
@@ -72,5 +72,5 @@ class Tally:
         return {reason: value for reason, (_, _, value) in self._samples.items()}
 
     def missed(self) -> dict[str, int]:
-        """Events of other days that those days don't hold, counted by day, in order of the day."""
+        """Late events of other days that their landings have not read: ``2025-12-29`` to count, by day."""
         return {day.isoformat(): count for day, count in sorted(self._missed.items()) if count}

@@ -1,6 +1,6 @@
-"""Where a day lies in the log: its window in time, and the offsets of each partition that this window means.
+"""A day's window in the log, as offsets of each partition.
 
-Offsets are found by time, never by a consumer group's position, so that a day can be read again.
+Offsets are looked up by time, never by a consumer group's position, so that a day can be read again.
 """
 
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ from game_analytics.rules.log_identity import LogIdentity
 from game_analytics.sources.event_log import EventLog, Extent, Found
 
 FAR_AHEAD = timedelta(days=1)
-"""A message stamped this far past a window's end is not taken for the window's end."""
+"""A message stamped this far past a window's end does not mark that end."""
 
 _START_OF_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Lookups:
-    """The log as it was when this was made: watermarks are asked for once, before reading, and each instant once."""
+class LogSnapshot:
+    """The log at one moment: its watermarks are fetched once, before reading, and each instant is looked up once."""
 
     def __init__(self, log: EventLog, lateness: timedelta, now: datetime) -> None:
         self.lateness = lateness
@@ -29,7 +29,7 @@ class Lookups:
         self._found = cache(log.first_at_or_after)
 
     def found_at(self, instant: datetime, partition: int) -> Found | None:
-        """The first message at or after the instant, unless it came after the watermarks were asked for."""
+        """The first message at or after the instant, unless it was delivered after the watermarks were fetched."""
         found = self._found(instant).get(partition)
         return found if found is not None and found.offset < self.extents[partition].high else None
 
@@ -42,10 +42,10 @@ class Lookups:
         return self.found_at(_START_OF_TIME, partition)
 
     def bounds(self, window: Window, partition: int) -> Offsets:
-        """The window in offsets of the partition.
+        """The window as offsets of the partition.
 
-        A log that finds nothing at the start and something at the end has not seen what is there: the window then
-        starts at the low watermark. Nothing lies in a window before the topic's first message.
+        Where the log finds a message at the window's end but none at its start, its time index is incomplete: the
+        window then starts at the low watermark. A window that ends before the topic's first message is empty.
         """
         extent = self.extents[partition]
         start, end = self.found_at(window.start, partition), self.offset_at(window.end, partition)
@@ -53,13 +53,13 @@ class Lookups:
             return Offsets(end, end)
         if self.stamped_ahead(window.end, partition) is not None:
             end = extent.high
-        unseen = extent.low if end < extent.high else extent.high
-        first = unseen if start is None else start.offset
+        without_start = extent.low if end < extent.high else extent.high
+        first = without_start if start is None else start.offset
         return Offsets(min(first, end), end)
 
     def stamped_ahead(self, end: datetime, partition: int) -> Found | None:
-        """The message found at the window's end, if its timestamp lies in the future or far past that end: it would
-        hide all that was delivered after it, so it must not cut the day short."""
+        """The message found at the window's end, if its timestamp lies in the future or far past that end: everything
+        delivered after it would be cut off, so it must not mark the end."""
         found = self.found_at(end, partition)
         latest = milliseconds_floor(min(self.now, end + FAR_AHEAD))
         if found is None or found.timestamp_ms <= latest or self._lies_before_all(end):
@@ -67,16 +67,16 @@ class Lookups:
         return found
 
     def _lies_before_all(self, end: datetime) -> bool:
-        """Whether each partition that holds any message begins after this instant. One that begins in the future has a
-        wrong stamp, which proves nothing."""
+        """Whether every partition that holds messages starts after this instant. A first message stamped in the future
+        is wrong, and proves nothing."""
         begins = [self.first_left(partition) for partition, extent in self.extents.items() if extent.low < extent.high]
         from_ms, to_ms = milliseconds_floor(end), milliseconds_floor(self.now)
         return bool(begins) and all(found is not None and from_ms < found.timestamp_ms <= to_ms for found in begins)
 
 
-def own_bounds(lookups: Lookups, day: date, partition: int) -> Offsets:
-    """The offsets that a landing of ``day`` by itself would read; none for one before the first partition or later than
-    tomorrow, which nobody lands."""
-    if not FIRST_DAY <= day <= lookups.now.date() + FAR_AHEAD:
+def own_bounds(snapshot: LogSnapshot, day: date, partition: int) -> Offsets:
+    """The offsets of the window of ``day``; none for a day before the first partition or after tomorrow, which is never
+    landed."""
+    if not FIRST_DAY <= day <= snapshot.now.date() + FAR_AHEAD:
         return NOTHING
-    return lookups.bounds(window_of(day, lookups.lateness), partition)
+    return snapshot.bounds(window_of(day, snapshot.lateness), partition)

@@ -12,9 +12,9 @@ import polars as pl
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import InputChanged, Lake, Unreadable, parquet_metadata_of, to_parquet
 from game_analytics.lake.claims import MANIFEST_ETAG, MANIFEST_SHA256
+from game_analytics.lake.committed import CommittedLanding, is_current, read_landing
 from game_analytics.lake.manifest import LandedObject
 from game_analytics.lake.names import board_key, day_prefix, manifest_key, stats_key
-from game_analytics.lake.standing import Standing, read_standing, still_stands
 from game_analytics.rules.events import RAW_EVENTS
 from game_analytics.rules.player_stats import METRICS, Metric, columns_read, ensure_all_counted, player_stats
 from game_analytics.rules.receipt import agrees, receipt_of
@@ -42,7 +42,7 @@ class Counted:
 class PublishedStats:
     """A stats file that was written: what it was counted from, and its ETag and SHA-256 (hex)."""
 
-    landing: Standing
+    landing: CommittedLanding
     counted: Counted
     etag: str
     sha256: str
@@ -59,7 +59,7 @@ def publish_stats(
     """
     key = stats_key(day)
 
-    def build() -> tuple[bytes, tuple[Standing, Counted, str]]:
+    def build() -> tuple[bytes, tuple[CommittedLanding, Counted, str]]:
         landing = landed_day(lake, day)
         if not replace_foreign:
             ensure_own_or_absent(lake, key)
@@ -73,9 +73,9 @@ def publish_stats(
     return PublishedStats(landing, counted, etag, sha256)
 
 
-def landed_day(lake: Lake, day: date) -> Standing:
+def landed_day(lake: Lake, day: date) -> CommittedLanding:
     """The standing landing of the day. Raises `GameAnalyticsError` if the day was never landed."""
-    landing = read_standing(lake, day)
+    landing = read_landing(lake, day)
     if landing is not None:
         return landing
     if is_own(lake.parquet_metadata(stats_key(day))):
@@ -89,7 +89,7 @@ def landed_day(lake: Lake, day: date) -> Standing:
     )
 
 
-def count(lake: Lake, landing: Standing, metrics: Mapping[str, Metric] = METRICS) -> Counted:
+def count(lake: Lake, landing: CommittedLanding, metrics: Mapping[str, Metric] = METRICS) -> Counted:
     """The stats of the raw objects that the manifest lists.
 
     Raises `InputChanged` if one is gone because the day was landed again meanwhile, else `GameAnalyticsError` naming
@@ -104,7 +104,7 @@ def count(lake: Lake, landing: Standing, metrics: Mapping[str, Metric] = METRICS
         read = lake.collect(events.select(pl.len())).item()
         stats, repeats = player_stats(events, lake.collect, metrics)
     except FileNotFoundError as error:
-        if not still_stands(lake, landing):
+        if not is_current(lake, landing):
             raise InputChanged from error
         raise GameAnalyticsError(f"An object that {lake.uri(landing.key)} lists is gone. {_LAND_AGAIN}") from error
     except Unreadable as error:
@@ -124,14 +124,14 @@ def _naming_its_key(lake: Lake, keys: list[str], unreadable: Unreadable) -> Game
     return unreadable
 
 
-def ensure_as_listed(lake: Lake, landing: Standing) -> None:
+def ensure_as_listed(lake: Lake, landing: CommittedLanding) -> None:
     """Raises `GameAnalyticsError` naming the raw object that is gone or has another size than the manifest lists;
     `InputChanged` if it is gone because the day was landed again meanwhile."""
     day = landing.manifest.day
     listed = [entry for entry in landing.manifest.objects if entry.kind == "raw"]
     sizes = {stored.key: stored.size for stored in lake.listing(day_prefix("raw", day))} if listed else {}
     gone = [entry.key for entry in listed if entry.key not in sizes]
-    if gone and not still_stands(lake, landing):
+    if gone and not is_current(lake, landing):
         raise InputChanged
     if gone and len(gone) == len(listed):
         raise GameAnalyticsError(
@@ -145,7 +145,7 @@ def ensure_as_listed(lake: Lake, landing: Standing) -> None:
         _ensure_size(lake, landing, entry, sizes[entry.key])
 
 
-def _ensure_size(lake: Lake, landing: Standing, listed: LandedObject, size: int) -> None:
+def _ensure_size(lake: Lake, landing: CommittedLanding, listed: LandedObject, size: int) -> None:
     """A manifest of an earlier version has no sizes; then the object only must not be empty."""
 
     def is_right(size: int) -> bool:

@@ -7,6 +7,8 @@ import msgspec
 FIRST_DAY = date(2024, 1, 1)
 """The first day that is a partition."""
 
+ONE_DAY = timedelta(days=1)
+
 LEAD = timedelta(minutes=5)
 """How long before its day a window starts: clocks of producers differ."""
 
@@ -24,7 +26,7 @@ def window_of(day: date, lateness: timedelta) -> Window:
     """The delivery times at which events of the UTC ``day`` are looked for: from `LEAD` before its midnight to
     ``lateness`` after the next one."""
     midnight = datetime.combine(day, time(), UTC)
-    return Window(start=midnight - LEAD, end=midnight + timedelta(days=1) + lateness)
+    return Window(start=midnight - LEAD, end=midnight + ONE_DAY + lateness)
 
 
 def milliseconds_floor(instant: datetime) -> int:

@@ -20,7 +20,8 @@ from game_analytics.engines.engine import WorkerDied
 from game_analytics.engines.local import LocalEngine
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.lake.bucket import Lake, LakeSettings
-from game_analytics.landing.day import Landing, LandingOptions, land_day
+from game_analytics.landing.day import land_day
+from game_analytics.landing.report import LandingOptions, LandingReport
 from game_analytics.landing.slices import Slice
 from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics.sources.event_log import EventLog
@@ -70,7 +71,7 @@ def two_partitions(count: int = 6) -> dict[int, list[Message]]:
 
 def land_by(
     workers: int, log: EventLog, lake: Lake, slice_size: int = 6, tell: Callable[[str], None] = lambda _line: None
-) -> Landing:
+) -> LandingReport:
     options = LandingOptions(ONE_HOUR, engine=LocalEngine(workers), slice_size=slice_size)
     return land_day(log, lake, DAY, options, clock=lambda: MORNING_AFTER, tell=tell)
 
@@ -120,9 +121,9 @@ def test_several_workers_land_the_same_bytes_as_one(lake: Lake, folder: Path) ->
 @pytest.mark.parametrize(("workers", "slices"), [(2, 5), (5, 11)])
 def test_each_slice_is_landed_exactly_once(lake: Lake, folder: Path, workers: int, slices: int) -> None:
     log = Watched({0: messages(slices)}, folder=folder)
-    pieces = [Slice(DAY, 0, number, number + 1) for number in range(slices)]
+    cut = [Slice(DAY, 0, number, number + 1) for number in range(slices)]
     read: list[int] = []
-    reports = list(land_slices(log, lake, pieces, workers, read.append))
+    reports = list(land_slices(log, lake, cut, workers, read.append))
     assert sorted(report.slice.first for report in reports) == list(range(slices))
     assert log.slices() == [(0, number, number + 1) for number in range(slices)]
     assert sum(read) == sum(report.read for report in reports) == slices
@@ -168,8 +169,8 @@ def test_a_log_that_says_nothing_for_seconds_does_not_stop_the_progress(
         if len(log.processes()) == 2:
             go.touch()
 
-    pieces = [Slice(DAY, partition, 0, 6) for partition in (0, 1)]
-    assert len(list(land_slices(log, lake, pieces, 2, tell))) == 2
+    slices = [Slice(DAY, partition, 0, 6) for partition in (0, 1)]
+    assert len(list(land_slices(log, lake, slices, 2, tell))) == 2
     assert told[0] == 0
     assert sum(told) == 12
 
@@ -264,15 +265,15 @@ from game_analytics.engines.local import LocalEngine
 from game_analytics.landing.slices import slice_landing
 from game_analytics.sources.formats.json import JSON
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background commands without
-log, lake, pieces = pickle.load(sys.stdin.buffer)
-list(LocalEngine(2).run(slice_landing, (log, JSON, lake), pieces, lambda messages: None, workers_worth=2))
+log, lake, slices = pickle.load(sys.stdin.buffer)
+list(LocalEngine(2).run(slice_landing, (log, JSON, lake), slices, lambda messages: None, workers_worth=2))
 """
 
 
 def ended_by(kill_it: Callable[[int], None], log: Waits, lake: Lake) -> tuple[int, str]:
     """A program that lands in two processes and is ended in the middle of it: its exit code and what it said. Returns
     once its processes have gone."""
-    pieces = [Slice(DAY, partition, 0, 6) for partition in (0, 1)]
+    slices = [Slice(DAY, partition, 0, 6) for partition in (0, 1)]
     with subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-c", LANDS_IN_TWO_PROCESSES],
         stdin=subprocess.PIPE,
@@ -281,7 +282,7 @@ def ended_by(kill_it: Callable[[int], None], log: Waits, lake: Lake) -> tuple[in
     ) as program:
         assert program.stdin is not None
         assert program.stderr is not None
-        program.stdin.write(pickle.dumps((log, lake, pieces)))
+        program.stdin.write(pickle.dumps((log, lake, slices)))
         program.stdin.close()
         eventually(lambda: len(log.processes()) == 2, "both processes read")
         assert all(map(lives, log.processes()))
@@ -309,8 +310,8 @@ def test_ctrl_c_in_a_terminal_ends_all_and_is_told_once(lake: Lake, folder: Path
 def test_a_landing_that_nobody_goes_on_with_ends_its_processes(lake: Lake, folder: Path) -> None:
     """As when what came of the first slice does not add up."""
     log = Watched({0: messages(8)}, folder=folder)
-    pieces = [Slice(DAY, 0, number, number + 1) for number in range(8)]
-    reports = iter(land_slices(log, lake, pieces, 2, lambda _messages: None))
+    slices = [Slice(DAY, 0, number, number + 1) for number in range(8)]
+    reports = iter(land_slices(log, lake, slices, 2, lambda _messages: None))
     with leaves_nobody_behind():
         assert next(reports).read == 1
         assert len(children()) >= 1
@@ -345,8 +346,8 @@ def test_secrets_are_neither_on_the_command_lines_nor_in_the_environments_of_pro
             )
             go.touch()
 
-    pieces = [Slice(DAY, partition, 0, 6) for partition in (0, 1)]
-    reports = list(land_slices(log, opened, pieces, 2, look))
+    slices = [Slice(DAY, partition, 0, 6) for partition in (0, 1)]
+    reports = list(land_slices(log, opened, slices, 2, look))
     assert sum(len(report.objects) for report in reports) == 4
     assert len(seen) == 4
     assert sum(b"game_analytics.engines.worker" in text for text in seen) == 1

@@ -337,8 +337,8 @@ def in_a_terminal(s3: S3Endpoint, lake: LakeResource, *words: str) -> tuple[int,
     os.close(theirs)
     output = b""
     try:
-        while piece := os.read(ours, 65_536):
-            output += piece
+        while slice_ := os.read(ours, 65_536):
+            output += slice_
     except OSError:  # so Linux says that nobody has the terminal open any more
         pass
     finally:

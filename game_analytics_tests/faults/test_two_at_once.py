@@ -11,7 +11,8 @@ import pytest
 
 from game_analytics.lake.bucket import Lake
 from game_analytics.lake.names import board_key, stats_key
-from game_analytics.landing.day import LandingOptions, land_day
+from game_analytics.landing.day import land_day
+from game_analytics.landing.report import LandingOptions
 from game_analytics.leaderboards.player_stats import publish_stats
 from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics_tests.support.day_run_again import (

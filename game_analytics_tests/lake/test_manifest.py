@@ -315,7 +315,7 @@ def test_each_sum_that_does_not_come_out_is_named_and_no_other(manifest: Manifes
     with pytest.raises(Unbalanced) as refusal:
         ensure_balanced(manifest)
     message = str(refusal.value)
-    assert message.startswith(f"The account of 2025-12-30 does not balance: {'; '.join(sums)}. It was not committed")
+    assert message.startswith(f"The account of 2025-12-30 does not balance: {'; '.join(sums)}. Nothing was committed")
 
 
 def test_partitions_whose_faults_make_up_for_each_other_are_both_named() -> None:

@@ -11,8 +11,10 @@ import pytest
 from game_analytics.lake.bucket import to_parquet
 from game_analytics.lake.manifest import Manifest
 from game_analytics.lake.names import manifest_key
-from game_analytics.landing.day import Landing, LandingOptions, land_day, lost_of
+from game_analytics.landing.again import losses_of_landing_again
+from game_analytics.landing.day import land_day
 from game_analytics.landing.losses import Truncated
+from game_analytics.landing.report import LandingOptions, LandingReport
 from game_analytics.landing.reread import reread_day
 from game_analytics.rules.log_identity import LogIdentity
 from game_analytics.sources.event_log import Found
@@ -168,7 +170,7 @@ def test_a_manifest_of_a_neighbour_that_can_t_be_read_stops_no_landing(lake: Mem
     landing = land(ListedLog({0: caught_up()}), lake, now=SECOND_NIGHT)
     assert kills(lake) == {"ann": 2, "bob": 15}
     (warning,) = landing.warnings
-    assert warning.startswith(f"taken for no landing: {lake.uri(manifest_key(other))} is no manifest")
+    assert warning.startswith(f"a manifest was ignored: {lake.uri(manifest_key(other))} is no manifest")
     assert body_of(lake, manifest_key(other)) == b"garbage"
 
 
@@ -197,7 +199,7 @@ def a_day_with_late_and_bad_ones() -> ListedLog:
     )
 
 
-def healed(lake: MemoryLake) -> Landing:
+def healed(lake: MemoryLake) -> LandingReport:
     log = a_day_with_late_and_bad_ones()
     for day in (DAY, NEXT_DAY):
         land(log, lake, day=day, now=utc("2026-01-02 06:00"))
@@ -217,7 +219,7 @@ def test_a_healed_day_s_figures_are_those_of_its_own_window(lake: MemoryLake) ->
     assert account_of(landing.manifest).read == 6
 
 
-def test_what_can_t_be_read_is_held_by_the_days_of_its_windows_and_not_by_one_that_only_heals(
+def test_what_can_t_be_read_is_held_by_the_days_of_its_windows_and_not_by_one_that_reads_it_for_late_events(
     lake: MemoryLake,
 ) -> None:
     healed(lake)
@@ -243,7 +245,7 @@ def test_what_can_t_be_read_between_two_landings_is_held_by_the_one_that_reads_i
     assert 1 in (*quarantined(lake, DAY), *quarantined(lake, NEXT_DAY))
 
 
-def test_a_re_read_does_not_leave_an_event_to_a_day_that_only_read_it_to_heal(lake: MemoryLake) -> None:
+def test_a_re_read_does_not_leave_an_event_to_a_day_that_only_read_it_for_late_events(lake: MemoryLake) -> None:
     """Yesterday's rules refused offset 4, a kill of the day that was healed: the finder alone holds it."""
     healed(lake)
     (key,) = standing(lake, NEXT_DAY).keys("quarantine")
@@ -255,7 +257,7 @@ def test_a_re_read_does_not_leave_an_event_to_a_day_that_only_read_it_to_heal(la
     landing = reread_day(lake, NEXT_DAY, clock=lambda: utc("2026-01-02 06:00"))
     assert quarantined(lake, NEXT_DAY) == [2, 4]
     (warning,) = landing.warnings
-    assert warning.endswith("days whose quarantines don't hold them, stay in this quarantine: 1 of 2025-12-30")
+    assert warning.endswith("that are not in those days' quarantines stay in this one: 1 of 2025-12-30")
 
 
 # Before the topic's first message, and messages of no day
@@ -368,7 +370,7 @@ def test_a_topic_created_again_on_the_day_itself_is_told_by_the_day_before(lake:
         Truncated, match="the topic was created again or is another one since 2025-12-29 was landed"
     ) as raised:
         land(topic(at(0, "2025-12-30 18:00"), log=CREATED_AGAIN), lake)
-    assert "begins at 2025-12-30T18:00:00Z: what was delivered before is gone" in str(raised.value)
+    assert "begins at 2025-12-30T18:00:00Z: what was delivered before is lost" in str(raised.value)
 
 
 def test_stragglers_in_a_topic_that_was_created_again_prove_nothing(lake: MemoryLake) -> None:
@@ -384,13 +386,13 @@ def test_what_the_log_has_dropped_of_a_finder_is_lost_to_the_day(lake: MemoryLak
     messages = [at(0, "2025-12-29 10:00"), *early, at(3, "2025-12-30 12:00"), at(4, "2025-12-31 12:00")]
     land(topic(*messages), lake, day=DAY_BEFORE, now=SECOND_NIGHT)
     log = topic(*messages[2:], low=2)
-    (why,) = lost_of(topic(*messages[2:], low=2), lake, DAY_BEFORE, ONE_HOUR, SECOND_NIGHT)
+    (why,) = losses_of_landing_again(topic(*messages[2:], low=2), lake, DAY_BEFORE, ONE_HOUR, SECOND_NIGHT)
     assert why.startswith("partition 0 has lost offsets 0 to 1")
     land(topic(*messages), lake, now=SECOND_NIGHT)
-    assert lost_of(topic(*messages), lake, DAY, ONE_HOUR, SECOND_NIGHT, (DAY_BEFORE,)) == []
+    assert losses_of_landing_again(topic(*messages), lake, DAY, ONE_HOUR, SECOND_NIGHT, (DAY_BEFORE,)) == []
     lake.put(manifest_key(DAY), without_what_was_early(lake).to_json())
-    assert lost_of(log, lake, DAY, ONE_HOUR, SECOND_NIGHT) == []
-    (why,) = lost_of(log, lake, DAY, ONE_HOUR, SECOND_NIGHT, (DAY_BEFORE,))
+    assert losses_of_landing_again(log, lake, DAY, ONE_HOUR, SECOND_NIGHT) == []
+    (why,) = losses_of_landing_again(log, lake, DAY, ONE_HOUR, SECOND_NIGHT, (DAY_BEFORE,))
     assert why == "partition 0 no longer holds all of offsets 0 to 2, which the landing of 2025-12-29 has read"
 
 
@@ -409,10 +411,10 @@ def test_a_new_cluster_that_still_holds_something_older_than_the_window_is_whole
     assert (kills(lake), landing.warnings, landing.truncated) == ({"bob": 1}, [], [])
 
 
-def test_a_straggler_does_not_prove_that_nothing_was_dropped(lake: MemoryLake) -> None:
+def test_a_late_message_does_not_prove_that_nothing_was_dropped(lake: MemoryLake) -> None:
     messages = [at(500, "2025-12-29 20:00"), at(501, "2025-12-30 15:00", kill("bob")), at(502, "2025-12-31 02:00")]
     (warning,) = land(topic(*messages, low=500), lake).warnings
-    assert "it may be a straggler, so whether all of the window is there can't be told" in warning
+    assert "it may have been sent late, so the window may be incomplete" in warning
 
 
 def test_landings_of_different_logs_do_not_chain(lake: MemoryLake) -> None:

@@ -9,7 +9,8 @@ import pytest
 from game_analytics.lake.bucket import Contested, Lake
 from game_analytics.lake.manifest import Manifest
 from game_analytics.lake.names import manifest_key
-from game_analytics.landing.day import Landing, LandingOptions, land_day
+from game_analytics.landing.day import land_day
+from game_analytics.landing.report import LandingOptions, LandingReport
 from game_analytics_tests.support.faulty_logs import growing
 from game_analytics_tests.support.listed_log import ListedLog
 from game_analytics_tests.support.samples import (
@@ -98,11 +99,11 @@ def test_a_run_that_is_overtaken_again_and_again_gives_up_and_says_so(lake: Lake
     ensure_whole(lake)
 
 
-def together(lake: Lake, log: ListedLog, clocks: list[datetime]) -> list[Landing]:
+def together(lake: Lake, log: ListedLog, clocks: list[datetime]) -> list[LandingReport]:
     """Landings of the day in threads of their own, each of which has read its slices before any commits."""
     all_have_read = threading.Barrier(len(clocks), timeout=20)
 
-    def land_once(now: datetime) -> Landing:
+    def land_once(now: datetime) -> LandingReport:
         waits = [all_have_read.wait]
 
         def wait(_line: str) -> None:

@@ -7,10 +7,12 @@ import pytest
 
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import Lake
+from game_analytics.lake.committed import read_landing
 from game_analytics.lake.names import manifest_key
-from game_analytics.lake.standing import read_standing
-from game_analytics.landing.day import Landing, LandingOptions, land_day, lost_of
-from game_analytics.landing.late import Finding, owed
+from game_analytics.landing.again import losses_of_landing_again
+from game_analytics.landing.day import land_day
+from game_analytics.landing.late import Finding, find_late_events
+from game_analytics.landing.report import LandingOptions, LandingReport
 from game_analytics.sources.event_log import EventLog
 from game_analytics_tests.support.listed_log import ListedLog
 from game_analytics_tests.support.samples import (
@@ -48,17 +50,17 @@ def with_two_late_ones() -> ListedLog:
     )
 
 
-def land_both(log: EventLog, lake: Lake) -> Landing:
+def land_both(log: EventLog, lake: Lake) -> LandingReport:
     land(log, lake, day=DAY, now=LATER)
     return land(log, lake, day=NEXT_DAY, now=LATER)
 
 
-def heal(log: EventLog, lake: Lake, day: date = DAY, found_by: date = NEXT_DAY) -> Landing:
+def heal(log: EventLog, lake: Lake, day: date = DAY, found_by: date = NEXT_DAY) -> LandingReport:
     return land_day(log, lake, day, LandingOptions(ONE_HOUR, found_by=(found_by,)), clock=lambda: LATER)
 
 
 def landed_sha256(lake: Lake, day: date) -> str:
-    found = read_standing(lake, day)
+    found = read_landing(lake, day)
     assert found is not None
     return found.sha256
 
@@ -66,7 +68,7 @@ def landed_sha256(lake: Lake, day: date) -> str:
 def owed_of(lake: Lake, days: Sequence[date]) -> list[Finding]:
     """What is owed, where all manifests can be read."""
     warnings: list[str] = []
-    found = owed(lake, days, warnings.append)
+    found = find_late_events(lake, days, warnings.append)
     assert warnings == []
     return found
 
@@ -75,7 +77,9 @@ def test_a_manifest_that_can_t_be_read_is_told_and_the_other_days_are_owed_all_t
     finder = land_both(with_two_late_ones(), lake)
     lake.put(manifest_key(TWO_DAYS_ON), b'{"version": 99}')
     warnings: list[str] = []
-    assert owed(lake, DAYS, warnings.append) == [Finding(DAY, NEXT_DAY, 2, finder.sha256, landed_sha256(lake, DAY))]
+    assert find_late_events(lake, DAYS, warnings.append) == [
+        Finding(DAY, NEXT_DAY, 2, finder.sha256, landed_sha256(lake, DAY))
+    ]
     (warning,) = warnings
     assert lake.uri(manifest_key(TWO_DAYS_ON)) in warning
 
@@ -228,23 +232,23 @@ def test_a_finder_that_is_none_is_refused(lake: Lake, found_by: date, says: str)
 def test_a_log_that_still_has_the_day_has_lost_nothing_of_it(lake: Lake) -> None:
     log = with_two_late_ones()
     land_both(log, lake)
-    assert lost_of(log, lake, DAY, ONE_HOUR, LATER) == []
+    assert losses_of_landing_again(log, lake, DAY, ONE_HOUR, LATER) == []
 
 
 def test_what_a_log_has_lost_of_a_day_is_said(lake: Lake) -> None:
     log = with_two_late_ones()
     land_both(log, lake)
     log.low[0] = 1
-    (lost,) = lost_of(log, lake, DAY, ONE_HOUR, LATER)
+    (lost,) = losses_of_landing_again(log, lake, DAY, ONE_HOUR, LATER)
     assert lost == "partition 0 has lost offsets 0 to 0 (the first one left is of 2025-12-31T03:00:00Z)"
 
 
 def test_a_day_landed_from_another_topic_is_lost_to_this_one(lake: Lake) -> None:
     log = with_two_late_ones()
     land_both(log, lake)
-    (lost,) = lost_of(ListedLog(log.partitions, name="new-events"), lake, DAY, ONE_HOUR, LATER)
+    (lost,) = losses_of_landing_again(ListedLog(log.partitions, name="new-events"), lake, DAY, ONE_HOUR, LATER)
     assert lost == (
-        "the landing that stands was read from game-events, this log is new-events: 1 events of that landing would be "
+        "the committed landing was read from game-events, this log is new-events: 1 events of that landing would be "
         "replaced by what this log holds"
     )
 

@@ -134,7 +134,7 @@ def test_a_landing_that_changes_nothing_replaces_nothing(lake: Lake) -> None:
     assert listed_by_a_landing(lake, now=after(25)) == listed == set(stored(lake))
 
 
-def test_a_manifest_at_the_place_of_before_is_read_and_goes_once_the_day_is_landed_again(lake: Lake) -> None:
+def test_a_manifest_at_the_old_key_is_read_and_goes_once_the_day_is_landed_again(lake: Lake) -> None:
     """Version 1, as the package before wrote it."""
     listed_by_a_landing(lake, now=after(0))
     document = json.loads(manifest_bytes(lake))
@@ -168,11 +168,11 @@ class LandedMeanwhile(ListedLog):
         return super().read(partition, first, end, max_messages=max_messages, max_bytes=max_bytes)
 
 
-def test_a_commit_stays_conditional_on_the_place_of_before(lake: Lake) -> None:
+def test_a_commit_stays_conditional_on_the_old_key(lake: Lake) -> None:
     wide = land(with_one_more(), lake, now=after(0)).manifest.to_json()
     lake.delete([manifest_key(DAY)])
     log = LandedMeanwhile({0: a_day().partitions[0]}, arriving=[(lake, wide)])
-    with pytest.raises(Truncated, match="ends at offset 2, but the standing landing has read it to offset 3"):
+    with pytest.raises(Truncated, match="ends at offset 2, but the committed landing has read it to offset 3"):
         land(log, lake, now=after(0))
     assert manifest_key(DAY) not in stored(lake)
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from game_analytics.lake.bucket import Lake
-from game_analytics.landing.day import LandingOptions, land_day
+from game_analytics.landing.day import land_day
 from game_analytics.landing.progress import Progress
+from game_analytics.landing.report import LandingOptions
 from game_analytics_tests.support.listed_log import ListedLog
 from game_analytics_tests.support.samples import DAY, MORNING_AFTER, at
 

@@ -116,8 +116,8 @@ def test_a_topic_that_was_made_again_is_landed_if_that_is_allowed(lake: Lake) ->
     assert read_of(landing.manifest) == (0, 3)
     (truncated,) = landing.truncated
     assert truncated == (
-        "partition 0 ends at offset 3, but the standing landing has read it to offset 4: the topic was created again, "
-        "and 3 events of that landing would go"
+        "partition 0 ends at offset 3, but the committed landing has read it to offset 4: the topic was created again, "
+        "and 3 events of that landing would be lost"
     )
     # The offset that the old one came to is not taken for one that a transaction holds back.
     assert (landing.warnings, landing.manifest.window_closed) == ([], True)

@@ -6,10 +6,10 @@ import pytest
 
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import Lake, to_parquet
+from game_analytics.lake.committed import read_landing
 from game_analytics.lake.manifest import Unbalanced
 from game_analytics.lake.names import manifest_key
-from game_analytics.lake.standing import read_standing
-from game_analytics.landing.day import Landing
+from game_analytics.landing.report import LandingReport
 from game_analytics.landing.reread import reread_day
 from game_analytics_tests.support.landed import TOO_LONG, put_quarantined_day, quarantine_of_stricter_rules
 from game_analytics_tests.support.listed_log import ListedLog
@@ -30,7 +30,7 @@ from game_analytics_tests.support.samples import (
 NOW = utc("2026-02-01 06:00")
 
 
-def reread(lake: Lake, day: date = DAY) -> Landing:
+def reread(lake: Lake, day: date = DAY) -> LandingReport:
     return reread_day(lake, day, clock=lambda: NOW)
 
 
@@ -91,10 +91,7 @@ def test_events_of_another_day_that_nobody_else_has_read_stay_and_are_told(lake:
     assert offsets_in_quarantine(lake) == [13, 14, 15]
     assert landing.manifest.missed == {"2025-12-29": 3}
     assert landing.warnings == [
-        (
-            "messages that are good now, but of days whose quarantines don't hold them, stay in this quarantine: "
-            "1 of 2025-12-31"
-        )
+        ("events of other days that are not in those days' quarantines stay in this one: 1 of 2025-12-31")
     ]
 
 
@@ -171,7 +168,7 @@ def test_a_quarantine_object_that_is_gone_is_named(lake: Lake) -> None:
     with pytest.raises(GameAnalyticsError) as raised:
         reread(lake)
     assert str(raised.value).startswith(f"s3://{lake.bucket}/{key}, which s3://{lake.bucket}/{manifest_key(DAY)} lists")
-    assert "is gone: a lifecycle rule may have expired it" in str(raised.value)
+    assert "is missing: a lifecycle rule may have expired it" in str(raised.value)
     assert "without `reread_quarantine`" in str(raised.value)
 
 
@@ -179,7 +176,7 @@ def test_an_object_with_fewer_messages_than_the_manifest_says_commits_nothing(la
     put_quarantined_day(lake, quarantine_of_stricter_rules())
     (key,) = stored(lake, "quarantine/")
     lake.put(key, to_parquet(quarantine_of_stricter_rules().head(4)))
-    before = read_standing(lake, DAY)
+    before = read_landing(lake, DAY)
     with pytest.raises(Unbalanced, match=r"rows of quarantine objects = quarantined: 1 is not 3"):
         reread(lake)
-    assert read_standing(lake, DAY) == before
+    assert read_landing(lake, DAY) == before

@@ -72,10 +72,10 @@ def test_a_range_is_cut_at_the_same_places_into_slices_of_bounded_size() -> None
 
 
 def test_a_large_range_is_not_one_slice() -> None:
-    pieces = list(cut(DAY, [Range(0, 1_000, 2_000_000, 2_000_000)]))
-    assert max(piece.end - piece.first for piece in pieces) <= 250_000
-    assert (pieces[0].first, pieces[-1].end) == (1_000, 2_000_000)
-    assert [piece.first for piece in pieces[1:]] == [piece.end for piece in pieces[:-1]]
+    slices = list(cut(DAY, [Range(0, 1_000, 2_000_000, 2_000_000)]))
+    assert max(slice_.end - slice_.first for slice_ in slices) <= 250_000
+    assert (slices[0].first, slices[-1].end) == (1_000, 2_000_000)
+    assert [slice_.first for slice_ in slices[1:]] == [slice_.end for slice_ in slices[:-1]]
 
 
 def test_a_slice_counts_what_became_of_each_message(lake: Lake) -> None:
@@ -209,8 +209,8 @@ def test_a_slice_landed_again_leaves_the_same_object(lake: Lake) -> None:
 
 
 def test_what_goes_into_a_slice_and_comes_out_of_it_can_be_sent_to_another_process(lake: Lake) -> None:
-    piece = pickle.loads(pickle.dumps(WHOLE))  # noqa: S301
-    report = land_slice(log_of(some_of_everything()), lake, piece)
+    slice_ = pickle.loads(pickle.dumps(WHOLE))  # noqa: S301
+    report = land_slice(log_of(some_of_everything()), lake, slice_)
     received = pickle.loads(pickle.dumps(report))  # noqa: S301
     assert received.slice == WHOLE
     assert received.objects == report.objects
@@ -254,11 +254,11 @@ def test_a_slice_of_more_bytes_than_are_kept_is_stored_as_several_objects_with_a
 
 
 def test_a_slice_that_fits_is_one_object_however_its_batches_are_cut(lake: Lake) -> None:
-    piece = Slice(DAY, 0, 0, 37)
-    together = land_slice(Wide(37), lake, piece)
+    slice_ = Slice(DAY, 0, 0, 37)
+    together = land_slice(Wide(37), lake, slice_)
     assert [offsets for _, offsets, _ in named(together)] == ["0-37", "0-37"]
     for at_once in (1, 5, 36):
-        assert land_slice(Wide(37, at_once), lake, piece).objects == together.objects
+        assert land_slice(Wide(37, at_once), lake, slice_).objects == together.objects
 
 
 def test_a_day_of_many_objects_a_slice_balances(lake: Lake) -> None:

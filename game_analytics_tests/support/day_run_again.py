@@ -16,7 +16,8 @@ from game_analytics.engines.local import LocalEngine
 from game_analytics.lake.bucket import Lake
 from game_analytics.lake.manifest import Manifest
 from game_analytics.lake.names import board_key, manifest_key, stats_key
-from game_analytics.landing.day import LandingOptions, land_day
+from game_analytics.landing.day import land_day
+from game_analytics.landing.report import LandingOptions
 from game_analytics.leaderboards.player_stats import publish_stats
 from game_analytics.leaderboards.top10 import publish_board
 from game_analytics.local_stack.endpoint import S3Endpoint

@@ -13,10 +13,12 @@ from random import Random
 
 import polars as pl
 
+from game_analytics.lake.committed import read_landing
 from game_analytics.lake.manifest import Manifest, ObjectKind
-from game_analytics.lake.standing import read_standing
-from game_analytics.landing.day import Landing, LandingOptions, land_day, lost_of
-from game_analytics.landing.late import Finding, owed
+from game_analytics.landing.again import losses_of_landing_again
+from game_analytics.landing.day import land_day
+from game_analytics.landing.late import Finding, find_late_events
+from game_analytics.landing.report import LandingOptions, LandingReport
 from game_analytics.sources.event_log import MESSAGES, EventLog, Extent, Found
 from game_analytics_tests.support.lakes import MemoryLake
 
@@ -93,7 +95,7 @@ class History:
     log: HistoryLog
     landings: list[tuple[datetime, timedelta, date]]
     lake: MemoryLake = field(default_factory=MemoryLake)
-    made: dict[date, Landing] = field(default_factory=dict)
+    made: dict[date, LandingReport] = field(default_factory=dict)
     """The latest landing of each day."""
 
     def play(self) -> None:
@@ -101,28 +103,28 @@ class History:
         for moment, ahead, day in self.landings:
             self.log.now = moment
             self._land(day, moment + ahead)
-            self._heal(moment + ahead)
+            self._land_late_events(moment + ahead)
 
     def _land(self, day: date, now: datetime, found_by: tuple[date, ...] = ()) -> None:
         options = LandingOptions(LATENESS, found_by=found_by)
         self.made[day] = land_day(self.log, self.lake, day, options, clock=lambda: now)
 
-    def _heal(self, now: datetime) -> None:
-        """As the sensor does, until nothing is owed: healing a day may find more."""
+    def _land_late_events(self, now: datetime) -> None:
+        """As the sensor does, until there are no late events: landing a day again may find more."""
         for _ in range(20):
-            found = self.owed()
+            found = self.find_late_events()
             if not found:
                 return
             day = found[0].day
-            assert lost_of(self.log, self.lake, day, LATENESS, now) == []
+            assert losses_of_landing_again(self.log, self.lake, day, LATENESS, now) == []
             self._land(day, now, tuple(each.found_by for each in found if each.day == day))
-        raise AssertionError(f"healing does not come to an end: {self.owed()}")
+        raise AssertionError(f"landing again does not come to an end: {self.find_late_events()}")
 
-    def owed(self) -> list[Finding]:
-        return owed(self.lake, DAYS, _fail)
+    def find_late_events(self) -> list[Finding]:
+        return find_late_events(self.lake, DAYS, _fail)
 
     def manifests(self) -> dict[date, Manifest]:
-        found = {day: read_standing(self.lake, day) for day in DAYS}
+        found = {day: read_landing(self.lake, day) for day in DAYS}
         return {day: standing.manifest for day, standing in found.items() if standing is not None}
 
 
@@ -242,7 +244,7 @@ def _is_to_come(sent: Sent, manifests: Mapping[date, Manifest]) -> bool:
     return last is None or sent.offset >= last.end
 
 
-def _is_named(sent: Sent, made: Mapping[date, Landing]) -> bool:
+def _is_named(sent: Sent, made: Mapping[date, LandingReport]) -> bool:
     """Whether it lies before all that any landing has read, and the first one has named these offsets."""
     accounts = [account for landing in made.values() if (account := landing.manifest.account(sent.partition))]
     named = {line for landing in made.values() for line in landing.unread_before}

@@ -220,7 +220,7 @@ def of_surrogates_and_controls() -> Iterator[bytes]:
 
 def of_white_space() -> Iterator[bytes]:
     """What JSON allows, and what only looks like it, at each place where there may be some."""
-    pieces = ["{", '"event_type"', ":", '"KILL"', ",", '"player_id"', ":", '"p"', "}"]
+    slices = ["{", '"event_type"', ":", '"KILL"', ",", '"player_id"', ":", '"p"', "}"]
     spaces = [
         " ",
         "\t",
@@ -239,8 +239,8 @@ def of_white_space() -> Iterator[bytes]:
     ]
     spaces += ["/**/", "//\n", "#\n", "\\n", "\x00", ";", ","]
     for space in spaces:
-        yield from ("".join([*pieces[:at], space, *pieces[at:]]).encode() for at in range(len(pieces) + 1))
-        yield space.join(["", *pieces, ""]).encode()
+        yield from ("".join([*slices[:at], space, *slices[at:]]).encode() for at in range(len(slices) + 1))
+        yield space.join(["", *slices, ""]).encode()
 
 
 # Fields

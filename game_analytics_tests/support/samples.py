@@ -7,15 +7,16 @@ from datetime import UTC, date, datetime, timedelta
 
 from game_analytics.engines.local import LocalEngine
 from game_analytics.lake.bucket import Lake
+from game_analytics.lake.committed import read_landing
 from game_analytics.lake.manifest import Account, Manifest
 from game_analytics.lake.names import manifest_key
-from game_analytics.lake.standing import read_standing
-from game_analytics.landing.day import Landing, LandingOptions, land_day
-from game_analytics.landing.late import owed
+from game_analytics.landing.day import land_day
+from game_analytics.landing.late import find_late_events
 from game_analytics.landing.neighbours import Neighbours
 from game_analytics.landing.plan import Plan, plan
+from game_analytics.landing.report import LandingOptions, LandingReport
 from game_analytics.landing.slices import Slice, SliceReport, slice_landing
-from game_analytics.landing.window import Lookups
+from game_analytics.landing.window import LogSnapshot
 from game_analytics.sources.event_log import EventLog
 from game_analytics.sources.formats.json import JSON
 from game_analytics_tests.support.listed_log import Message
@@ -59,7 +60,7 @@ def tombstone(offset: int, delivered: str) -> Message:
 
 def planned(log: EventLog, *, day: date = DAY, now: datetime = MORNING_AFTER, lateness: timedelta = ONE_HOUR) -> Plan:
     """What a landing of a day that was never landed would read."""
-    return plan(Lookups(log, lateness, now), day, Neighbours(), allow_truncated=False)
+    return plan(LogSnapshot(log, lateness, now), day, Neighbours(), allow_truncated=False)
 
 
 def spans(to_read: Plan) -> dict[int, tuple[int, int]]:
@@ -75,7 +76,7 @@ def land(
     now: datetime = MORNING_AFTER,
     lateness: timedelta = ONE_HOUR,
     allow_truncated: bool = False,
-) -> Landing:
+) -> LandingReport:
     return land_day(log, lake, day, LandingOptions(lateness, allow_truncated), clock=lambda: now)
 
 
@@ -92,7 +93,7 @@ def read_of(manifest: Manifest, partition: int = 0) -> tuple[int, int]:
 
 
 def standing(lake: Lake, day: date = DAY) -> Manifest:
-    found = read_standing(lake, day)
+    found = read_landing(lake, day)
     assert found is not None
     return found.manifest
 
@@ -121,7 +122,7 @@ def ensure_whole(lake: Lake, day: date = DAY) -> None:
 def heal_all(log: EventLog, lake: Lake, days: list[date], now: datetime) -> None:
     """As the sensor late_events does, until nothing is owed."""
     for _ in range(10):
-        found = owed(lake, days, _fail)
+        found = find_late_events(lake, days, _fail)
         if not found:
             return
         day = found[0].day
@@ -157,7 +158,7 @@ def caught_up() -> list[Message]:
 
 
 def land_slices(
-    log: EventLog, lake: Lake, pieces: Sequence[Slice], workers: int, progress: Callable[[int], None]
+    log: EventLog, lake: Lake, slices: Sequence[Slice], workers: int, progress: Callable[[int], None]
 ) -> Iterator[SliceReport]:
     """The report of each slice, in no particular order."""
-    return LocalEngine(workers).run(slice_landing, (log, JSON, lake), pieces, progress, workers_worth=workers)
+    return LocalEngine(workers).run(slice_landing, (log, JSON, lake), slices, progress, workers_worth=workers)

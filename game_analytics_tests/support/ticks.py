@@ -120,7 +120,7 @@ def make_board(
             lake=pipeline.lake.place,
             etag=etag,
             sha256=hashlib.sha256(buffer.getvalue()).hexdigest(),
-            source_etag=hashlib.md5(source, usedforsecurity=False).hexdigest(),  # as S3 names what comes in one piece
+            source_etag=hashlib.md5(source, usedforsecurity=False).hexdigest(),  # as S3 names what comes in one slice_
             source_sha256=sha256,
             rule_version=version,
             min_engagements=engagements,

@@ -57,14 +57,14 @@ def webhook_server(*answers: int, slow_seconds: float = 0) -> Iterator[WebhookSe
 
 @contextmanager
 def _raw_server(answer: Iterator[bytes]) -> Iterator[str]:
-    """One connection is taken, and answered with these pieces, whatever was asked."""
+    """One connection is taken, and answered with these slices, whatever was asked."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
             with suppress(OSError), listener.accept()[0] as connection:
                 connection.recv(65_536)
-                for piece in answer:
-                    connection.sendall(piece)
+                for slice_ in answer:
+                    connection.sendall(slice_)
 
         thread = threading.Thread(target=serve)
         thread.start()

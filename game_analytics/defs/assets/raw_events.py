@@ -15,9 +15,10 @@ from game_analytics.engines.local import LocalEngine, cores
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import Lake
 from game_analytics.lake.names import day_prefix
-from game_analytics.landing.day import Landing, LandingOptions, land_day
+from game_analytics.landing.day import land_day
 from game_analytics.landing.findings import NOTHING_MISSED, findings, notes
-from game_analytics.landing.request import ensure_may_be_written, ensure_not_held, finders_of
+from game_analytics.landing.report import LandingOptions, LandingReport
+from game_analytics.landing.request import ensure_log_lost_the_day, ensure_may_be_written, finders_of
 from game_analytics.landing.reread import reread_day
 from game_analytics.landing.tables import account_lines, account_table, beyond_table, missed_table, quarantine_table
 from game_analytics.rules.events import COUNTED_TYPES, DESCRIPTIONS, RAW_EVENTS
@@ -129,7 +130,7 @@ def _from_log(
     event_log: EventLogResource,
     lake: LakeResource,
     settings: PipelineSettings,
-) -> tuple[Callable[[date], Landing], Lake]:
+) -> tuple[Callable[[date], LandingReport], Lake]:
     """The function that lands a day from the event log, and the lake it lands in."""
     options = LandingOptions(
         lateness=settings.lateness,
@@ -141,7 +142,7 @@ def _from_log(
     log, opened = event_log.open(), lake.open()
     ensure_may_be_written(log, opened, simulate_anywhere=settings.simulate_anywhere)
 
-    def land(day: date) -> Landing:
+    def land(day: date) -> LandingReport:
         return land_day(log, opened, day, options, clock=utc_now, tell=lambda line: context.log.info(f"{day}: {line}"))
 
     return land, opened
@@ -153,7 +154,7 @@ def _from_quarantine(
     event_log: EventLogResource,
     lake: LakeResource,
     settings: PipelineSettings,
-) -> tuple[Callable[[date], Landing], Lake]:
+) -> tuple[Callable[[date], LandingReport], Lake]:
     """The function that reads a day's quarantined messages again unless the log still holds the day, and their lake."""
     config.finders()
     try:
@@ -163,9 +164,9 @@ def _from_quarantine(
         log = None
     opened = lake.open()
 
-    def reread(day: date) -> Landing:
+    def reread(day: date) -> LandingReport:
         if log is not None:
-            ensure_not_held(log, opened, day, settings.lateness, utc_now())
+            ensure_log_lost_the_day(log, opened, day, settings.lateness, utc_now())
         return reread_day(opened, day, clock=utc_now)
 
     return reread, opened
@@ -186,7 +187,7 @@ def landed_volumes(instance: dg.DagsterInstance, days: Sequence[date], place: st
     return {day: count for day, count in counts.items() if isinstance(count, int)}
 
 
-def report(landing: Landing, lake: Lake, volumes: Mapping[date, int], settings: PipelineSettings) -> DayReport:
+def report(landing: LandingReport, lake: Lake, volumes: Mapping[date, int], settings: PipelineSettings) -> DayReport:
     """What the day's materialization shows, and the findings of its checks. ``volumes`` are the landed events of the
     day and of those that it is compared with."""
     manifest, window = landing.manifest, landing.manifest.window

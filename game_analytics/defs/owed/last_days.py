@@ -8,8 +8,8 @@ from enum import Enum, auto
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.lake.bucket import Lake
 from game_analytics.lake.claims import stats_claim
+from game_analytics.lake.committed import CommittedLanding, read_landing
 from game_analytics.lake.names import stats_key
-from game_analytics.lake.standing import Standing, read_standing
 from game_analytics.rules.log_identity import LogIdentity
 
 
@@ -28,7 +28,7 @@ class Due:
 
     day: date
     lacks: Lacks
-    standing: Standing | None
+    standing: CommittedLanding | None
 
 
 def due(lake: Lake, days: Sequence[date], warn: Callable[[str], None]) -> list[Due]:
@@ -46,13 +46,13 @@ def due(lake: Lake, days: Sequence[date], warn: Callable[[str], None]) -> list[D
 
 
 def _due(lake: Lake, day: date) -> Due | None:
-    standing = read_standing(lake, day)
+    standing = read_landing(lake, day)
     if standing is None or not standing.manifest.window_closed:
         return Due(day, Lacks.LANDING, standing)
     return Due(day, Lacks.STATS, standing) if is_behind(lake, standing) else None
 
 
-def is_behind(lake: Lake, standing: Standing) -> bool:
+def is_behind(lake: Lake, standing: CommittedLanding) -> bool:
     """Whether the stats file of a landed day is missing, or made by this pipeline from something else."""
     key = stats_key(standing.manifest.day)
     if lake.etag(key) is None:

@@ -19,9 +19,9 @@ from game_analytics.defs.owed.under_way import LAKE_TAG, Surroundings, of_sensor
 from game_analytics.defs.partitions import daily
 from game_analytics.defs.resources import AlertsResource, EventLogResource, LakeResource, PipelineSettings
 from game_analytics.lake.bucket import Lake
-from game_analytics.landing.day import lost_of
+from game_analytics.landing.again import losses_of_landing_again
 from game_analytics.landing.findings import NOTHING_MISSED
-from game_analytics.landing.late import Finding, owed
+from game_analytics.landing.late import Finding, find_late_events
 from game_analytics.sources.event_log import EventLog
 
 LOOKS_BACK = 7
@@ -44,7 +44,7 @@ class Late:
     def run_key(self) -> str:
         """What was found, by which landings, and which landing lacks it."""
         finders = " ".join(f"{each.found_by} {each.manifest_sha256[:12]}" for each in self.findings)
-        return f"late {self.day} {self.findings[0].standing_sha256[:12]} {finders}"
+        return f"late {self.day} {self.findings[0].lacking_sha256[:12]} {finders}"
 
     def word(self, place: str) -> str:
         """The key in this lake in short, for a tag."""
@@ -73,7 +73,9 @@ class Late:
 
     def why_lost(self, log: EventLog, lake: Lake, lateness: timedelta) -> Sequence[str]:
         """Why the log can't give the day what was found; nothing if it can."""
-        return lost_of(log, lake, self.day, lateness, _now(), tuple(each.found_by for each in self.findings))
+        return losses_of_landing_again(
+            log, lake, self.day, lateness, _now(), tuple(each.found_by for each in self.findings)
+        )
 
     def lost(self, why: Sequence[str]) -> dg.AssetCheckEvaluation:
         """A warning on the asset's page, for a day that can't be landed again."""
@@ -107,7 +109,7 @@ def late_events(
     keys = daily.get_partition_keys()[-LOOKS_BACK:]
     # Before the lake: a run that ends in between is then either under way or has landed its day.
     waiting = under_way(around, raw_events.key, keys)
-    found = list(_by_day(owed(opened, [date.fromisoformat(key) for key in keys], context.log.warning)))
+    found = list(_by_day(find_late_events(opened, [date.fromisoformat(key) for key in keys], context.log.warning)))
     told = set(json.loads(context.cursor or "[]"))
     asked = _to_ask(around, [late for late in found if late.day.isoformat() not in waiting])
     if not asked:

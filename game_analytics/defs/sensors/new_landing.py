@@ -36,9 +36,9 @@ from game_analytics.defs.resources import LakeResource
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.lake.bucket import Lake
 from game_analytics.lake.claims import stats_claim
+from game_analytics.lake.committed import read_landing
 from game_analytics.lake.names import MANIFESTS_PREFIX, STATS_PREFIX, day_of_manifest_key, day_of_stats_key
 from game_analytics.lake.reader import Reader
-from game_analytics.lake.standing import read_standing
 
 MAX_REQUESTS = 25
 """Runs that one tick asks for; the rest follow at the next ticks."""
@@ -112,7 +112,7 @@ def _why_it_stays(lake: Lake, owed: Owed) -> str | None:
     """Why a day is not to be counted; None if it is. Where nothing was landed of the messages that were read, all of
     them unreadable or of ignored types, stats and board are left as they stand until somebody has had a look."""
     try:
-        standing = read_standing(lake, date.fromisoformat(owed.day))
+        standing = read_landing(lake, date.fromisoformat(owed.day))
     except Unavailable:
         raise
     except GameAnalyticsError as error:  # one manifest that can't be read keeps no other day waiting

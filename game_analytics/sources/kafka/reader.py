@@ -97,7 +97,7 @@ class KafkaReader(Reader):
         if any(number is not None and number >= 0 for number in strangers):
             raise GameAnalyticsError(
                 f"Partition {partition} of {self._topic} was read, and the client delivered partitions {strangers}. "
-                "Nothing was committed. Run again; if it stays so, report it."
+                "Nothing was committed. Run again; if that fails too, report it as a bug."
             )
 
     def _without_events(self, delivered: list[Message], partition: int, position: int) -> tuple[list[Message], int]:

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import dagster as dg
 
 from game_analytics.defs.resources import LakeResource
-from game_analytics.lake.standing import read_standing
+from game_analytics.lake.committed import read_landing
 from game_analytics_tests.support.harness import REREAD, Pipeline, SilentLog, failure_of, given_log, pipeline_on
 from game_analytics_tests.support.landed import put_quarantined_day, quarantine_of_stricter_rules
 from game_analytics_tests.support.listed_log import ListedLog
@@ -101,6 +101,6 @@ def test_a_day_is_read_on_to_where_a_later_landing_ended(lake_resource: LakeReso
         config = {"raw_events": {"up_to_landing_of": "2025-12-31"}}
         assert pipeline.run("daily_stats_job", DAY, config=config).success
         assert pipeline.recorded("daily_player_stats", DAY, "kills") == 2
-        found = read_standing(pipeline.lake, date(2025, 12, 30))
+        found = read_landing(pipeline.lake, date(2025, 12, 30))
         assert found is not None
         assert found.manifest.window.end == datetime(2026, 1, 1, 1, tzinfo=UTC)

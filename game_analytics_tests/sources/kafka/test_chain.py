@@ -14,9 +14,10 @@ from confluent_kafka.admin import (
 )
 
 from game_analytics.lake.bucket import Lake
-from game_analytics.landing.day import LandingOptions, land_day
-from game_analytics.landing.late import owed
+from game_analytics.landing.day import land_day
+from game_analytics.landing.late import find_late_events
 from game_analytics.landing.losses import Truncated
+from game_analytics.landing.report import LandingOptions
 from game_analytics.local_stack.kafka_broker import Broker
 from game_analytics.sources.event_log import EventLog
 from game_analytics_tests.support.broker import (
@@ -52,7 +53,7 @@ DAYS = [DAY, NEXT_DAY]
 def heal_all(log: EventLog, lake: Lake, now: datetime = SECOND_NIGHT) -> None:
     """As the sensor late_events does, until nothing is owed."""
     warnings: list[str] = []
-    while found := owed(lake, DAYS, warnings.append):
+    while found := find_late_events(lake, DAYS, warnings.append):
         day = found[0].day
         finders = tuple(each.found_by for each in found if each.day == day)
         land_day(log, lake, day, LandingOptions(ONE_HOUR, found_by=finders), clock=lambda: now)

@@ -8,8 +8,9 @@ from confluent_kafka.admin import AdminClient, NewPartitions
 from game_analytics.engines.local import LocalEngine
 from game_analytics.lake.bucket import Lake
 from game_analytics.lake.manifest import Account
-from game_analytics.landing.day import LandingOptions, land_day
+from game_analytics.landing.day import land_day
 from game_analytics.landing.losses import Truncated
+from game_analytics.landing.report import LandingOptions
 from game_analytics.local_stack.kafka_broker import Broker
 from game_analytics_tests.support.broker import (
     Fate,

@@ -14,8 +14,9 @@ import pytest
 from game_analytics.defs.resources import LakeResource
 from game_analytics.errors import Unavailable
 from game_analytics.lake.bucket import Lake
-from game_analytics.lake.standing import read_standing
-from game_analytics.landing.day import LandingOptions, land_day
+from game_analytics.lake.committed import read_landing
+from game_analytics.landing.day import land_day
+from game_analytics.landing.report import LandingOptions
 from game_analytics.local_stack.kafka_broker import Broker
 from game_analytics.sources.event_log import Reader
 from game_analytics.sources.kafka.client import KafkaSettings
@@ -135,7 +136,7 @@ def test_a_broker_that_does_not_come_back_fails_the_landing_when_patience_is_out
         assert part in text
     offset = int(text.partition("from offset ")[2].split()[0])
     assert 5_000 <= offset < MESSAGES
-    assert read_standing(lake, DAY) is None
+    assert read_landing(lake, DAY) is None
     assert stored(lake) == {}
 
 
