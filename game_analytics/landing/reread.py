@@ -20,6 +20,7 @@ from game_analytics.landing.report import LandingReport
 from game_analytics.landing.slices import COUNTS, STRAYS, Slice, store
 from game_analytics.rules.events import REASONS, Classified, classify
 from game_analytics.rules.log_identity import LogIdentity
+from game_analytics.sources.formats.format import Format
 from game_analytics.sources.formats.json import JSON
 
 
@@ -37,7 +38,9 @@ class _Reread:
     samples: dict[str, bytes | None] = field(default_factory=dict)
 
 
-def reread_day(lake: Lake, day: date, *, clock: Callable[[], datetime]) -> LandingReport:
+def reread_day(
+    lake: Lake, day: date, *, clock: Callable[[], datetime], messages_format: Format = JSON
+) -> LandingReport:
     """Commit the day with those of its quarantined messages that can be read now. Nothing else changes.
 
     An event of another day is left to that day if it is in that day's quarantine too; otherwise it stays in this one,
@@ -47,12 +50,12 @@ def reread_day(lake: Lake, day: date, *, clock: Callable[[], datetime]) -> Landi
 
     def build() -> tuple[bytes, tuple[Manifest, _Reread]]:
         committed = _landed(lake, day)
-        reread, snapshot = _Reread(), _OtherDays(lake, day, committed.manifest.log)
+        reread, other_days = _Reread(), _OtherDays(lake, day, committed.manifest.log)
         for landed in committed.manifest.objects:
             if landed.kind == "raw":
                 reread.objects.append(landed)
             else:
-                _read_again(lake, committed, landed, snapshot, reread)
+                _read_again(lake, committed, landed, other_days, reread, messages_format)
         again = _manifest(committed.manifest, reread)
         ensure_balanced(again)
         if again != committed.manifest:
@@ -136,15 +139,20 @@ class _OtherDays:
 
 
 def _read_again(
-    lake: Lake, committed: CommittedLanding, landed: LandedObject, other_days: _OtherDays, reread: _Reread
+    lake: Lake,
+    committed: CommittedLanding,
+    landed: LandedObject,
+    other_days: _OtherDays,
+    reread: _Reread,
+    decoder: Format,
 ) -> None:
     """Classify the messages of one quarantine object again, and store the rows of a changed class."""
     slice_ = _slice_of(committed.manifest.day, landed.key)
     before = quarantined(lake, committed, landed.key)
-    now = classify(before.drop("reason", "kafka_partition"), slice_.partition, slice_.day, JSON.decode)
+    now = classify(before.drop("reason", "kafka_partition"), slice_.partition, slice_.day, decoder.decode)
     strays = _strays(now, slice_.partition, other_days)
     unread = before.filter(pl.col("kafka_offset").is_in(strays["kafka_offset"].implode()))
-    stays = pl.concat([now.quarantined, unread]).sort("kafka_offset")
+    stays = pl.concat([now.quarantined, unread.select(now.quarantined.columns)]).sort("kafka_offset")
     if now.landed.height:
         reread.objects.append(store(lake, "raw", slice_, now.landed))
     if stays.equals(before):

@@ -107,7 +107,7 @@ def cut(
 def slice_landing(shared: tuple[EventLog, Format, Lake]) -> Iterator[Work[Slice, SliceReport]]:
     """`land_slice` as an engine's task: each worker opens one reader for all of its slices."""
     log, messages_format, lake = shared
-    with log.reader() as reader:
+    with log.reader(messages_format.on_request) as reader:
         yield lambda slice_, progress: land_slice(reader, lake, slice_, progress, messages_format)
 
 

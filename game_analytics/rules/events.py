@@ -98,17 +98,19 @@ def classify(
 ) -> Classified:
     """Sort the messages of one Kafka partition into the contract's four classes, from the view of ``day``.
 
-    ``messages`` has the columns ``kafka_offset``, ``kafka_timestamp`` (ms, UTC) and ``value`` (bytes or null).
+    ``messages`` has the columns ``kafka_offset``, ``kafka_timestamp`` (ms, UTC) and ``value`` (bytes or null). Further
+    columns, as of headers, stay with quarantined messages.
     """
     is_type_counted = _is_one_of(types)
     events = _events(messages, partition, decode, is_type_counted).lazy()
     is_good = pl.col("reason").is_null()
     is_counted = is_good & is_type_counted
     own_day = pl.col("event_time").dt.date()
+    further = [name for name in messages.columns if name not in QUARANTINED]
     landed, quarantined, ignored, other_days = pl.collect_all(
         [
             events.filter(is_counted & (own_day == day)).select(RAW_EVENTS.names()),
-            events.filter(~is_good).select(QUARANTINED.names()),
+            events.filter(~is_good).select(*QUARANTINED, *further),
             events.select((is_good & ~is_counted).sum()),
             events.filter(is_counted & (own_day != day)).select(own_day.alias("day"), "kafka_offset"),
         ]

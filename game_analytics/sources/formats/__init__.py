@@ -1,1 +1,1 @@
-"""What the bytes of a message say: one file per format."""
+"""Formats of messages, one file each."""

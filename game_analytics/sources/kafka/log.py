@@ -110,9 +110,9 @@ class KafkaEventLog(EventLog):
                 self.extents()
 
     @contextmanager
-    def reader(self) -> Iterator[Reader]:
+    def reader(self, on_request: Collection[str] = ()) -> Iterator[Reader]:
         """A reader with a consumer of its own, which is closed with the block."""
-        reader = KafkaReader(self._settings, RecentErrors())
+        reader = KafkaReader(self._settings, RecentErrors(), on_request)
         try:
             yield reader
         finally:

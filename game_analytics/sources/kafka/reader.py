@@ -4,14 +4,15 @@ No consumer group is joined and nothing is committed.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import polars as pl
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
-from game_analytics.sources.event_log import MESSAGES, Reader
+from game_analytics.sources.event_log import MESSAGES, ON_REQUEST, Reader
 from game_analytics.sources.kafka.client import KafkaSettings
 from game_analytics.sources.kafka.errors import DAMAGED, PERMANENT, RecentErrors, explain, unreachable_advice
 from game_analytics.sources.kafka.properties import CONSUMER_DEFAULTS, READING
@@ -30,10 +31,11 @@ class OffsetGone(GameAnalyticsError):
 class KafkaReader(Reader):
     """A consumer and where it stands. Neighbouring ranges are read on without a seek; for one thread at a time."""
 
-    def __init__(self, settings: KafkaSettings, recent_errors: RecentErrors) -> None:
+    def __init__(self, settings: KafkaSettings, recent_errors: RecentErrors, on_request: Collection[str] = ()) -> None:
         self._settings = settings
         self._topic = settings.topic
         self._recent_errors = recent_errors
+        self._on_request = on_request
         self._position: tuple[int, int] | None = None
         """Where the consumer stands, if that is known: partition and offset."""
         self._reading: object = None
@@ -57,10 +59,10 @@ class KafkaReader(Reader):
         difference whether the last offsets hold messages. Raises `GameAnalyticsError` if an offset is gone, and when
         the broker delivered nothing for as long as the settings allow.
         """
-        batch = _Batch(max_messages, max_bytes)
+        batch = _Batch(max_messages, max_bytes, self._on_request)
         for messages in self.deliveries(partition, first, end):
             if not messages:
-                yield MESSAGES.to_frame()
+                yield batch.empty()
             yield from batch.add(messages)
         if batch:
             yield batch.take()
@@ -179,7 +181,8 @@ class KafkaReader(Reader):
 class _Batch:
     """Messages gathered until there are enough, cut at the same places however they were delivered."""
 
-    def __init__(self, max_messages: int, max_bytes: int) -> None:
+    def __init__(self, max_messages: int, max_bytes: int, on_request: Collection[str] = ()) -> None:
+        self._on_request = on_request
         self._max_messages = max_messages
         self._max_bytes = max_bytes
         self._begin()
@@ -188,6 +191,7 @@ class _Batch:
         self._offsets: list[int] = []
         self._timestamps: list[int] = []
         self._values: list[bytes | None] = []
+        self._extras: dict[str, list[Any]] = {name: [] for name in self._on_request}
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -201,6 +205,8 @@ class _Batch:
                 self._offsets += _offsets(taken)
                 self._timestamps += [timestamp for _, timestamp in map(Message.timestamp, taken)]
                 self._values += map(Message.value, taken)
+                for name in self._on_request:
+                    self._extras[name] += map(_EXTRAS[name], taken)
             else:
                 yield self.take()
             messages = messages[len(taken) :]
@@ -213,10 +219,15 @@ class _Batch:
                 "kafka_offset": pl.Series(self._offsets, dtype=pl.Int64),
                 "kafka_timestamp": timestamp.replace(_NO_TIMESTAMP, None).cast(MESSAGES["kafka_timestamp"]),
                 "value": pl.Series(self._values, dtype=pl.Binary),
+                **{name: pl.Series(values, dtype=ON_REQUEST[name]) for name, values in self._extras.items()},
             }
         )
         self._begin()
         return batch
+
+    def empty(self) -> pl.DataFrame:
+        """No messages, with the columns of a batch."""
+        return pl.Schema({**MESSAGES, **{name: ON_REQUEST[name] for name in self._on_request}}).to_frame()
 
     def _that_fit(self, messages: list[Message]) -> list[Message]:
         """Of the messages the first ones that this batch can hold: at least one if it is empty."""
@@ -226,6 +237,17 @@ class _Batch:
             size -= len(taken.pop())
         self._bytes += size
         return taken
+
+
+def _headers(message: Message) -> list[dict[str, str | bytes | None]] | None:
+    headers = message.headers()
+    if headers is None:
+        return None
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    return [{"name": name, "value": value} for name, value in pairs]
+
+
+_EXTRAS: Mapping[str, Callable[[Message], Any]] = {"key": Message.key, "headers": _headers}
 
 
 def _offsets(messages: list[Message]) -> Sequence[int]:

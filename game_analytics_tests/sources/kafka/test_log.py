@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 
 import polars as pl
 import pytest
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.landing.slices import MAX_BATCH
 from game_analytics.local_stack.kafka_broker import Broker
-from game_analytics.sources.event_log import MESSAGES, Extent, Found
+from game_analytics.sources.event_log import MESSAGES, ON_REQUEST, Extent, Found
 from game_analytics_tests.support.broker import (
     Fate,
     NewTopicFactory,
@@ -47,6 +48,22 @@ def test_messages_come_as_they_were_sent(broker: Broker, new_topic: NewTopicFact
         (1, utc("2025-12-30 11:00"), kill("bob")),
         (2, utc("2025-12-30 12:00:02"), None),
         (3, utc("2025-12-30 12:00:03"), b""),
+    ]
+
+
+def test_keys_and_headers_come_where_they_are_asked_for(broker: Broker, new_topic: NewTopicFactory) -> None:
+    topic = new_topic()
+    producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
+    producer.produce(topic, kill("ann"), b"ann", headers=[("id", b"\x00\x01"), ("id", None)])
+    producer.produce(topic, kill("bob"))
+    assert producer.flush(30) == 0
+    with log_on(broker, topic).reader(["headers", "key"]) as reader:
+        batches = reader.read(0, 0, 2, max_messages=MAX_BATCH, max_bytes=1_000_000)
+        messages = pl.concat([batch for batch in batches if batch.height])
+    assert messages.schema == {**MESSAGES, "headers": ON_REQUEST["headers"], "key": ON_REQUEST["key"]}
+    assert messages.select("value", "key", "headers").rows() == [
+        (kill("ann"), b"ann", [{"name": "id", "value": b"\x00\x01"}, {"name": "id", "value": None}]),
+        (kill("bob"), None, None),
     ]
 
 

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -42,8 +42,8 @@ class LosesItsBroker(KafkaEventLog):
         self.lost = threading.Event()
 
     @contextmanager
-    def reader(self) -> Iterator[Reader]:
-        with super().reader() as reader:
+    def reader(self, on_request: Collection[str] = ()) -> Iterator[Reader]:
+        with super().reader(on_request) as reader:
             yield LosesItsBrokerReader(reader, self._broker, self.lost)
 
 
