@@ -1,4 +1,4 @@
-"""JSON: what UTF-8 and RFC 8259 say of a message's bytes. What the fields mean is decided in `rules.events`."""
+"""JSON in UTF-8, by RFC 8259. The values of fields are judged in `rules.events`."""
 
 import json
 import re
@@ -12,13 +12,13 @@ from game_analytics.sources.formats.format import Format
 
 MAX_NESTING = 64
 
-_PIECE = 2_000
-"""Messages whose fields are Python objects at the same time: so few stay in the processor's cache until they are
-columns, which takes half the time."""
+_CHUNK = 2_000
+"""Messages whose fields are Python objects at the same time. So few stay in the processor's cache until they become
+columns, which halves the time."""
 
 
 class _Fields(msgspec.Struct, gc=False):
-    """The fields that count, as the fast decoder fills them. Absent and null are the same."""
+    """The fields that are read, as the fast decoder fills them. Absent and null are the same."""
 
     event_type: str | None = None
     player_id: str | None = None
@@ -29,7 +29,7 @@ class _Fields(msgspec.Struct, gc=False):
 
 _NO_FIELDS = _Fields()
 _decode_fast = msgspec.json.Decoder(_Fields).decode
-# What the fast decoder says of a message that the strict one has to judge.
+# Errors of the fast decoder: the strict one then decides.
 _UNSURE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
@@ -37,8 +37,8 @@ class JsonFormat(Format):
     """One JSON object per message (RFC 8259), UTF-8, its fields by name."""
 
     def decode(self, messages: pl.DataFrame) -> pl.DataFrame:
-        """`FIELDS` of each message, in order. A field that is no string becomes the empty string, which breaks every
-        rule that a field can have, so that the rules alone name the reason."""
+        """`FIELDS` of each message, in order. A field that is no string becomes the empty string, which every rule
+        refuses, so that the rules alone decide on the reason."""
         return decode(messages["value"])
 
 
@@ -47,14 +47,14 @@ JSON = JsonFormat()
 
 def decode(values: pl.Series) -> pl.DataFrame:
     """`FIELDS` of these values (bytes or null), in order."""
-    starts = range(0, max(1, len(values)), _PIECE)
-    return pl.concat([_decode_piece(values[start : start + _PIECE]) for start in starts], rechunk=True)
+    starts = range(0, max(1, len(values)), _CHUNK)
+    return pl.concat([_decode_chunk(values[start : start + _CHUNK]) for start in starts], rechunk=True)
 
 
-def _decode_piece(piece: pl.Series) -> pl.DataFrame:
-    values = piece.to_list()
+def _decode_chunk(chunk: pl.Series) -> pl.DataFrame:
+    values = chunk.to_list()
     faults: list[str | None] = [None] * len(values)
-    for index, fault in _hidden_faults(values, objects=int(piece.bin.starts_with(b"{").sum())).items():
+    for index, fault in _hidden_faults(values, objects=int(chunk.bin.starts_with(b"{").sum())).items():
         values[index], faults[index] = b"{}", fault
     fields: list[_Fields] = []
     waiting = iter(values)
@@ -79,15 +79,15 @@ def _decode_piece(piece: pl.Series) -> pl.DataFrame:
 
 
 def _hidden_faults(values: Sequence[bytes | None], objects: int) -> dict[int, str]:
-    """What the fast decoder doesn't look for, by index: no value at all, bytes that are no UTF-8 in fields that it
-    skips, and deep nesting. Checking the joined bytes once rules these faults out for nearly every batch.
+    """By index, faults that the fast decoder does not detect: no value, invalid UTF-8 in skipped fields, deep nesting.
+    Checking the joined bytes once rules these faults out for nearly every batch.
 
-    ``objects`` is how many of them begin with a brace.
+    ``objects``: how many values start with a brace.
     """
     present = [value for value in values if value is not None]
     joined = b"\0".join(present)
     faults: dict[int, str] = {}
-    # If all brackets but those that begin a message are so few, no message has enough of them to be nested too deeply.
+    # With so few brackets besides those that start a message, none can be nested too deeply.
     if joined.count(b"{") + joined.count(b"[") - objects >= MAX_NESTING:
         faults |= {index: "not_json" for index, value in enumerate(values) if value is not None and _is_deep(value)}
     if not _is_utf8(joined):
@@ -108,8 +108,8 @@ def _is_utf8(value: bytes) -> bool:
 
 
 def _decode_strictly(value: bytes) -> _Fields | str:
-    """The fields of a message by the letter of RFC 8259, or the reason why it has none. Slow and thorough: what it
-    says is the rule, and the fast decoder may only agree."""
+    """The fields of a message strictly by RFC 8259, or the reason why it has none. Slow; this is the rule that the fast
+    decoder has to agree with."""
     text = value.decode()
     try:
         document = _read(text)
@@ -141,17 +141,17 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON number")
 
 
-# Numbers are read but not made: one of a million digits is legal JSON, and none of them is used.
+# Numbers are parsed but not converted: a million digits are legal JSON, and no number is used.
 _read = json.JSONDecoder(parse_int=_number, parse_float=_number, parse_constant=_refuse).decode
 
 
-# An unfinished string runs to the end of the text, so that each byte is looked at once.
+# An unfinished string extends to the end of the text, so that each byte is scanned once.
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[{]}")
 
 
 def _is_deep(value: bytes) -> bool:
-    """Whether arrays and objects stand in one another deeper than the limit, brackets inside strings left aside."""
+    """Whether arrays and objects are nested more deeply than `MAX_NESTING`, not counting brackets inside strings."""
     if value.count(b"{") + value.count(b"[") <= MAX_NESTING:
         return False
     depth = 0

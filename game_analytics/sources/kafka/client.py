@@ -1,6 +1,6 @@
-"""Which topic is meant and how its cluster is reached, for whoever reads it and whoever writes to it.
+"""The topic and how its cluster is reached, for consumers and producers.
 
-Settings can be sent to another process, and show no password.
+Settings can be pickled, and never show passwords.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,8 @@ from game_analytics.sources.kafka.properties import CLIENT_DEFAULTS, read_proper
 
 @dataclass(frozen=True)
 class NamedBy:
-    """What an error tells people to fix: the names by which they gave the cluster, the topic and the properties."""
+    """The names of the variables or options to fix, for error messages: of the cluster, the topic, the properties
+    file."""
 
     servers: str
     topic: str
@@ -32,14 +33,14 @@ VARIABLES = NamedBy("KAFKA_BOOTSTRAP_SERVERS", "KAFKA_TOPIC", "KAFKA_CONFIG_FILE
 
 @dataclass(frozen=True)
 class KafkaSettings:
-    """Which topic of which cluster, and how it is reached."""
+    """A topic of a cluster, and how to reach it."""
 
     bootstrap_servers: str
     topic: str
     properties: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Further properties of librdkafka. Passwords stand here: this is never shown."""
+    """Further properties of librdkafka. They may hold passwords, and are never shown."""
     patience: timedelta = timedelta(minutes=2)
-    """How long a broker may deliver nothing, or take nothing, before reading or publishing fails."""
+    """How long a broker may deliver or accept nothing before reading or publishing fails."""
     answers_within: timedelta = timedelta(seconds=10)
     """How long the cluster may take to answer a question about the topic."""
 
@@ -47,8 +48,8 @@ class KafkaSettings:
     def read(
         cls, servers: str, topic: str, config_file: Path | None, patience: timedelta = timedelta(minutes=2)
     ) -> "KafkaSettings":
-        """With the properties of the file. Raises `GameAnalyticsError` if servers, topic or file are not what a client
-        expects; names the environment's variables."""
+        """With the properties of the file. Raises `GameAnalyticsError` that names the environment variable if servers,
+        topic or file are malformed."""
         properties = {} if config_file is None else read_properties(config_file)
         settings = cls(servers, topic, properties, patience)
         settings.ensure_well_formed(VARIABLES)
@@ -59,8 +60,8 @@ class KafkaSettings:
         return {**CLIENT_DEFAULTS, **own, **self.properties, "bootstrap.servers": self.bootstrap_servers}
 
     def ensure_well_formed(self, named_by: NamedBy) -> None:
-        """Raises `GameAnalyticsError` unless servers and topic are written as Kafka's clients expect them. Asks no
-        cluster: a client would look for a host of that name, or for such a topic, for as long as it may wait."""
+        """Raises `GameAnalyticsError` if servers or topic are malformed. Checked without a client, which would search
+        for such a host or topic until its timeout."""
         servers, topic = servers_fault(self.bootstrap_servers), topic_fault(self.topic)
         if servers is not None:
             advice = f"SASL and TLS are set in the file that {named_by.file} names."
@@ -70,19 +71,19 @@ class KafkaSettings:
 
     @contextmanager
     def readable_refusals(self, named_by: str) -> Iterator[None]:
-        """What librdkafka says within the block of properties that it can't make a client of, as `GameAnalyticsError`.
-        ``named_by`` is the variable or the option that names the file to fix."""
+        """Turn librdkafka's refusal of properties within the block into a `GameAnalyticsError`. ``named_by``: the
+        variable or option that names the file to fix."""
         try:
             yield
         except KafkaException as failure:
             raise GameAnalyticsError(
-                f"Kafka's client can't be made: {self._without_values(error_of(failure).str())}. Fix the file that "
+                f"Kafka's client can't be created: {self._without_values(error_of(failure).str())}. Fix the file that "
                 f"{named_by} names."
             ) from None
 
-    def _without_values(self, told: str) -> str:
-        """librdkafka names properties, and at times their values, which may be secrets."""
+    def _without_values(self, text: str) -> str:
+        """librdkafka names properties, and sometimes their values, which may be secrets."""
         for value in self.properties.values():
-            told = told.replace(f'"{value}"', '"…"')
-            told = told.removesuffix(value) + "…" if told.endswith(f": {value}") else told
-        return told.rstrip(".")
+            text = text.replace(f'"{value}"', '"…"')
+            text = text.removesuffix(value) + "…" if text.endswith(f": {value}") else text
+        return text.rstrip(".")

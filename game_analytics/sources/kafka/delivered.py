@@ -1,5 +1,5 @@
-"""Which messages of a topic are delivered: control records, aborted messages and compacted ones are found by time,
-and never handed to a reader. What was learned is remembered, so that no offset is asked for twice."""
+"""Which messages of a topic are delivered: brokers index control records, aborted and compacted messages by time too,
+but never deliver them. Results are remembered for the look-ups of one landing."""
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
@@ -10,10 +10,10 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from game_analytics.sources.event_log import Extent, Found
 
 PEEKING = {
-    # The first message is all that is wanted. A broker sends a whole batch of them at least.
+    # Only the first message is wanted; a broker sends at least one whole batch.
     "fetch.message.max.bytes": "16384",
 }
-"""What the consumer of `first_delivered` gets besides a reader's properties. A file can't change it."""
+"""Properties of the consumer of `first_delivered` besides a reader's. The properties file can't change them."""
 
 _AT_ONCE = 200
 _HEARTBEAT_SECONDS = 1.0
@@ -21,13 +21,12 @@ _MINUTE_MS = 60_000
 
 
 Peeked = tuple[dict[int, Found | None], dict[int, KafkaError]]
-"""Of some partitions the first message, or None where there is none; and the errors that came instead of it."""
+"""For some partitions the first message, or None if there is none; for others the error."""
 
 
 def first_delivered(consumer: Consumer, topic: str, offsets: Mapping[int, int]) -> Iterator[Peeked]:
-    """The first message that is delivered at each of these offsets, by partition, or behind it; None where the
-    partition ends without one, as far as it can be read. They come bit by bit, at least once a second, if only as
-    nothing, until each partition has answered."""
+    """By partition the first message delivered at this offset or after it; None if the readable part ends without one.
+    Yields results as they come, at least once a second, possibly empty, until each partition has one."""
     consumer.assign([TopicPartition(topic, *place) for place in offsets.items()])
     try:
         left = set(offsets)
@@ -35,12 +34,12 @@ def first_delivered(consumer: Consumer, topic: str, offsets: Mapping[int, int]) 
             delivered = consumer.consume(_AT_ONCE, 0) or consumer.consume(1, _HEARTBEAT_SECONDS)
             firsts, errors = _sorted([message for message in delivered if message.partition() in left])
             if firsts:
-                # A broker sends whole batches, of one partition after the other: who has answered shall send no more.
+                # Brokers send whole batches, partition by partition: stop those that have answered.
                 consumer.incremental_unassign([TopicPartition(topic, partition) for partition in firsts])
                 left -= firsts.keys()
             yield firsts, errors
     finally:
-        consumer.unassign()  # else it would go on fetching
+        consumer.unassign()  # otherwise it would go on fetching
 
 
 def _sorted(delivered: list[Message]) -> Peeked:
@@ -48,7 +47,7 @@ def _sorted(delivered: list[Message]) -> Peeked:
     errors: dict[int, KafkaError] = {}
     for message in delivered:
         partition, error = message.partition(), message.error()
-        assert partition is not None  # noqa: S101 - only a message made by hand has none
+        assert partition is not None  # noqa: S101 - only a message that was never sent has none
         if error is None:
             firsts.setdefault(partition, Found(_offset(message), message.timestamp()[1]))
         elif error.code() == KafkaError._PARTITION_EOF:
@@ -60,8 +59,8 @@ def _sorted(delivered: list[Message]) -> Peeked:
 
 @dataclass
 class Scan:
-    """What was delivered of one partition from offset ``origin`` up to but without ``position``: of each minute the
-    first message that is stamped in it or later. So its size is bounded by time, however many messages there are."""
+    """The offsets ``origin`` up to but without ``position`` of a partition: for each minute the first message stamped
+    in it or later. Its size is bounded by minutes, not by messages."""
 
     origin: int
     position: int
@@ -70,11 +69,11 @@ class Scan:
     _next_minute: int | None = None
 
     def covers(self, offset: int) -> bool:
-        """Whether it tells of the messages from the offset on, or can be continued to do so without a gap."""
+        """Whether it covers the messages from the offset on, or can be continued there without a gap."""
         return self.origin <= offset <= self.position
 
     def add(self, messages: list[Message]) -> None:
-        """Take in what was delivered next."""
+        """Add the messages that were delivered next."""
         for message in messages:
             timestamp = message.timestamp()[1]
             if self._next_minute is None or timestamp >= self._next_minute:
@@ -92,24 +91,24 @@ class Scan:
 
 def _offset(message: Message) -> int:
     offset = message.offset()
-    assert offset is not None  # noqa: S101 - only a message made by hand has none
+    assert offset is not None  # noqa: S101 - only a message that was never sent has none
     return offset
 
 
 @dataclass(frozen=True)
 class Known:
-    """What look-ups have learned of a log, as it was when its extents were told. They must not change while a day is
-    landed, so nothing of it is asked for twice."""
+    """Results of look-ups in a log with these extents. They must not change while a day is landed, so each is looked up
+    once."""
 
     extents: Mapping[int, Extent] = field(default_factory=dict)
     newest: dict[int, Found] = field(default_factory=dict)
     """The latest timestamp of each partition, by the brokers' index."""
     firsts: dict[tuple[int, int], Found | None] = field(default_factory=dict)
-    """By partition and offset the first message that is delivered there or behind it."""
+    """By partition and offset the first message delivered there or after it."""
     scans: dict[int, Scan] = field(default_factory=dict)
 
     def renewed(self, extents: Mapping[int, Extent]) -> "Known":
-        """What is left of it when other extents are told: scans, unless some of their messages were dropped."""
+        """What stays valid with new extents: the scans of which no message was dropped."""
         scans = {
             partition: self.scans[partition]
             for partition in extents.keys() & self.scans.keys()

@@ -1,5 +1,5 @@
-"""What librdkafka reports, as one line that names the cluster, the thing and the next step. No credential appears in
-it."""
+"""Errors of librdkafka as one line that names the cluster, the topic and the next step. They never contain
+credentials."""
 
 import re
 from collections import deque
@@ -30,15 +30,15 @@ NOT_READY = {
     KafkaError.FENCED_LEADER_EPOCH,
     KafkaError.UNKNOWN_LEADER_EPOCH,
     KafkaError.OFFSET_NOT_AVAILABLE,
-    KafkaError._NOENT,  # what the client says when a broker that came back knows of no leader yet
+    KafkaError._NOENT,  # the client's error when a restarted broker knows no leader yet
 }
-"""What brokers answer while partitions are made or moved. An error's own `retriable` is not set on answers."""
+"""Answers of brokers while partitions are created or moved. `KafkaError.retriable` is not set on answers."""
 
 DAMAGED = {KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION, KafkaError._NOT_IMPLEMENTED}
-"""Messages that arrived, but not as they were sent."""
+"""Messages that arrived damaged."""
 
 PERMANENT = _WRONG_CREDENTIALS | _DENIED | {KafkaError._SSL, KafkaError._AUTO_OFFSET_RESET}
-"""Faults that waiting does not fix."""
+"""Errors that waiting does not fix."""
 
 
 class RecentErrors:
@@ -61,22 +61,22 @@ class RecentErrors:
 
 
 def error_of(failure: KafkaException) -> KafkaError:
-    """What librdkafka reports by an exception."""
+    """The error in an exception of librdkafka."""
     error: KafkaError = failure.args[0]
     return error
 
 
 def reason(error: KafkaError) -> str:
-    """The error's name and what it says, to be set within a sentence."""
+    """Name and text of the error, for use within a sentence."""
     return f"{error.name()}: {error.str()}".rstrip(".")
 
 
 _OF_A_BROKER = re.compile(r"(?:[a-z_]+://)?(?P<address>[^/\s]+)/(?P<number>[0-9]+): ")
-"""How librdkafka's errors begin that are about a broker which it knows from the cluster; others say /bootstrap."""
+"""Start of an error about a broker that the cluster has named; for bootstrap servers it has /bootstrap instead."""
 
 
 def unreachable_advice(error: KafkaError, bootstrap_servers: str) -> str | None:
-    """What to do if the error is about a broker at an address that the cluster gave, and nobody here; else None."""
+    """The next step if the error is about a broker at an address that only the cluster has named; else None."""
     broker = _OF_A_BROKER.match(error.str())
     if error.code() not in NO_ANSWER or broker is None:
         return None
@@ -90,7 +90,7 @@ def unreachable_advice(error: KafkaError, bootstrap_servers: str) -> str | None:
 
 
 def explain(error: KafkaError, cluster: str, topic: str) -> GameAnalyticsError:
-    """The fault as an error of ours: `Unavailable` if the same may succeed later."""
+    """The error as one of this package: `Unavailable` if a later try may succeed."""
     where, why = f"Kafka at {cluster}", reason(error)
     if error.code() in NO_ANSWER:
         advice = unreachable_advice(error, cluster) or (
@@ -117,7 +117,7 @@ def _verdict(code: int, topic: str, why: str) -> str:
     if code in UNKNOWN_TOPIC:
         return (
             f"has no topic {topic}, or hides it from this user ({why}). Set KAFKA_TOPIC to the one that holds the "
-            "events, or have it made."
+            "events, or create it."
         )
     if code in _DENIED:
         return (

@@ -1,6 +1,6 @@
-"""The event log that is a Kafka topic, on confluent-kafka: look-ups by time, and slices read by explicit offsets.
+"""A Kafka topic as event log, on confluent-kafka: look-ups by time, and slices read by explicit offsets.
 
-No consumer group is joined and nothing is committed. A log can be sent to another process; clients are made there.
+No consumer group is joined and no offset is committed. A log can be pickled; the other process creates its own clients.
 """
 
 import time
@@ -38,21 +38,21 @@ T = TypeVar("T")
 
 _ASK_AGAIN_SECONDS = 0.1
 _NO_ID = "A" * 22
-"""What a broker that knows no topic ids, one before 2.8, answers: sixteen zeros in base 64."""
+"""The topic id that a broker before 2.8 answers, which knows none: sixteen zeros in base 64."""
 
 
 class KafkaEventLog(EventLog):
-    """A topic of a cluster. Look-ups have a reader of their own, each reader that is asked for another one."""
+    """A topic of a cluster. Look-ups use one reader; each call of `reader` creates another."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
         self._recent_errors = RecentErrors()
         self._reader = KafkaReader(settings, self._recent_errors)
-        """Of the look-ups, which also shares its client for questions about the topic."""
+        """For look-ups; its client also answers questions about the topic."""
         self._known = Known()
 
     def __reduce__(self) -> tuple[type["KafkaEventLog"], tuple[KafkaSettings]]:
-        """Settings alone: another process makes its own clients."""
+        """Only the settings: another process creates its own clients."""
         return KafkaEventLog, (self._settings,)
 
     @property
@@ -61,8 +61,8 @@ class KafkaEventLog(EventLog):
 
     @property
     def identity(self) -> LogIdentity:
-        """With Kafka's ids of topic and cluster, asked for now. A topic that is deleted and made again while it is
-        read has another one afterwards."""
+        """With Kafka's ids of topic and cluster, fetched now: a topic that is deleted and created again while it is
+        read gets another id."""
 
         def ask() -> LogIdentity:
             asked = self._admin.describe_topics(
@@ -75,12 +75,12 @@ class KafkaEventLog(EventLog):
         return self._retry(ask, passing=UNKNOWN_TOPIC)
 
     def ensure_readable(self) -> None:
-        """Raises `GameAnalyticsError` if no broker answers in the time that the settings give it, credentials are
-        refused, or there is no such topic for this user."""
+        """Raises `GameAnalyticsError` if no broker answers within `answers_within`, refuses the credentials, or has no
+        such topic for this user."""
         self._partitions(patiently=False)
 
     def extents(self) -> Mapping[int, Extent]:
-        """Watermarks, asked of the partitions' leaders now; ``stable`` is the last stable offset."""
+        """Watermarks, fetched now from the partitions' leaders; ``stable`` is the last stable offset."""
         partitions = self._partitions()
         low = self._offsets(partitions, OffsetSpec.earliest())
         high = self._offsets(partitions, OffsetSpec.latest())
@@ -93,10 +93,10 @@ class KafkaEventLog(EventLog):
         return extents
 
     def first_at_or_after(self, instant: datetime) -> Mapping[int, Found | None]:
-        """Of the partitions that `extents` told last, by the brokers' time index. Below the stable offset its answers
-        are not taken on trust: it also knows control records, which brokers stamp, and messages that were aborted.
+        """For the partitions of the last `extents`, by the brokers' time index. Below the stable offset each answer is
+        verified by reading, since the index also holds control records and aborted messages.
 
-        (The consumer's `offsets_for_times` asks the same, but drops the timestamp that was found.)
+        (The consumer's `offsets_for_times` sends the same request, but drops the timestamp that was found.)
         """
         if not self._known.extents:
             self.extents()
@@ -104,7 +104,7 @@ class KafkaEventLog(EventLog):
         while True:
             try:
                 return self._first_stamped(milliseconds_ceil(instant))
-            except OffsetGone:  # retention came between the question and the look at what was found
+            except OffsetGone:  # retention deleted it between the answer and the reading
                 if time.monotonic() > deadline:
                     raise
                 self.extents()
@@ -127,39 +127,41 @@ class KafkaEventLog(EventLog):
 
     def _first_stamped(self, timestamp_ms: int) -> Mapping[int, Found | None]:
         answers = self._offsets(list(self._known.extents), OffsetSpec.for_timestamp(timestamp_ms))
-        told = {
+        indexed = {
             partition: Found(answer.offset, answer.timestamp) if answer.offset >= 0 else None
             for partition, answer in answers.items()
         }
         starts = {
             partition: start
-            for partition, found in told.items()
+            for partition, found in indexed.items()
             if (start := self._start_of_search(partition, found, timestamp_ms)) is not None
         }
         firsts = self._first_delivered(starts)
         return {
             partition: self._from(partition, firsts[partition], timestamp_ms) if partition in firsts else found
-            for partition, found in told.items()
+            for partition, found in indexed.items()
         }
 
-    def _start_of_search(self, partition: int, told: Found | None, timestamp_ms: int) -> int | None:
-        """The offset from which on the look-up's message is to be found by reading; None where the broker's word is
-        all that can be had, or is enough."""
+    def _start_of_search(self, partition: int, indexed: Found | None, timestamp_ms: int) -> int | None:
+        """The offset from which the message has to be searched by reading; None where the index's answer suffices, or
+        cannot be verified."""
         extent = self._known.extents[partition]
-        if told is not None:
-            return told.offset if told.offset < extent.stable else None
+        if indexed is not None:
+            return indexed.offset if indexed.offset < extent.stable else None
         return extent.low if extent.low > 0 and self._may_hold(partition, timestamp_ms) else None
 
     def _may_hold(self, partition: int, timestamp_ms: int) -> bool:
-        """Whether a partition that has dropped messages may hold one of this timestamp or later although its index
-        says no: it looks into one file alone, the first that ever held such a message, even if that one was dropped."""
+        """Whether a partition that has dropped messages may hold one of this timestamp or later although the index
+        finds none: the broker searches only the first segment that ever held one, even if that message was dropped."""
         if not self._known.newest:
             answers = self._offsets(list(self._known.extents), OffsetSpec.max_timestamp())
-            self._known.newest.update({each: Found(told.offset, told.timestamp) for each, told in answers.items()})
+            self._known.newest.update(
+                {each: Found(answer.offset, answer.timestamp) for each, answer in answers.items()}
+            )
         return self._known.newest[partition].timestamp_ms >= timestamp_ms
 
     def _first_delivered(self, offsets: Mapping[int, int]) -> dict[int, Found | None]:
-        """By partition the first message at the offset or behind it; None if there is none that can be read yet."""
+        """By partition the first message at the offset or after it; None if none can be read yet."""
         known = self._known.firsts
         new = {partition: offset for partition, offset in offsets.items() if (partition, offset) not in known}
         if new:
@@ -181,7 +183,7 @@ class KafkaEventLog(EventLog):
                 self._reader.keep_waiting(deadline, *next(iter(left.items())))
 
     def _from(self, partition: int, first: Found | None, timestamp_ms: int) -> Found | None:
-        """The message of this timestamp or later among ``first`` and those behind it, all those before being older."""
+        """The first message of this timestamp or later, from ``first`` on; all messages before it are older."""
         if first is None or first.timestamp_ms >= timestamp_ms:
             return first
         near = self._scan(partition, first.offset, timestamp_ms)
@@ -195,7 +197,7 @@ class KafkaEventLog(EventLog):
         return next((found for found in stamped if found.timestamp_ms >= timestamp_ms), None)
 
     def _scan(self, partition: int, first: int, timestamp_ms: int) -> Found | None:
-        """The first message from offset ``first`` on that is stamped in the timestamp's minute or later."""
+        """The first message from offset ``first`` on that is stamped in the minute of the timestamp or later."""
         scan = self._known.scans.get(partition)
         if scan is None or not scan.covers(first):
             scan = self._known.scans[partition] = Scan(first, first)
@@ -215,8 +217,8 @@ class KafkaEventLog(EventLog):
             found = self._reader.consumer.list_topics(self.topic, timeout=1).topics[self.topic]
             if found.error is not None:
                 raise KafkaException(found.error)
-            # The other client keeps its own view of the topic: it must know of a partition that was added, and once it
-            # is connected, a look-up takes it milliseconds and not three seconds (librdkafka 2.16).
+            # The admin client caches the topic by itself: it must learn of new partitions, and once it is connected, a
+            # look-up takes milliseconds instead of three seconds (librdkafka 2.16).
             self._admin.list_topics(self.topic, timeout=1)
             return sorted(found.partitions)
 
@@ -235,11 +237,11 @@ class KafkaEventLog(EventLog):
             )
             return {place.partition: answer.result() for place, answer in answers.items()}
 
-        # The partitions are there, so a broker that does not know one has not heard of it yet.
+        # The partitions exist, so a broker that does not know one has not learned of it yet.
         return self._retry(ask, passing=UNKNOWN_TOPIC)
 
     def _retry(self, ask: Callable[[], T], *, passing: Collection[int] = (), patiently: bool = True) -> T:
-        """Asks until answered, unless the error is permanent: as long as a broker may be away if ``patiently``, else as
+        """Ask until answered, unless the error is permanent: as long as a broker may be away if ``patiently``, else as
         long as an answer may take."""
         answers_within = self._settings.answers_within.total_seconds()
         end = self._reader.patience_ends() if patiently else time.monotonic() + answers_within
@@ -249,7 +251,7 @@ class KafkaEventLog(EventLog):
                 return ask()
             except KafkaException as failure:
                 refusal = error_of(failure)
-            # These hand over what the background threads complain about; the consumer at times a message.
+            # These deliver the errors of the background threads to the callbacks.
             self._admin.poll(0)
             self._reader.poll()
             explained = self._reader.explained(self._recent_errors.worst() or refusal)
@@ -260,8 +262,8 @@ class KafkaEventLog(EventLog):
 
     @cached_property
     def _peeker(self) -> Consumer:
-        """Reads as the other consumer does, but only a little: one that fetches for a landing takes megabytes of each
-        partition before it can be told to stop (0.2 instead of 0.005 s a look-up)."""
+        """A consumer with small fetches: one that is set up for landing fetches megabytes of each partition before it
+        can be stopped (0.2 instead of 0.005 s a look-up)."""
         with self._settings.readable_refusals("KAFKA_CONFIG_FILE"):
             properties = {**self._settings.client(CONSUMER_DEFAULTS), **READING, **PEEKING}
             return Consumer(properties, error_cb=self._recent_errors)

@@ -1,4 +1,4 @@
-"""How servers and a topic are written. Asks no cluster, and needs no Kafka client."""
+"""The syntax of bootstrap servers and topic names. Needs no cluster and no Kafka client."""
 
 import re
 
@@ -7,7 +7,7 @@ _TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")  # Kafka's own rule
 
 
 def servers_fault(servers: str) -> str | None:
-    """What is wrong with ``host:port`` pairs separated by commas; None if nothing is."""
+    """What is wrong with comma-separated ``host:port`` pairs; None if nothing."""
     for server in (each.strip() for each in servers.split(",")):
         if not _SERVER.fullmatch(server):
             return (
@@ -18,7 +18,7 @@ def servers_fault(servers: str) -> str | None:
 
 
 def topic_fault(topic: str) -> str | None:
-    """What is wrong with a topic's name; None if nothing is."""
+    """What is wrong with a topic's name; None if nothing."""
     if _TOPIC.fullmatch(topic):
         return None
     return (

@@ -1,5 +1,5 @@
-"""The properties of librdkafka's clients: those that landing a day depends on, our defaults, and what the file says
-that `KAFKA_CONFIG_FILE` names: SASL, TLS, sizes. That is passed on and shown nowhere, since passwords stand in it."""
+"""Properties of librdkafka's clients: fixed ones that landing depends on, defaults, and those of the file that
+`KAFKA_CONFIG_FILE` names (SASL, TLS, sizes), which are never shown, since they may hold passwords."""
 
 import re
 from pathlib import Path
@@ -7,53 +7,53 @@ from pathlib import Path
 from game_analytics.errors import GameAnalyticsError
 
 READING = {
-    # A missing offset is an error, never a silent jump; what was aborted is not read; nothing is remembered.
+    # A missing offset is an error, not a silent jump; aborted messages are skipped; no offset is committed.
     "auto.offset.reset": "error",
     "isolation.level": "read_committed",
     "enable.partition.eof": "true",
-    # A message that was damaged on disk or on its way is an error, not another message.
+    # A message damaged on disk or in transit is an error.
     "check.crcs": "true",
     "enable.auto.commit": "false",
     "enable.auto.offset.store": "false",
     "allow.auto.create.topics": "false",
 }
-"""What makes reading complete and repeatable. A file can't change these."""
+"""Make reading complete and repeatable. A file can't change these."""
 
 CLIENT_DEFAULTS = {
     "client.id": "game-analytics",
-    # A broker that is back is found within two seconds.
+    # A restarted broker is found within two seconds.
     "reconnect.backoff.max.ms": "2000",
-    # What happens is told by error callbacks; librdkafka's own lines on standard error would only repeat it.
+    # Errors come by callbacks; librdkafka's lines on standard error would repeat them.
     "log_level": "2",
 }
-"""What every client gets. A file may change it."""
+"""Defaults of every client. A file may change them."""
 
 CONSUMER_DEFAULTS = {
-    # A consumer must have one; no group is ever joined, and nothing is committed.
+    # Required by the client, though no group is joined and no offset committed.
     "group.id": "game-analytics",
-    # A queue full of messages is looked at again after 20 ms. By default that is a second in which nothing is fetched:
-    # a million messages took 4.4 s then and take 0.5 s now.
+    # After a full queue, fetching resumes within 20 ms. The default is a second: a million messages took 4.4 s with it,
+    # and take 0.5 s now.
     "fetch.queue.backoff.ms": "20",
-    # At the end of a partition a broker answers after 20 ms that there is no more, and the next slice can begin.
+    # At the end of a partition a broker answers within 20 ms, and the next slice can begin.
     "fetch.wait.max.ms": "20",
-    # The queue is bounded by bytes alone, 4 MiB of values a process. Small messages take several times that in memory:
-    # with 16 MiB a process took 40 MiB more and read no faster.
+    # Only bytes bound the queue, 4 MiB of values per process. Small messages take several times that in memory: with
+    # 16 MiB a process took 40 MiB more and was no faster.
     "queued.min.messages": "1000000",
     "queued.max.messages.kbytes": "4096",
 }
-"""What a consumer gets besides. A file may change it."""
+"""Further defaults of consumers. A file may change them."""
 
 _OURS = {*READING, "bootstrap.servers", "metadata.broker.list"}
-# Of the Python client, which wants functions and the like; and what would write some secrets to a run's log.
+# Properties of the Python client that need functions, and those that would log secrets.
 _NOT_FOR_A_FILE = re.compile(r".*_cb|default\.topic\.config|debug")
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def read_properties(path: Path) -> dict[str, str]:
-    """The properties of a file of ``name=value`` lines; empty lines and those that begin with ``#`` say nothing, and a
-    name without a value leaves the default.
+    """The properties in a file of ``name=value`` lines. Empty lines and lines starting with ``#`` are skipped; a name
+    without a value keeps the default.
 
-    Raises `GameAnalyticsError` naming the file and the line. It never says what stands there: it may be a secret.
+    Raises `GameAnalyticsError` with the file and the line number, never with the line itself: it may hold a secret.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()

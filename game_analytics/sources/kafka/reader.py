@@ -1,6 +1,6 @@
-"""Reads ranges of a Kafka topic by explicit offsets, one after the other, with a consumer that stays where it is.
+"""Reads ranges of a Kafka topic by explicit offsets, with a consumer that keeps its position between ranges.
 
-No consumer group is joined and nothing is committed.
+No consumer group is joined and no offset is committed.
 """
 
 import time
@@ -19,17 +19,17 @@ from game_analytics.sources.kafka.properties import CONSUMER_DEFAULTS, READING
 
 _HEARTBEAT_SECONDS = 1.0
 _AT_ONCE = 200
-"""Messages taken from librdkafka's queue in one call. More cost more: they fall out of the processor's cache before
-they are looked at (50,000 at once: 1.0 instead of 0.4 CPU seconds a million)."""
+"""Messages taken from librdkafka's queue in one call. More would leave the processor's cache before they are used
+(50,000 at once: 1.0 instead of 0.4 CPU seconds a million)."""
 _NO_TIMESTAMP = -1
 
 
 class OffsetGone(GameAnalyticsError):
-    """The log no longer holds an offset that was to be read."""
+    """The log no longer holds an offset that should be read."""
 
 
 class KafkaReader(Reader):
-    """A consumer and where it stands. Neighbouring ranges are read on without a seek; for one thread at a time."""
+    """A consumer and its position. A range that continues the last one needs no seek. For one thread at a time."""
 
     def __init__(self, settings: KafkaSettings, recent_errors: RecentErrors, on_request: Collection[str] = ()) -> None:
         self._settings = settings
@@ -37,27 +37,27 @@ class KafkaReader(Reader):
         self._recent_errors = recent_errors
         self._on_request = on_request
         self._position: tuple[int, int] | None = None
-        """Where the consumer stands, if that is known: partition and offset."""
+        """Partition and offset of the consumer, if known."""
         self._reading: object = None
 
     def close(self) -> None:
-        """End the consumer, if there is one."""
+        """Close the consumer, if there is one."""
         if "consumer" in self.__dict__:
             self.consumer.close()
 
     def poll(self) -> None:
-        """Let the consumer report what its background threads have noticed; it may deliver a message at that."""
+        """Let the consumer report errors of its background threads. It may drop a message by that."""
         self.consumer.poll(0)
         self._position = None
 
     def read(
         self, partition: int, first: int, end: int, *, max_messages: int, max_bytes: int
     ) -> Iterator[pl.DataFrame]:
-        """The messages as the interface says; an empty batch for each second of waiting.
+        """As in the interface; an empty batch for each second of waiting.
 
-        The end is reached by position: by a message at or after ``end``, or by the end of the partition. So it makes no
-        difference whether the last offsets hold messages. Raises `GameAnalyticsError` if an offset is gone, and when
-        the broker delivered nothing for as long as the settings allow.
+        The range ends by position: with a message at or after ``end``, or at the end of the partition, so that the
+        last offsets need not hold messages. Raises `OffsetGone`, and `Unavailable` when the broker delivered nothing
+        for as long as the settings allow.
         """
         batch = _Batch(max_messages, max_bytes, self._on_request)
         for messages in self.deliveries(partition, first, end):
@@ -68,8 +68,8 @@ class KafkaReader(Reader):
             yield batch.take()
 
     def deliveries(self, partition: int, first: int, end: int) -> Iterator[list[Message]]:
-        """The messages of the range as librdkafka hands them out; an empty list at least for each second without."""
-        _ = self._leaders  # while they answer
+        """The messages of the range as librdkafka delivers them; an empty list at least every second without any."""
+        _ = self._leaders  # looked up now, while brokers answer, for later errors
         if self._position != (partition, first):
             self.consumer.assign([TopicPartition(self._topic, partition, first)])
         position, self._position = first, None
@@ -77,7 +77,7 @@ class KafkaReader(Reader):
         self._recent_errors.reset()
         deadline = self.patience_ends()
         while position < end:
-            # What is there at once, since that is bounded by the queue's bytes, and not what a second may bring.
+            # First without waiting: the queue bounds its bytes, while a second of waiting could collect far more.
             delivered = self.consumer.consume(min(_AT_ONCE, end - position), 0)
             delivered = delivered or self.consumer.consume(1, _HEARTBEAT_SECONDS)
             self._ensure_own(delivered, partition)
@@ -89,12 +89,12 @@ class KafkaReader(Reader):
                 self.keep_waiting(deadline, partition, position)
             yield [message for message in messages if offset_of(message) < end] if position > end else messages
             if self._reading is not reading:
-                raise RuntimeError(f"partition {partition}: the log was read by two at once")
-        if position == end:  # else the consumer has gone past what comes next
+                raise RuntimeError(f"partition {partition}: one reader was used by two threads")
+        if position == end:  # otherwise the consumer has passed the start of the next range
             self._position = (partition, end)
 
     def _ensure_own(self, delivered: list[Message], partition: int) -> None:
-        """Raises if what was delivered is of another partition: its offsets could pass for gaps of this one."""
+        """Raises if messages of another partition were delivered: they could be mistaken for gaps of this one."""
         strangers = {message.partition() for message in (*delivered[:1], *delivered[-1:])} - {partition}
         if any(number is not None and number >= 0 for number in strangers):
             raise GameAnalyticsError(
@@ -103,10 +103,7 @@ class KafkaReader(Reader):
             )
 
     def _without_events(self, delivered: list[Message], partition: int, position: int) -> tuple[list[Message], int]:
-        """The messages among what was delivered, and the offset that is reached with them.
-
-        Raises what waiting does not fix.
-        """
+        """The messages without error events, and the position after them. Raises for permanent errors."""
         errors = [(message, error) for message in delivered if (error := message.error()) is not None]
         for message, error in errors:
             if error.code() == KafkaError._PARTITION_EOF:
@@ -119,15 +116,15 @@ class KafkaReader(Reader):
         return messages, position
 
     def ensure_it_may_pass(self, error: KafkaError, partition: int, position: int) -> None:
-        """Raises if waiting does not help: `OffsetGone` where the offset was dropped."""
+        """Raises if waiting does not help: `OffsetGone` if the offset was dropped."""
         where = (
             f"Kafka at {self._settings.bootstrap_servers}: {self._topic}, partition {partition}, offset {position} or "
             "one soon after it"
         )
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
             raise OffsetGone(
-                f"{where} is no longer there ({error.str()}). Run again; that tells what is left. Nothing was "
-                "committed."
+                f"{where} is no longer there ({error.str()}). Run again: that run says what is left. Nothing "
+                "was committed."
             )
         if error.code() in DAMAGED:
             raise GameAnalyticsError(
@@ -142,12 +139,12 @@ class KafkaReader(Reader):
 
     def keep_waiting(self, deadline: float, partition: int, position: int) -> None:
         """Raises `GameAnalyticsError` for a permanent error, `Unavailable` if nothing came until the deadline."""
-        told = self._recent_errors.worst()
-        if told is not None and told.code() in PERMANENT:
-            raise self.explained(told)
+        error = self._recent_errors.worst()
+        if error is not None and error.code() in PERMANENT:
+            raise self.explained(error)
         if time.monotonic() > deadline:
-            last = "the broker says nothing" if told is None else f"last heard: {told.str()}"
-            advice = None if told is None else unreachable_advice(told, self._settings.bootstrap_servers)
+            last = "no error was reported" if error is None else f"last error: {error.str()}"
+            advice = None if error is None else unreachable_advice(error, self._settings.bootstrap_servers)
             advice = advice or f"Check whether {self._leaders.get(partition, 'its leader')} is up, then run again."
             raise Unavailable(
                 f"Kafka at {self._settings.bootstrap_servers} has delivered nothing of {self._topic}, partition "
@@ -161,7 +158,7 @@ class KafkaReader(Reader):
 
     @cached_property
     def _leaders(self) -> Mapping[int, str]:
-        """Who serves each partition, as far as the client still knows."""
+        """The leader of each partition, as far as the client knows it."""
         try:
             known = self.consumer.list_topics(self._topic, timeout=1)
         except KafkaException:
@@ -179,15 +176,15 @@ class KafkaReader(Reader):
 
 
 class _Batch:
-    """Messages gathered until there are enough, cut at the same places however they were delivered."""
+    """Collects messages until a batch is full. Batches are cut at the same offsets, however messages are delivered."""
 
     def __init__(self, max_messages: int, max_bytes: int, on_request: Collection[str] = ()) -> None:
         self._on_request = on_request
         self._max_messages = max_messages
         self._max_bytes = max_bytes
-        self._begin()
+        self._clear()
 
-    def _begin(self) -> None:
+    def _clear(self) -> None:
         self._offsets: list[int] = []
         self._timestamps: list[int] = []
         self._values: list[bytes | None] = []
@@ -198,7 +195,7 @@ class _Batch:
         return len(self._values)
 
     def add(self, messages: list[Message]) -> Iterator[pl.DataFrame]:
-        """Take in messages, and give out each batch that is full before the next message."""
+        """Add messages; yields each batch as soon as the next message does not fit into it."""
         while messages:
             taken = self._that_fit(messages)
             if taken:
@@ -212,7 +209,7 @@ class _Batch:
             messages = messages[len(taken) :]
 
     def take(self) -> pl.DataFrame:
-        """The messages gathered so far, which begin anew."""
+        """The collected messages as one batch; a new one begins."""
         timestamp = pl.Series(self._timestamps, dtype=pl.Int64)
         batch = pl.DataFrame(
             {
@@ -222,7 +219,7 @@ class _Batch:
                 **{name: pl.Series(values, dtype=ON_REQUEST[name]) for name, values in self._extras.items()},
             }
         )
-        self._begin()
+        self._clear()
         return batch
 
     def empty(self) -> pl.DataFrame:
@@ -230,7 +227,7 @@ class _Batch:
         return pl.Schema({**MESSAGES, **{name: ON_REQUEST[name] for name in self._on_request}}).to_frame()
 
     def _that_fit(self, messages: list[Message]) -> list[Message]:
-        """Of the messages the first ones that this batch can hold: at least one if it is empty."""
+        """The first of these messages that fit into the batch: at least one if it is empty."""
         taken = messages[: self._max_messages - len(self)]
         size = sum(map(len, taken))
         while self._bytes + size > self._max_bytes and len(self) + len(taken) > 1:
@@ -251,7 +248,7 @@ _EXTRAS: Mapping[str, Callable[[Message], Any]] = {"key": Message.key, "headers"
 
 
 def _offsets(messages: list[Message]) -> Sequence[int]:
-    """Nearly always neighbours, and then it is enough to ask the first and the last one."""
+    """Offsets are nearly always consecutive: then the first and the last one suffice."""
     first, last = offset_of(messages[0]), offset_of(messages[-1])
     if last - first == len(messages) - 1:
         return range(first, last + 1)
@@ -260,5 +257,5 @@ def _offsets(messages: list[Message]) -> Sequence[int]:
 
 def offset_of(message: Message) -> int:
     offset = message.offset()
-    assert offset is not None  # noqa: S101 - only a message made by hand has none
+    assert offset is not None  # noqa: S101 - only a message that was never sent has none
     return offset

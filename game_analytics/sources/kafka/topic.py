@@ -1,4 +1,4 @@
-"""A topic as somebody who writes to it must know it: whether it is there, what it would keep, and where it ends."""
+"""A topic as a producer sees it: whether it exists, what it would retain, and where it ends."""
 
 import time
 from concurrent.futures import Future
@@ -22,21 +22,21 @@ from game_analytics.sources.kafka.errors import (
     unreachable_advice,
 )
 
-# What a topic must be for days of long ago to stay in it; a cluster's own defaults may be others.
-_KEPT_FOR_EVER = {
+# Settings with which a topic retains days of long ago; a cluster's defaults may differ.
+_KEPT_FOREVER = {
     "cleanup.policy": "delete",
     "message.timestamp.type": "CreateTime",
     "retention.bytes": "-1",
     "retention.ms": "-1",
 }
 
-_MESSAGE_BYTES = 250  # what one takes in a segment that is not compressed, and rather more than less
+_MESSAGE_BYTES = 250  # in an uncompressed segment, rounded up
 
 T = TypeVar("T")
 
 
 class Topic:
-    """What the cluster tells about the topic. A question that is not answered in time ends with `Unavailable`."""
+    """Questions about the topic. Raises `Unavailable` when the cluster does not answer in time."""
 
     def __init__(self, settings: KafkaSettings, named_by: NamedBy = OPTIONS) -> None:
         self._settings = settings
@@ -47,7 +47,7 @@ class Topic:
             self._admin = AdminClient(settings.client({}), error_cb=self._recent_errors)
 
     def partitions(self) -> int | None:
-        """How many the topic has; None if there is no such topic."""
+        """The number of partitions; None if there is no such topic."""
         name = self._settings.topic
         asked = self._admin.describe_topics(TopicCollection([name]), request_timeout=self._seconds)
         try:
@@ -58,13 +58,13 @@ class Topic:
             raise self._explained(failure) from failure
 
     def create(self, partitions: int) -> None:
-        """Make the topic, with as many copies as the cluster has by default."""
-        new = NewTopic(self._settings.topic, partitions, config=_KEPT_FOR_EVER)
+        """Create the topic with the cluster's default number of replicas."""
+        new = NewTopic(self._settings.topic, partitions, config=_KEPT_FOREVER)
         self._answer(self._admin.create_topics([new], request_timeout=self._seconds)[new.topic])
 
     def ensure_it_keeps(self, start: datetime, new_messages: int) -> None:
-        """Raises `GameAnalyticsError` naming each setting by which the topic would lose messages stamped ``start`` or
-        later, or their timestamps."""
+        """Raises `GameAnalyticsError` that names each setting with which the topic would lose messages stamped
+        ``start`` or later, or their timestamps."""
         resource = ConfigResource(ResourceType.TOPIC, self._settings.topic)
         asked = self._admin.describe_configs([resource], request_timeout=self._seconds)
         has = {name: entry.value for name, entry in self._answer(asked[resource]).items()}
@@ -83,7 +83,7 @@ class Topic:
             mismatches["retention.bytes"] = "keeps less than the day may take"
         if mismatches:
             faults = "; ".join(f"{name}={has[name]} {what}" for name, what in mismatches.items())
-            command_settings = ",".join(f"{name}={_KEPT_FOR_EVER[name]}" for name in mismatches)
+            command_settings = ",".join(f"{name}={_KEPT_FOREVER[name]}" for name in mismatches)
             raise GameAnalyticsError(
                 f"The topic {self._settings.topic} would not keep the day: {faults}. Nothing was sent. Name a topic "
                 "that is not there yet, with --create-topic; or, if this one is yours to change: kafka-configs.sh "
@@ -92,8 +92,8 @@ class Topic:
             )
 
     def newest(self, partitions: int) -> dict[int, Found]:
-        """The message with the latest timestamp of each partition that holds any. Where that one was dropped, and
-        older ones are left, the last of them stands for it: a topic that is written by time has its newest there."""
+        """The message with the latest timestamp of each partition that holds any. If that one was dropped and older
+        ones are left, the last offset is returned with its timestamp: topics are written in order of time."""
         newest = self._offsets(partitions, OffsetSpec.max_timestamp())
         lows = self._offsets(partitions, OffsetSpec.earliest())
         ends = self.ends(partitions)
@@ -121,7 +121,7 @@ class Topic:
                 if error_of(failure).code() not in NOT_READY or time.monotonic() > end:
                     raise self._explained(failure) from failure
             time.sleep(0.1)
-            with suppress(KafkaException):  # the client goes on asking a leader that is no more, unless it looks anew
+            with suppress(KafkaException):  # otherwise the client keeps asking the former leader
                 self._admin.list_topics(self._settings.topic, timeout=1)
 
     def _answer(self, future: Future[T]) -> T:
@@ -132,12 +132,12 @@ class Topic:
 
     def _explained(self, failure: KafkaException) -> GameAnalyticsError:
         error, names = error_of(failure), self._named_by
-        if error.code() in NO_ANSWER:  # the reason is what the background threads complain about
+        if error.code() in NO_ANSWER:  # the background threads report the reason
             self._admin.poll(0)
             error = self._recent_errors.worst() or error
             if error.code() in PERMANENT:
                 return GameAnalyticsError(
-                    f"Kafka at {self._settings.bootstrap_servers} does not let us in ({reason(error)}). Check what the "
+                    f"Kafka at {self._settings.bootstrap_servers} refuses access ({reason(error)}). Check what the "
                     f"file that {names.file} names says about SASL and TLS."
                 )
         if error.code() in NO_ANSWER | NOT_READY:

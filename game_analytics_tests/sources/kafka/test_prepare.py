@@ -56,7 +56,7 @@ def test_a_wrong_password_is_told_without_waiting_and_without_the_password(
     file = config_file(tmp_path, credentials("reader", "guessed"))
     wrong = settings | {"KAFKA_BOOTSTRAP_SERVERS": broker.sasl_bootstrap_servers, "KAFKA_CONFIG_FILE": file}
     started = time.monotonic()
-    with pytest.raises(GameAnalyticsError, match=r"does not let us in \(_AUTHENTICATION: .*KAFKA_CONFIG_FILE") as told:
+    with pytest.raises(GameAnalyticsError, match=r"refuses access \(_AUTHENTICATION: .*KAFKA_CONFIG_FILE") as told:
         last_line(wrong, wait_seconds=60)
     assert time.monotonic() - started < 15
     assert not isinstance(told.value, Unavailable)
