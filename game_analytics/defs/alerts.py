@@ -12,7 +12,7 @@ import dagster as dg
 import msgspec
 
 from game_analytics.defs.days import DAY_TAG
-from game_analytics.defs.owed.under_way import RANGE_END, RANGE_START, is_of_location
+from game_analytics.defs.outstanding.in_progress import RANGE_END, RANGE_START, is_of_location
 from game_analytics.defs.resources import AlertsResource
 
 _CLOCKS_DIFFER = timedelta(minutes=10)

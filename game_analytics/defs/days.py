@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from game_analytics.defs.history import RECORDED_BEFORE
-from game_analytics.defs.owed.under_way import RANGE_END, RANGE_START
+from game_analytics.defs.outstanding.in_progress import RANGE_END, RANGE_START
 from game_analytics.defs.partitions import ensure_partitions
 from game_analytics.defs.step_output import not_done_before, output_of_some_days
 from game_analytics.errors import GameAnalyticsError, Unavailable

@@ -11,7 +11,7 @@ import dagster as dg
 from pydantic import Field
 
 from game_analytics.defs.days import readable_failures
-from game_analytics.defs.owed.under_way import PARTITION, RANGE_END
+from game_analytics.defs.outstanding.in_progress import PARTITION, RANGE_END
 from game_analytics.defs.partitions import daily
 from game_analytics.defs.resources import LakeResource
 from game_analytics.errors import GameAnalyticsError, Unavailable

@@ -12,8 +12,8 @@ from game_analytics.defs.assets.raw_events import raw_events
 from game_analytics.defs.days import DAY_TAG
 from game_analytics.defs.freshness import freshness_config, freshness_job
 from game_analytics.defs.jobs import daily_stats_job
-from game_analytics.defs.owed.last_days import Due, Lacks, due, of_another_log
-from game_analytics.defs.owed.under_way import LAKE_TAG, Surroundings, of_schedule, under_way
+from game_analytics.defs.outstanding.due_days import Due, Lacks, due, of_another_log
+from game_analytics.defs.outstanding.in_progress import LAKE_TAG, Surroundings, of_schedule, under_way
 from game_analytics.defs.partitions import daily
 from game_analytics.defs.resources import EventLogResource, LakeResource
 from game_analytics.errors import GameAnalyticsError

@@ -14,8 +14,14 @@ import dagster as dg
 
 from game_analytics.defs.assets.raw_events import raw_events
 from game_analytics.defs.jobs import daily_stats_job
-from game_analytics.defs.owed.requests import ASKED_FOR_TAG, SUCCESSES_AT_MOST, attempts_by_word, fresh_key, word_of
-from game_analytics.defs.owed.under_way import LAKE_TAG, Surroundings, of_sensor, under_way
+from game_analytics.defs.outstanding.in_progress import LAKE_TAG, Surroundings, of_sensor, under_way
+from game_analytics.defs.outstanding.requests import (
+    ASKED_FOR_TAG,
+    SUCCESSES_AT_MOST,
+    attempts_by_word,
+    fresh_key,
+    word_of,
+)
 from game_analytics.defs.partitions import daily
 from game_analytics.defs.resources import AlertsResource, EventLogResource, LakeResource, PipelineSettings
 from game_analytics.lake.bucket import Lake

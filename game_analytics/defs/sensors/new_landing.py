@@ -16,8 +16,9 @@ from game_analytics.defs.assets.daily_player_stats import daily_player_stats
 from game_analytics.defs.assets.raw_events import raw_events
 from game_analytics.defs.history import latest_facts
 from game_analytics.defs.jobs import stats_job
-from game_analytics.defs.owed.comparison import Comparison, Judged, Pair, Verdict
-from game_analytics.defs.owed.requests import (
+from game_analytics.defs.outstanding.comparison import Comparison, Judged, Pair, Verdict
+from game_analytics.defs.outstanding.in_progress import LAKE_TAG, RANGE_END, RANGE_START, of_sensor, under_way
+from game_analytics.defs.outstanding.requests import (
     ASKED_FOR_TAG,
     NAMED_AT_MOST,
     Owed,
@@ -30,7 +31,6 @@ from game_analytics.defs.owed.requests import (
     unseen,
     why_nothing,
 )
-from game_analytics.defs.owed.under_way import LAKE_TAG, RANGE_END, RANGE_START, of_sensor, under_way
 from game_analytics.defs.partitions import daily
 from game_analytics.defs.resources import LakeResource
 from game_analytics.errors import GameAnalyticsError, Unavailable

@@ -15,8 +15,9 @@ import dagster as dg
 from game_analytics.defs.assets.daily_player_stats import daily_player_stats
 from game_analytics.defs.history import latest_facts
 from game_analytics.defs.jobs import leaderboard_job
-from game_analytics.defs.owed.comparison import Comparison, Judged, Pair, Verdict
-from game_analytics.defs.owed.requests import (
+from game_analytics.defs.outstanding.comparison import Comparison, Judged, Pair, Verdict
+from game_analytics.defs.outstanding.in_progress import LAKE_TAG, Surroundings, of_sensor, under_way
+from game_analytics.defs.outstanding.requests import (
     ASKED_FOR_TAG,
     Answers,
     Owed,
@@ -28,7 +29,6 @@ from game_analytics.defs.owed.requests import (
     unseen,
     why_nothing,
 )
-from game_analytics.defs.owed.under_way import LAKE_TAG, Surroundings, of_sensor, under_way
 from game_analytics.defs.partitions import daily
 from game_analytics.defs.resources import LakeResource, PipelineSettings
 from game_analytics.lake.bucket import Lake, Listed

@@ -9,7 +9,7 @@ from dagster._core.definitions.events import AssetKeyPartitionKey
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
-from game_analytics.defs.owed.under_way import GIVEN_UP_AFTER, Surroundings, under_way
+from game_analytics.defs.outstanding.in_progress import GIVEN_UP_AFTER, Surroundings, under_way
 from game_analytics_tests.support.harness import ALL, Pipeline
 from game_analytics_tests.support.ticks import ann_leads, stats_file, tick
 

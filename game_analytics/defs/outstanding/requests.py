@@ -13,8 +13,8 @@ from itertools import count, islice
 import dagster as dg
 
 from game_analytics.defs.history import UNFINISHED, latest_materializations, recorded
-from game_analytics.defs.owed.comparison import Judged, Pair, Verdict
-from game_analytics.defs.owed.under_way import Surroundings, is_given_up
+from game_analytics.defs.outstanding.comparison import Judged, Pair, Verdict
+from game_analytics.defs.outstanding.in_progress import Surroundings, is_given_up
 from game_analytics.lake.bucket import Lake, Listed
 
 ASKED_FOR_TAG = "game_analytics/asked_for"
