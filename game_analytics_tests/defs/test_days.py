@@ -15,7 +15,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Parameter `backfill_policy`")
 
 
 def run_days(
-    work: Callable[[date], DayReport], first: str, last: str, pauses: tuple[float, ...] = ()
+    work: Callable[[date], DayReport], first: str, last: str, delays: tuple[float, ...] = ()
 ) -> tuple[dg.ExecuteInProcessResult, dict[str, list[object]]]:
     """Run an asset that does ``work``: the result, and each day's recorded values, oldest first."""
 
@@ -25,7 +25,7 @@ def run_days(
         check_specs=[dg.AssetCheckSpec("is_well", asset="diary")],
     )
     def diary(context: dg.AssetExecutionContext) -> Results:
-        yield from materialize_days(context, work, pauses)
+        yield from materialize_days(context, work, delays)
 
     span = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
     with dg.DagsterInstance.ephemeral() as instance:
@@ -97,7 +97,7 @@ def test_a_service_that_answers_again_costs_a_pause_and_no_failure() -> None:
             raise answer
         return day_of_month(day)
 
-    result, recorded = run_days(ask, "2025-12-02", "2025-12-02", pauses=(0, 0))
+    result, recorded = run_days(ask, "2025-12-02", "2025-12-02", delays=(0, 0))
     assert result.success
     assert recorded == {"2025-12-02": [2]}
 
@@ -109,7 +109,7 @@ def test_a_service_that_stays_away_is_waited_for_once_a_run_and_not_once_a_day()
         asked.append(day)
         raise Unavailable("S3 does not answer")
 
-    result, _ = run_days(ask, "2025-12-01", "2025-12-03", pauses=(0, 0))
+    result, _ = run_days(ask, "2025-12-01", "2025-12-03", delays=(0, 0))
     assert [day.day for day in asked] == [1, 1, 1]
     assert "3 of 3 days failed" in failure_of(result)
 
@@ -121,6 +121,6 @@ def test_a_fault_that_will_not_pass_is_not_tried_again() -> None:
         asked.append(day)
         raise GameAnalyticsError("the bucket does not exist")
 
-    result, _ = run_days(ask, "2025-12-01", "2025-12-01", pauses=(0, 0))
+    result, _ = run_days(ask, "2025-12-01", "2025-12-01", delays=(0, 0))
     assert len(asked) == 1
     assert failure_of(result) == "the bucket does not exist"

@@ -62,30 +62,30 @@ def test_a_day_without_stats_names_those(published: Pipeline) -> None:
 
 def test_a_board_behind_its_stats_file_is_told(published: Pipeline) -> None:
     published.put(STATS, foreign_stats(ann=(1, 1)))
-    assert f"/{BOARD} is not made from the stats file that lies there now" in verdict(published)
+    assert f"/{BOARD} is not made from the current stats file" in verdict(published)
 
 
 def test_a_board_that_somebody_else_wrote_is_told(published: Pipeline) -> None:
     published.put(BOARD, pl.DataFrame({"rank": [1]}))
-    assert "is not made from the stats file that lies there now" in verdict(published)
+    assert "is not made from the current stats file" in verdict(published)
 
 
 def test_a_board_that_somebody_else_wrote_is_told_also_where_there_are_no_stats(published: Pipeline) -> None:
     published.put(BOARD, pl.DataFrame({"rank": [1]}))
     published.lake.delete([STATS])
-    assert "is not made from the stats file that lies there now" in verdict(published)
+    assert "is not made from the current stats file" in verdict(published)
 
 
 def test_stats_behind_their_landing_are_told(published: Pipeline) -> None:
     manifest = published.lake.get("raw/manifests/2025_12_30.json")
     assert manifest is not None
     published.put("raw/manifests/2025_12_30.json", manifest.body + b"\n")
-    assert "is not made from the landing that stands now" in verdict(published)
+    assert "is not made from the current landing" in verdict(published)
 
 
 def test_a_landing_that_is_gone_is_told(published: Pipeline) -> None:
     published.lake.delete(["raw/manifests/2025_12_30.json"])
-    assert "is not made from the landing that stands now" in verdict(published)
+    assert "is not made from the current landing" in verdict(published)
 
 
 def test_a_landing_before_its_window_closed_is_told(lake_resource: LakeResource) -> None:
@@ -168,4 +168,4 @@ def test_it_looks_at_the_newest_board_that_must_be_there(lateness: int, cron: st
 def test_before_the_first_day_there_is_nothing_to_look_for() -> None:
     context = dg.build_schedule_context(scheduled_execution_time=datetime(2024, 1, 1, 3, tzinfo=UTC))
     told = schedule_with(60).evaluate_tick(context)
-    assert (told.run_requests, told.skip_message) == ([], "No board has to be there yet.")
+    assert (told.run_requests, told.skip_message) == ([], "No board is due yet.")

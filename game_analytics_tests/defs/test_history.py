@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from game_analytics.defs.history import RECORDED_BEFORE, latest_facts, latest_materializations, recorded
+from game_analytics.defs.history import RECORDED_BEFORE, latest_materializations, latest_provenance, recorded
 
 BOARD = dg.AssetKey("top10_leaderboard")
 STATS = dg.AssetKey("daily_player_stats")
@@ -90,7 +90,7 @@ def note_board(instance: dg.DagsterInstance, day: str, etag: str, lake: str = "h
 
 
 def facts(instance: dg.DagsterInstance) -> dict[str, str]:
-    return {day: fact.etag for day, fact in latest_facts(instance, BOARD, DAYS).items()}
+    return {day: fact.etag for day, fact in latest_provenance(instance, BOARD, DAYS).items()}
 
 
 def test_what_is_remembered_gives_way_to_what_is_recorded_later(instance: dg.DagsterInstance) -> None:
@@ -115,7 +115,7 @@ def test_a_record_that_does_not_tell_enough_is_no_fact(instance: dg.DagsterInsta
 
 def test_a_fact_is_of_one_object_in_one_lake(instance: dg.DagsterInstance) -> None:
     note_board(instance, "2025-12-30", "this", lake="here")
-    fact = latest_facts(instance, BOARD, DAYS)["2025-12-30"]
+    fact = latest_provenance(instance, BOARD, DAYS)["2025-12-30"]
     assert fact.is_of("here", "this")
     assert not fact.is_of("here", "that")
     assert not fact.is_of("there", "this")

@@ -139,7 +139,7 @@ def test_a_living_run_is_left_alone_and_one_that_was_killed_with_its_code_locati
         looks(workspace)
         assert status(instance, run_id) == dg.DagsterRunStatus.FAILURE
         [told] = [event.message for event in instance.all_logs(run_id, of_type=dg.DagsterEventType.RUN_FAILURE)]
-        assert "the code location was started anew" in told
+        assert "the code location was restarted" in told
 
 
 def test_a_run_that_was_not_launched_from_here_is_left_alone(instance: dg.DagsterInstance) -> None:

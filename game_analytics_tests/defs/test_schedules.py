@@ -294,7 +294,7 @@ def test_a_landing_that_would_be_refused_is_not_asked_for(ground: Ground) -> Non
     assert asked_for(moved, at("2025-12-30T01:15")) == ["2025-12-29"]
     put_counted(ground.lake, "2025-12-29")
     _, skipped = tick(moved, at("2025-12-30T01:15"))
-    assert skipped.startswith("2025-12-28 is not asked for: it was landed from another log, the topic of before")
+    assert skipped.startswith("2025-12-28 is not requested: it was landed from another log, the topic of before")
     assert "allow_truncated" in skipped
 
 

@@ -49,7 +49,7 @@ def test_one_that_refuses_is_not_asked_again(refusal: int) -> None:
 
 def test_one_that_answers_late_is_not_told_twice() -> None:
     with webhook_server(slow_seconds=3.5) as hook:
-        assert Webhook(hook.url).post("text", "") == "127.0.0.1 did not take it (ReadTimeout)"
+        assert Webhook(hook.url).post("text", "") == "127.0.0.1 did not accept it (ReadTimeout)"
     assert hook.texts == ["text"]
 
 
@@ -57,13 +57,13 @@ def test_one_that_drips_its_answer_is_not_waited_for() -> None:
     """Each piece comes in time, and there is no end of them."""
     with dripping_server() as url:
         began = time.monotonic()
-        assert Webhook(url).post("text", "") == "127.0.0.1 did not take it within 5 s"
+        assert Webhook(url).post("text", "") == "127.0.0.1 did not accept it within 5 s"
         assert time.monotonic() - began < 7
 
 
 def test_a_missing_certificate_store_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/certificates")
-    assert Webhook(f"https://127.0.0.1:1{SECRET_PATH}").post("text", "") == "127.0.0.1 did not take it (OSError)"
+    assert Webhook(f"https://127.0.0.1:1{SECRET_PATH}").post("text", "") == "127.0.0.1 did not accept it (OSError)"
 
 
 def test_an_answer_whose_headers_are_none_does_not_bring_the_address_into_the_log(

@@ -221,7 +221,7 @@ def test_an_error_that_names_it_stays_one_line(lake_resource: LakeResource, reco
             pipeline.put(STATS_KEY, pl.DataFrame({"player_id": [name, name], "kills": [1, 1], "deaths": [1, 1]}))
             told = failure_of(pipeline.run("leaderboard_job", DAY))
             ensure_one_line(told)
-            assert f"{name!r} stands here a second time" in told
+            assert f"{name!r} is here a second time" in told
         pipeline.put(STATS_KEY, pl.DataFrame({name: [1] for name in columns}))
         told = failure_of(pipeline.run("leaderboard_job", DAY))
     ensure_one_line(told)

@@ -67,7 +67,7 @@ SILENT_IN_THE_MIDDLE: Sequence[Fate] = [StallAnswer(600)]
 FOREIGN = ("Traceback", "botocore", "polars", "duckdb", "object-store", "Caused by", "Exception")
 """What a message has when nobody has made it readable."""
 
-WRONG_IF_DOWN = ("policy", "Renew", "and the day", "Write the file anew", "Remove", "replaced by others")
+WRONG_IF_DOWN = ("policy", "Renew", "and the day", "Write the file again", "Remove", "replaced by others")
 """Advice that is wrong where S3 is out of order."""
 WRONG_IF_DENIED = ("Try again later", "Start it", *WRONG_IF_DOWN[1:])
 

@@ -308,5 +308,5 @@ def test_a_thousand_files_that_land_at_once_are_each_ranked_as_they_stand_in_the
     assert all(standing[stats_file(day)] == versions[-1].etag for day, versions in writer.versions.items())
     assert len(runs) == len(told.asked_for) == len(told.outcomes)
     assert len(runs) <= len(plan.landed) + len(plan.rewrites)
-    assert told.last_words.startswith(f"{len(bad)} boards are behind their stats files, but were asked for already")
+    assert told.last_words.startswith(f"{len(bad)} boards are behind their stats files, but were already requested")
     assert max(told.cpu_seconds) < CPU_SECONDS_AT_MOST

@@ -193,7 +193,7 @@ def test_a_player_who_stands_twice_is_refused_at_the_first_repetition(
     stats_files: StatsFiles, row_group_size: int | None, values: dict[int, object], row: int, player: str
 ) -> None:
     connection = stats_files.lay(replaced("player_id", values), row_group_size)
-    with pytest.raises(BadStats, match=f"^column player_id, row {row}: '{player}' stands here a second time$"):
+    with pytest.raises(BadStats, match=f"^column player_id, row {row}: '{player}' is here a second time$"):
         ensure_rankable(connection)
 
 
@@ -251,7 +251,7 @@ def boards_that_break_a_rule() -> list[tuple[pl.DataFrame, str]]:
         (good.with_columns(rank=pl.lit(1, pl.Int32)), "ranks are 1 to n"),
         (good.reverse(), "ranks are 1 to n"),
         (good.filter(pl.col("player_id") != "anna"), "ranks are 1 to n"),  # one is gone
-        (good.with_columns(player_id=pl.col("player_id").replace("cleo", "emil")), "each player stands once"),
+        (good.with_columns(player_id=pl.col("player_id").replace("cleo", "emil")), "each player is there once"),
         (good.with_columns(kd_ratio=pl.col("kd_ratio").round(2)), "kd_ratio is kills / max(deaths, 1)"),
         (good.with_columns(kd_ratio=pl.col("kills") / pl.col("deaths")), "kd_ratio is kills / max(deaths, 1)"),
         (good.with_columns(kd_ratio=float("inf")), "kd_ratio is kills / max(deaths, 1)"),
@@ -284,7 +284,7 @@ def test_of_a_board_that_breaks_several_rules_each_is_named() -> None:
     for rule in (
         "at most 10 rows",
         "ranks are 1 to n",
-        "each player stands once",
+        "each player is there once",
         "kd_ratio is kills / max(deaths, 1)",
     ):
         assert rule in str(refusal.value)

@@ -1,11 +1,11 @@
-"""How values are written for people, and one description of a table in both of its renderings."""
+"""How values are formatted for people, and one description of a table in both of its renderings."""
 
 import pytest
 from rich.console import Console
 
 from game_analytics.cli.terminal import rich_table
 from game_analytics.defs.metadata import markdown
-from game_analytics.rules.table import Kind, Table, written
+from game_analytics.rules.table import Kind, Table, formatted
 
 TABLE = Table(
     {"rank": Kind.NUMBER, "player_id": Kind.TEXT, "kd_ratio": Kind.NUMBER},
@@ -16,8 +16,8 @@ TABLE = Table(
 @pytest.mark.parametrize(
     ("value", "text"), [(0, "0"), (1_234_567, "1,234,567"), (2 / 3, "0.67"), (1e6, "1,000,000.00"), ("1234", "1234")]
 )
-def test_values_are_written_as_people_read_them(value: object, text: str) -> None:
-    assert written(value) == text
+def test_values_are_formatted_as_people_read_them(value: object, text: str) -> None:
+    assert formatted(value) == text
 
 
 def test_in_markdown_numbers_stand_to_the_right_and_text_is_code() -> None:

@@ -1,1 +1,1 @@
-"""What is owed, as a fact of the lake: which objects were not made from what lies there now."""
+"""Outstanding work: which days have a product that is missing or stale, and which of them need a run."""

@@ -1,122 +1,125 @@
-"""Compares what lies in the lake with what it was made from: by Dagster's records where they agree with the listing,
-else by what the objects say themselves.
+"""Compares each product in the lake with its source: is it made from the version that lies there now?
+
+Dagster's records answer where they match the listing; for the rest, footers and hashes of the objects are read.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from game_analytics.defs.history import Fact
+from game_analytics.defs.history import Provenance
 from game_analytics.lake.bucket import Listed
 from game_analytics.lake.claims import Claim
 from game_analytics.lake.reader import HASHED_AT_MOST, Reader
 
-NO_SHA256 = ""
-"""In place of the hash of a file that is too large to be read here. It counts as changed where only its content could
-tell: to make its product again costs a run, to hash the file would cost the tick."""
+NOT_HASHED = ""
+"""Stands for the hash of a source that is too large to be hashed within a tick. It equals no hash, so the product
+counts as stale: rebuilding it costs one run."""
 
 
-class Verdict(Enum):
-    """How a product stands to its source."""
+class Status(Enum):
+    """How a product relates to its source."""
 
-    MADE = auto()
-    """From the source that lies there now."""
+    UP_TO_DATE = auto()
+    """Made from the current source."""
     MISSING = auto()
-    BEHIND = auto()
-    """Made from something else."""
+    STALE = auto()
+    """Made from another version of the source."""
     FOREIGN = auto()
-    """It does not say what it was made from: somebody else wrote it."""
+    """Names no source: another program wrote it."""
     UNKNOWN = auto()
-    """It was not looked at, for want of time or because it could not be read."""
+    """Not compared: there was no time, or it can't be read."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A day's source, say its stats file, and what is made from it, if that is there."""
+    """A day's source (for example the stats file) and its product (the board), None where that is missing."""
 
     source: Listed
     product: Listed | None
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A verdict, and what the product says of itself, if that was needed."""
+class Compared:
+    """The status of a product, and which source it claims to be made from, if that was looked up."""
 
-    verdict: Verdict
+    status: Status
     claim: Claim | None = None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """All that a verdict is found by. Records of a day's source are asked for only where the product's own don't
-    settle it, and objects are read only where no record tells."""
+    """Compares days in three steps, the cheapest first: records of the product, records of the source, objects."""
 
     place: str
-    """The lake that is compared; a record of another one tells nothing of this one."""
-    products: Mapping[str, Fact]
-    sources: Callable[[Collection[str]], Mapping[str, Fact]]
+    """The lake, as `Lake.place`. Records of other lakes are ignored."""
+    products: Mapping[str, Provenance]
+    """Records of the products by day."""
+    sources: Callable[[Collection[str]], Mapping[str, Provenance]]
+    """Queries the records of the sources of these days."""
     reader: Reader
     claim_of: Callable[[Mapping[str, str]], Claim | None]
-    foreign: Verdict = Verdict.FOREIGN
-    """On a product that somebody else wrote."""
+    """From a product's Parquet metadata to its claim."""
+    foreign: Status = Status.FOREIGN
+    """The status of a product that another program wrote."""
 
-    def judge(self, pairs: Mapping[str, Pair]) -> dict[str, Judged]:
-        """How each day's product stands to its source."""
-        at_sight = {day: seen for day, pair in pairs.items() if (seen := self._at_sight(day, pair)) is not None}
-        left = {day: pair for day, pair in pairs.items() if day not in at_sight}
-        claims = dict(self._claims({day: pair.product for day, pair in left.items() if pair.product is not None}))
+    def compare(self, pairs: Mapping[str, Pair]) -> dict[str, Compared]:
+        """The status of each day's product."""
+        by_record = {day: known for day, pair in pairs.items() if (known := self._by_record(day, pair)) is not None}
+        others = {day: pair for day, pair in pairs.items() if day not in by_record}
+        claims = dict(self._claims({day: pair.product for day, pair in others.items() if pair.product is not None}))
         by_content = {
-            day: left[day].source for day, claim in claims.items() if claim is not None and claim.needs_sha256
+            day: others[day].source for day, claim in claims.items() if claim is not None and claim.needs_sha256
         }
         hashes = self._hashes(by_content)
-        judged = {day: self._judged(left[day].source, claim, hashes.get(day)) for day, claim in claims.items()}
-        return at_sight | dict.fromkeys(left, Judged(Verdict.UNKNOWN)) | judged
+        by_claim = {day: self._by_claim(others[day].source, claim, hashes.get(day)) for day, claim in claims.items()}
+        return by_record | dict.fromkeys(others, Compared(Status.UNKNOWN)) | by_claim
 
-    def _at_sight(self, day: str, pair: Pair) -> Judged | None:
-        """Without a look into any object."""
+    def _by_record(self, day: str, pair: Pair) -> Compared | None:
+        """The status where listing and records are enough, else None. Reads no object."""
         if pair.product is None:
-            return Judged(Verdict.MISSING)
-        fact = self._fact(day, pair.product)
-        if fact is not None and fact.source_etag == pair.source.etag:
-            return Judged(Verdict.MADE, _recorded_claim(fact))
+            return Compared(Status.MISSING)
+        record = self._record(day, pair.product)
+        if record is not None and record.source_etag == pair.source.etag:
+            return Compared(Status.UP_TO_DATE, _claim(record))
         return None
 
-    def _fact(self, day: str, product: Listed) -> Fact | None:
-        """What is recorded of the product that lies there."""
-        fact = self.products.get(day)
-        if fact is None or fact.source_sha256 is None or not fact.is_of(self.place, product.etag):
+    def _record(self, day: str, product: Listed) -> Provenance | None:
+        """The record of this version of the product."""
+        record = self.products.get(day)
+        if record is None or record.source_sha256 is None or not record.is_of(self.place, product.etag):
             return None
-        return fact
+        return record
 
     def _claims(self, products: Mapping[str, Listed]) -> Iterator[tuple[str, Claim | None]]:
-        """What each product says that it was made from, as far as that was found out."""
-        facts = {day: fact for day, product in products.items() if (fact := self._fact(day, product)) is not None}
-        yield from ((day, _recorded_claim(fact)) for day, fact in facts.items())
-        read = self.reader.claims([each for day, each in products.items() if day not in facts], self.claim_of)
+        """Each product's claim, from its record or its Parquet metadata. Products that were not read are left out."""
+        records = {day: record for day, product in products.items() if (record := self._record(day, product))}
+        yield from ((day, _claim(record)) for day, record in records.items())
+        read = self.reader.claims([each for day, each in products.items() if day not in records], self.claim_of)
         for day, product in products.items():
-            if day not in facts and product.version in read:
+            if day not in records and product.version in read:
                 yield day, read[product.version]
 
     def _hashes(self, sources: Mapping[str, Listed]) -> Mapping[str, str]:
-        """The SHA-256 of each source, as far as it was found out."""
-        facts = self.sources(sources.keys()) if sources else {}
-        known = {
-            day: fact.sha256
+        """The SHA-256 of each source, from its record or its content. Sources that were not read are left out."""
+        records = self.sources(sources.keys()) if sources else {}
+        recorded = {
+            day: record.sha256
             for day, source in sources.items()
-            if (fact := facts.get(day)) is not None and fact.is_of(self.place, source.etag)
+            if (record := records.get(day)) is not None and record.is_of(self.place, source.etag)
         }
-        left = {day: source for day, source in sources.items() if day not in known}
-        large = {day: NO_SHA256 for day, source in left.items() if source.size > HASHED_AT_MOST}
-        read = self.reader.hashes([source for day, source in left.items() if day not in large])
-        return known | large | {day: read[each.version] for day, each in left.items() if each.version in read}
+        others = {day: source for day, source in sources.items() if day not in recorded}
+        large = {day: NOT_HASHED for day, source in others.items() if source.size > HASHED_AT_MOST}
+        read = self.reader.hashes([source for day, source in others.items() if day not in large])
+        return recorded | large | {day: read[each.version] for day, each in others.items() if each.version in read}
 
-    def _judged(self, source: Listed, claim: Claim | None, sha256: str | None) -> Judged:
+    def _by_claim(self, source: Listed, claim: Claim | None, sha256: str | None) -> Compared:
         if claim is None:
-            return Judged(self.foreign)
+            return Compared(self.foreign)
         if claim.needs_sha256 and sha256 is None:
-            return Judged(Verdict.UNKNOWN, claim)
-        return Judged(Verdict.MADE if claim.is_of(source.etag, sha256) else Verdict.BEHIND, claim)
+            return Compared(Status.UNKNOWN, claim)
+        return Compared(Status.UP_TO_DATE if claim.is_of(source.etag, sha256) else Status.STALE, claim)
 
 
-def _recorded_claim(fact: Fact) -> Claim:
-    return Claim(fact.source_sha256, rule=fact.rule)
+def _claim(record: Provenance) -> Claim:
+    return Claim(record.source_sha256, rule=record.rule)

@@ -1,6 +1,6 @@
-"""Which of the last days a schedule has to land: those without stats from a landing that saw its whole window."""
+"""Which of the last days the schedule has to land or count: those without stats from a closed window."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum, auto
@@ -13,58 +13,64 @@ from game_analytics.lake.standing import Standing, read_standing
 from game_analytics.rules.log_identity import LogIdentity
 
 
-class Lacks(Enum):
-    """What a day that is owed lacks."""
+class Needs(Enum):
+    """What a due day needs."""
 
     LANDING = auto()
     """It was never landed, or before its window closed."""
     STATS = auto()
-    """It is landed, and its stats file is missing or made from something else."""
+    """It is landed; its stats file is missing or stale."""
 
 
 @dataclass(frozen=True)
-class Due:
-    """A day that is owed, and the landing that stands, if there is one."""
+class DueDay:
+    """A day that needs a run, and its committed landing, if there is one."""
 
     day: date
-    lacks: Lacks
-    standing: Standing | None
+    needs: Needs
+    landing: Standing | None
 
 
-def due(lake: Lake, days: Sequence[date], warn: Callable[[str], None]) -> list[Due]:
-    """Those of the days that are owed. A stats file that somebody else wrote does for a day that is landed. One whose
-    manifest or stats can't be read is a warning, and keeps no other day waiting."""
-    found = []
+def due_days(lake: Lake, days: Sequence[date], warn: Callable[[str], None]) -> Iterator[DueDay]:
+    """Those of the days that are due. A landed day whose stats file another program wrote is not.
+
+    A day whose manifest or stats file can't be read is reported by ``warn`` and left out. Raises `Unavailable` if S3
+    does not answer.
+    """
     for day in days:
         try:
-            found.append(_due(lake, day))
+            due = _due_day(lake, day)
         except Unavailable:
             raise
         except GameAnalyticsError as error:
-            warn(f"{day} is not asked for: {error}")
-    return [each for each in found if each is not None]
+            warn(f"{day} is not requested: {error}")
+        else:
+            if due is not None:
+                yield due
 
 
-def _due(lake: Lake, day: date) -> Due | None:
-    standing = read_standing(lake, day)
-    if standing is None or not standing.manifest.window_closed:
-        return Due(day, Lacks.LANDING, standing)
-    return Due(day, Lacks.STATS, standing) if is_behind(lake, standing) else None
+def _due_day(lake: Lake, day: date) -> DueDay | None:
+    landing = read_standing(lake, day)
+    if landing is None or not landing.manifest.window_closed:
+        return DueDay(day, Needs.LANDING, landing)
+    return DueDay(day, Needs.STATS, landing) if _needs_stats(lake, landing) else None
 
 
-def is_behind(lake: Lake, standing: Standing) -> bool:
-    """Whether the stats file of a landed day is missing, or made by this pipeline from something else."""
-    key = stats_key(standing.manifest.day)
+def _needs_stats(lake: Lake, landing: Standing) -> bool:
+    """Whether the landed day's stats file is missing, or made by this pipeline from another landing."""
+    key = stats_key(landing.manifest.day)
     if lake.etag(key) is None:
         return True
     claim = stats_claim(lake.parquet_metadata(key))
-    return claim is not None and not claim.is_of(standing.etag, standing.sha256)
+    return claim is not None and not claim.is_of(landing.etag, landing.sha256)
 
 
-def of_another_log(found: Sequence[Due], identity: Callable[[], LogIdentity]) -> list[Due]:
-    """Those of which another log was landed: to land them from this one would be refused. The log is asked only if
-    there is a landing to compare it with."""
-    landed = [(each, each.standing.manifest.log) for each in found if each.standing is not None]
+def landed_from_another_log(due: Sequence[DueDay], identity: Callable[[], LogIdentity]) -> list[DueDay]:
+    """Those of the days that were landed from another log than today's, so that landing them again would be refused.
+
+    ``identity`` is called, which may take a request to the cluster, only if there is a landing to compare with.
+    """
+    landed = [(each, each.landing.manifest.log) for each in due if each.landing is not None]
     if not landed:
         return []
     log = identity()

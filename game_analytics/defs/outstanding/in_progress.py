@@ -1,4 +1,4 @@
-"""Which days are being worked on: by runs that are queued or at work, and by backfills whose runs are still to come."""
+"""Which days are in progress: in runs that have not ended, and in backfills that have runs still to launch."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -16,19 +16,19 @@ from game_analytics.defs.dagster_internals import (
 from game_analytics.defs.history import UNFINISHED
 
 LAKE_TAG = "game_analytics/lake"
-"""Of a run that a sensor or a schedule asked for: the lake that it is about."""
+"""On runs that a sensor or a schedule requested: the lake they work on, as `Lake.place`."""
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
-"""Of a run that Dagster launches for a range of partitions: its first day and its last."""
+"""On runs that Dagster launches for a range of partitions: its first and its last day."""
 PARTITION = "dagster/partition"
 
-GIVEN_UP_AFTER = timedelta(days=1)
-"""A run of which Dagster has heard nothing for so long is not waited for: its process may have died unseen."""
+STALLED_AFTER = timedelta(days=1)
+"""An unfinished run without an update for this long counts as ended: its process may have been killed unnoticed."""
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """Who asks: the runs of other code locations, and of other lakes on this instance, are none of its business."""
+class Scope:
+    """Whose runs count: those of this repository and lake. Other code locations and lakes may share the instance."""
 
     instance: dg.DagsterInstance
     repository: dg.RepositoryDefinition
@@ -37,52 +37,52 @@ class Surroundings:
     location: str | None = None
     """The name of the code location, where it is known."""
 
-    def is_ours(self, run: dg.DagsterRun) -> bool:
+    def includes(self, run: dg.DagsterRun) -> bool:
         if run.tags.get(LAKE_TAG, self.place) != self.place:
             return False
         return is_of_location(run, self.location)
 
 
 def is_of_location(run: dg.DagsterRun, location: str | None) -> bool:
-    """Whether a run is of the code location of this name; also where its own, as of a command line's run, or this one,
-    as in a schedule, is not known."""
+    """Whether the run belongs to the code location of this name. True where either is unknown: runs of the command
+    line name no code location, and a schedule does not know its own."""
     origin = run.remote_job_origin
     if origin is None or location is None:
         return True
     return origin.repository_origin.code_location_origin.location_name == location
 
 
-def of_sensor(context: dg.SensorEvaluationContext, place: str) -> Surroundings:
+def scope_of_sensor(context: dg.SensorEvaluationContext, place: str) -> Scope:
     repository = context.repository_def
     if repository is None:
         raise ValueError("a sensor is evaluated with its repository")
     origin = context.code_location_origin
-    return Surroundings(context.instance, repository, place, None if origin is None else origin.location_name)
+    return Scope(context.instance, repository, place, None if origin is None else origin.location_name)
 
 
-def of_schedule(context: dg.ScheduleEvaluationContext, place: str) -> Surroundings:
-    return Surroundings(context.instance, context.repository_def, place)
+def scope_of_schedule(context: dg.ScheduleEvaluationContext, place: str) -> Scope:
+    return Scope(context.instance, context.repository_def, place)
 
 
-def under_way(
-    around: Surroundings, asset_key: dg.AssetKey, days: Sequence[str], now: datetime | None = None
+def days_in_progress(
+    scope: Scope, asset_key: dg.AssetKey, days: Sequence[str], now: datetime | None = None
 ) -> AbstractSet[str]:
-    """Those of the days that a run is about to make this asset of, whoever has launched it."""
-    since = (now or datetime.now(UTC)) - GIVEN_UP_AFTER
-    runs = around.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED, updated_after=since))
-    ours = [run for run in runs if around.is_ours(run) and asset_key in _assets(run, around.repository)]
-    covered = [covers for run in ours if (covers := _covers(run.tags)) is not None]
-    to_come = set(_to_come(around, asset_key))
-    return {day for day in days if day in to_come or any(covers(day) for covers in covered)}
+    """Those of the days for which a run will materialize this asset, however the run was launched."""
+    since = (now or datetime.now(UTC)) - STALLED_AFTER
+    runs = scope.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED, updated_after=since))
+    selected = [run for run in runs if scope.includes(run) and asset_key in _assets(run, scope.repository)]
+    covered = [covers for run in selected if (covers := _covers(run.tags)) is not None]
+    in_backfills = set(_in_backfills(scope, asset_key))
+    return {day for day in days if day in in_backfills or any(covers(day) for covers in covered)}
 
 
-def is_given_up(record: dg.RunRecord, now: datetime) -> bool:
-    """Whether a run that has not ended is waited for no more."""
-    return record.update_timestamp < now - GIVEN_UP_AFTER
+def is_stalled(record: dg.RunRecord, now: datetime) -> bool:
+    """Whether an unfinished run has had no update for `STALLED_AFTER`."""
+    return record.update_timestamp < now - STALLED_AFTER
 
 
 def _covers(tags: Mapping[str, str]) -> Callable[[str], bool] | None:
-    """Whether a run of these tags is about a day; None if it is about none."""
+    """Tells of a day whether a run with these tags covers it; None for a run without partitions."""
     if PARTITION in tags:
         return tags[PARTITION].__eq__
     if RANGE_START in tags and RANGE_END in tags:
@@ -92,7 +92,7 @@ def _covers(tags: Mapping[str, str]) -> Callable[[str], bool] | None:
 
 
 def _assets(run: dg.DagsterRun, repository: dg.RepositoryDefinition) -> AbstractSet[dg.AssetKey]:
-    """What a run makes: what was selected, or all that its job makes."""
+    """The assets that the run materializes: its selection, or all of its job."""
     return run.asset_selection if run.asset_selection is not None else _assets_of_job(run.job_name, repository)
 
 
@@ -100,18 +100,18 @@ def _assets_of_job(name: str, repository: dg.RepositoryDefinition) -> AbstractSe
     return set(repository.get_job(name).asset_layer.selected_asset_keys) if repository.has_job(name) else set()
 
 
-def _to_come(around: Surroundings, asset_key: dg.AssetKey) -> Iterator[str]:
-    """The days of backfills that were asked for and that have no run yet: for up to half a minute."""
+def _in_backfills(scope: Scope, asset_key: dg.AssetKey) -> Iterator[str]:
+    """The days of requested backfills that have no run yet. The daemon launches these within half a minute or so."""
     requested = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])
-    for backfill in around.instance.get_backfills(filters=requested):
+    for backfill in scope.instance.get_backfills(filters=requested):
         if backfill.asset_backfill_data is not None:
-            yield from _partitions_to_come(backfill.asset_backfill_data, asset_key)
-        elif backfill.job_name and asset_key in _assets_of_job(backfill.job_name, around.repository):
-            yield from _names_to_come(backfill)
+            yield from _in_asset_backfill(backfill.asset_backfill_data, asset_key)
+        elif backfill.job_name and asset_key in _assets_of_job(backfill.job_name, scope.repository):
+            yield from _in_job_backfill(backfill)
 
 
-def _partitions_to_come(data: AssetBackfillData, asset_key: dg.AssetKey) -> Iterator[str]:
-    """What a backfill of assets was asked for, without what has runs already and what can't be done any more."""
+def _in_asset_backfill(data: AssetBackfillData, asset_key: dg.AssetKey) -> Iterator[str]:
+    """The backfill's partitions that have neither been requested nor failed."""
     subsets = (data.requested_subset, data.failed_and_downstream_subset)
     done = [subset.partitions_subsets_by_asset_key.get(asset_key, ()) for subset in subsets]
     target = data.target_subset.partitions_subsets_by_asset_key.get(asset_key)
@@ -120,8 +120,8 @@ def _partitions_to_come(data: AssetBackfillData, asset_key: dg.AssetKey) -> Iter
             yield day
 
 
-def _names_to_come(backfill: PartitionBackfill) -> Iterator[str]:
-    """A backfill of a job launches a run for each partition, one after the other."""
+def _in_job_backfill(backfill: PartitionBackfill) -> Iterator[str]:
+    """The partitions after the last one submitted: a job backfill launches one run per partition, in order."""
     names = list(backfill.partition_names or [])
     last = backfill.last_submitted_partition_name
     yield from names[names.index(last) + 1 :] if last in names else names

@@ -1,6 +1,6 @@
-"""What becomes of a day that is owed: a run is asked for, unless one is under way or has failed for just these inputs.
+"""Which outstanding days get a run now: those for which none is in progress and none has failed on the same inputs.
 
-Which days are owed, the lake tells. Dagster's history is asked for nothing but that.
+The lake says which days are outstanding. Dagster's history is only asked about runs.
 """
 
 import hashlib
@@ -13,202 +13,212 @@ from itertools import count, islice
 import dagster as dg
 
 from game_analytics.defs.history import UNFINISHED, latest_materializations, recorded
-from game_analytics.defs.outstanding.comparison import Judged, Pair, Verdict
-from game_analytics.defs.outstanding.in_progress import Surroundings, is_given_up
+from game_analytics.defs.outstanding.comparison import Compared, Pair, Status
+from game_analytics.defs.outstanding.in_progress import Scope, is_stalled
 from game_analytics.lake.bucket import Lake, Listed
 
-ASKED_FOR_TAG = "game_analytics/asked_for"
-"""Of a run that a sensor asked for: what makes its days' requests the same ones, a word for each day."""
+REQUEST_TAG = "game_analytics/asked_for"
+"""On runs that a sensor requested: the `request_id` of each day, separated by spaces."""
 
-SUCCESSES_AT_MOST = 2
-"""Of runs that succeeded for the same request. Who finds it owed still does not see what they have written."""
+MAX_SUCCESSES = 2
+"""After this many successful runs for the same request no further one is requested: what they write does not appear in
+the listing."""
 
-NAMED_AT_MOST = 25
-_LOST_WITHIN = timedelta(days=1)
-_CLOCKS_DIFFER = timedelta(days=1)
-_LOOKED_UP_AT_ONCE = 200
+MAX_NAMED = 25
+"""Days that a message names."""
+
+_DELETED_WITHIN = timedelta(days=1)
+_CLOCK_SKEW = timedelta(days=1)
+_IDS_PER_QUERY = 200
 
 
 @dataclass(frozen=True)
-class Owed:
-    """A day whose product was not made from the source that lies there."""
+class Outstanding:
+    """A day whose product is missing or not made from its current source."""
 
     day: str
     source: Listed
     product: Listed | None
     name: str = ""
-    """Tells products of the same source apart; empty of the first."""
+    """Distinguishes several products of one source; empty for the first."""
 
     def key(self, place: str) -> str:
-        """What makes it this request and no other: it changes when the source is written or the product changes."""
+        """Identifies the request; it changes whenever the source is written or the product changes."""
         written = f"{self.source.last_modified:%Y-%m-%dT%H:%M:%S.%f}"
-        stands = self.product.etag if self.product else None
-        return f"{place} {self.day} {self.source.etag} {written} {stands} {self.name}".rstrip()
+        product = self.product.etag if self.product else None
+        return f"{place} {self.day} {self.source.etag} {written} {product} {self.name}".rstrip()
 
-    def word(self, place: str) -> str:
-        """The key in short, for a tag."""
-        return word_of(self.key(place))
+    def id(self, place: str) -> str:
+        return request_id(self.key(place))
 
 
-def word_of(key: str) -> str:
-    """What a tag has of a key."""
+def request_id(key: str) -> str:
+    """A hash of the key, short enough that a tag can hold those of many days."""
     return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
-def owed_of(pairs: Mapping[str, Pair], judged: Mapping[str, Judged], name: str = "") -> list[Owed]:
-    """The days whose product is missing or behind, in the order of the pairs."""
-    verdicts = {Verdict.MISSING, Verdict.BEHIND}
+def outstanding(pairs: Mapping[str, Pair], compared: Mapping[str, Compared], name: str = "") -> list[Outstanding]:
+    """The days whose product is missing or stale, in the order of the pairs."""
+    statuses = {Status.MISSING, Status.STALE}
     return [
-        Owed(day, pair.source, pair.product, name) for day, pair in pairs.items() if judged[day].verdict in verdicts
+        Outstanding(day, pair.source, pair.product, name)
+        for day, pair in pairs.items()
+        if compared[day].status in statuses
     ]
 
 
 @dataclass
-class Answers:
-    """What is to be done about the days that are owed, each group oldest first."""
+class Decisions:
+    """What to do about the outstanding days, each group oldest first."""
 
-    ask: dict[Owed, Sequence[dg.RunRecord]] = field(default_factory=dict)
-    """With the runs that were asked for before, without success."""
-    waiting: list[Owed] = field(default_factory=list)
-    """A run that makes it is under way."""
-    failed: list[Owed] = field(default_factory=list)
-    unseen: list[Owed] = field(default_factory=list)
-    """Runs for it have succeeded, and it is owed still."""
+    request: dict[Outstanding, Sequence[dg.RunRecord]] = field(default_factory=dict)
+    """A run is to be requested. With the earlier runs for the same request, none of which has settled it."""
+    in_progress: list[Outstanding] = field(default_factory=list)
+    failed: list[Outstanding] = field(default_factory=list)
+    not_visible: list[Outstanding] = field(default_factory=list)
+    """`MAX_SUCCESSES` runs have succeeded, and the lake still lists the day as outstanding."""
 
 
 Attempts = Mapping[str, Sequence[dg.RunRecord]]
-"""The runs that were asked for by word, the latest first."""
+"""Earlier runs by request id, the latest first."""
 
 
-def attempts_of_days(around: Surroundings, owed: Sequence[Owed]) -> Attempts:
-    """The runs that were asked for, where each is of one day."""
-    return attempts_by_word(around, [each.word(around.place) for each in owed])
+def attempts_per_day(scope: Scope, days: Sequence[Outstanding]) -> Attempts:
+    """The earlier runs for these days, where the sensor requests a run per day."""
+    return attempts_by_id(scope, [each.id(scope.place) for each in days])
 
 
-def attempts_by_word(around: Surroundings, words: Sequence[str]) -> Attempts:
-    """The runs that carry one of these words."""
-    found: dict[str, list[dg.RunRecord]] = {}
-    for start in range(0, len(words), _LOOKED_UP_AT_ONCE):
-        wanted = {ASKED_FOR_TAG: words[start : start + _LOOKED_UP_AT_ONCE]}
-        for record in around.instance.get_run_records(dg.RunsFilter(tags=wanted)):
-            found.setdefault(record.dagster_run.tags[ASKED_FOR_TAG], []).append(record)
-    return found
+def attempts_by_id(scope: Scope, ids: Sequence[str]) -> Attempts:
+    """The runs whose tag is one of these request ids."""
+    attempts: dict[str, list[dg.RunRecord]] = {}
+    for start in range(0, len(ids), _IDS_PER_QUERY):
+        wanted = {REQUEST_TAG: ids[start : start + _IDS_PER_QUERY]}
+        for record in scope.instance.get_run_records(dg.RunsFilter(tags=wanted)):
+            attempts.setdefault(record.dagster_run.tags[REQUEST_TAG], []).append(record)
+    return attempts
 
 
-def attempts_of_stretches(around: Surroundings, sensor: str, owed: Sequence[Owed]) -> Attempts:
-    """The runs that this sensor asked for, where each may be of many days."""
-    if not owed:
+def attempts_in_ranges(scope: Scope, sensor: str, days: Sequence[Outstanding]) -> Attempts:
+    """The earlier runs for these days, where the sensor of this name requests runs for ranges of days."""
+    if not days:
         return {}
-    # None is older than what it was to read, as far as two clocks agree.
-    since = min(each.source.last_modified for each in owed) - _CLOCKS_DIFFER
+    # A run is created after the source that it reads was written, give or take the skew of two clocks.
+    since = min(each.source.last_modified for each in days) - _CLOCK_SKEW
     wanted = dg.RunsFilter(tags={"dagster/sensor_name": sensor}, created_after=since)
-    found: dict[str, list[dg.RunRecord]] = {}
-    for record in around.instance.get_run_records(wanted):
-        for word in record.dagster_run.tags.get(ASKED_FOR_TAG, "").split():
-            found.setdefault(word, []).append(record)
-    return found
+    attempts: dict[str, list[dg.RunRecord]] = {}
+    for record in scope.instance.get_run_records(wanted):
+        for each in record.dagster_run.tags.get(REQUEST_TAG, "").split():
+            attempts.setdefault(each, []).append(record)
+    return attempts
 
 
-def answers(
-    around: Surroundings,
+def decide(
+    scope: Scope,
     asset_key: dg.AssetKey,
-    owed: Sequence[Owed],
-    covered: AbstractSet[str],
-    attempts: Callable[[Sequence[Owed]], Attempts],
+    days: Sequence[Outstanding],
+    in_progress: AbstractSet[str],
+    attempts: Callable[[Sequence[Outstanding]], Attempts],
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> Answers:
-    """What to do about each of these days. ``covered`` are those that a run under way makes."""
-    told = Answers(waiting=[each for each in owed if each.day in covered])
-    free = [each for each in owed if each.day not in covered]
-    runs = attempts(free)
-    tried = {each: runs.get(each.word(around.place), ()) for each in free}
-    failed = [each.day for each, records in tried.items() if _with(records, dg.DagsterRunStatus.FAILURE)]
-    made = latest_materializations(around.instance, asset_key, failed)
-    for each, records in tried.items():
-        if any(record.dagster_run.status in UNFINISHED and not is_given_up(record, now()) for record in records):
-            told.waiting.append(each)
-        elif _has_failed(records, _made_here(made.get(each.day), around.place)):
-            told.failed.append(each)
-        elif len(_seen_in_vain(each, records, now())) >= SUCCESSES_AT_MOST:
-            told.unseen.append(each)
+) -> Decisions:
+    """What to do about each of these days. ``in_progress`` are the days that unfinished runs cover."""
+    decisions = Decisions(in_progress=[each for each in days if each.day in in_progress])
+    others = [each for each in days if each.day not in in_progress]
+    runs = attempts(others)
+    runs_of = {each: runs.get(each.id(scope.place), ()) for each in others}
+    failed = [each.day for each, records in runs_of.items() if _with(records, dg.DagsterRunStatus.FAILURE)]
+    materialized = latest_materializations(scope.instance, asset_key, failed)
+    for each, records in runs_of.items():
+        if any(record.dagster_run.status in UNFINISHED and not is_stalled(record, now()) for record in records):
+            decisions.in_progress.append(each)
+        elif _has_failed(records, _in_lake(materialized.get(each.day), scope.place)):
+            decisions.failed.append(each)
+        elif len(_ineffective(each, records, now())) >= MAX_SUCCESSES:
+            decisions.not_visible.append(each)
         else:
-            told.ask[each] = records
-    return told
+            decisions.request[each] = records
+    return decisions
 
 
-def is_of_many(record: dg.RunRecord) -> bool:
-    """Whether a run was asked for on behalf of several days. That it failed tells nothing of each of them."""
-    return " " in record.dagster_run.tags.get(ASKED_FOR_TAG, "")
+def _is_for_several_days(record: dg.RunRecord) -> bool:
+    return " " in record.dagster_run.tags.get(REQUEST_TAG, "")
 
 
-def has_failed_with_others(records: Sequence[dg.RunRecord]) -> bool:
-    """Whether the day was asked for together with others, and that run failed: it is asked for alone then."""
-    return any(is_of_many(record) for record in _with(records, dg.DagsterRunStatus.FAILURE))
+def has_failed_in_a_range(records: Sequence[dg.RunRecord]) -> bool:
+    """Whether a run for several days, this one among them, has failed. The day then gets a run of its own, since any of
+    them may be the cause."""
+    return any(_is_for_several_days(record) for record in _with(records, dg.DagsterRunStatus.FAILURE))
 
 
 def _with(records: Sequence[dg.RunRecord], status: dg.DagsterRunStatus) -> list[dg.RunRecord]:
     return [record for record in records if record.dagster_run.status is status]
 
 
-def _made_here(record: dg.EventLogRecord | None, place: str) -> dg.EventLogRecord | None:
+def _in_lake(record: dg.EventLogRecord | None, place: str) -> dg.EventLogRecord | None:
     return record if recorded(record, "lake") == place else None
 
 
-def _has_failed(records: Sequence[dg.RunRecord], made: dg.EventLogRecord | None) -> bool:
-    """Whether a run has failed, and nobody has made the day since."""
+def _has_failed(records: Sequence[dg.RunRecord], materialized: dg.EventLogRecord | None) -> bool:
+    """Whether a run for this day alone has failed, and the day was not materialized since."""
     failures = [
         record.create_timestamp.timestamp()
         for record in _with(records, dg.DagsterRunStatus.FAILURE)
-        if not is_of_many(record)
+        if not _is_for_several_days(record)
     ]
-    return bool(failures) and (made is None or made.timestamp < max(failures))
+    return bool(failures) and (materialized is None or materialized.timestamp < max(failures))
 
 
-def _seen_in_vain(owed: Owed, records: Sequence[dg.RunRecord], now: datetime) -> Sequence[dg.RunRecord]:
-    """The runs that succeeded though it is owed. What is missing may have been deleted after each of them, so there
-    only those of the last day count: one that is deleted again and again is made again, and no loop is a fast one."""
+def _ineffective(day: Outstanding, records: Sequence[dg.RunRecord], now: datetime) -> Sequence[dg.RunRecord]:
+    """The runs that succeeded though the day is still outstanding. A missing product may have been deleted after each
+    of them, so only the last day's runs count: what is deleted regularly is rebuilt, but twice a day at most."""
     successes = _with(records, dg.DagsterRunStatus.SUCCESS)
-    if owed.product is not None:
+    if day.product is not None:
         return successes
-    return [record for record in successes if record.update_timestamp > now - _LOST_WITHIN]
+    return [record for record in successes if record.update_timestamp > now - _DELETED_WITHIN]
 
 
-def fresh_key(key: str, records: Iterable[dg.RunRecord]) -> str:
-    """A run key that no run carries: the daemon asks for none that was carried before, whatever became of the run."""
-    spent = {record.dagster_run.tags.get("dagster/run_key") for record in records}
-    return next(each for number in count(1) if (each := key if number == 1 else f"{key} {number}") not in spent)
+def unused_run_key(key: str, records: Iterable[dg.RunRecord]) -> str:
+    """The key, or the key with the first number that none of these runs has used: the daemon never launches a second
+    run with the same run key, whatever became of the first."""
+    used = {record.dagster_run.tags.get("dagster/run_key") for record in records}
+    return next(each for number in count(1) if (each := key if number == 1 else f"{key} {number}") not in used)
 
 
-def unseen(told: Answers, lake: Lake, made: str) -> list[str]:
-    """A sentence if runs have succeeded in vain, for the tick's log. ``made`` says what they make."""
-    if not told.unseen:
+def not_visible_warning(decisions: Decisions, lake: Lake, product: str) -> list[str]:
+    """One line for the tick's log if the listing does not show what successful runs have written."""
+    if not decisions.not_visible:
         return []
-    first = told.unseen[0]
-    stands = "nothing" if first.product is None else f"an object with the ETag {first.product.etag}, not made from it"
-    said = (
-        f"Runs have made the {made} of {named(told.unseen)} {SUCCESSES_AT_MOST} times, and the server at "
+    first = decisions.not_visible[0]
+    listed = "nothing" if first.product is None else f"an object with the ETag {first.product.etag}, not made from it"
+    line = (
+        f"Runs have made the {product} of {named(decisions.not_visible)} {MAX_SUCCESSES} times, and the server at "
         f"{lake.endpoint} does not show it: for {first.day} it lists a source with the ETag {first.source.etag} and "
-        f"{stands}. Something between here and the bucket may answer with what was, or another program may put old "
-        "objects back. No run is asked for until one of the two changes."
+        f"{listed}. A cache between here and the bucket may answer with old objects, or another program may put them "
+        "back. No run is requested until the source or the product changes."
     )
-    return [said]
+    return [line]
 
 
-def not_looked_at(judged: Mapping[str, Judged]) -> list[str]:
-    """A sentence if there was no time for all days, or some can't be read, for the tick's log."""
-    days = [day for day, each in judged.items() if each.verdict is Verdict.UNKNOWN]
+def not_compared_warning(compared: Mapping[str, Compared]) -> list[str]:
+    """One line for the tick's log if some days could not be compared."""
+    days = [day for day, each in compared.items() if each.status is Status.UNKNOWN]
     if not days:
         return []
-    return [f"{len(days)} days were not looked at yet, or can't be read (from {days[0]} on); the next tick goes on."]
+    return [
+        f"{len(days)} days were not compared yet, or can't be read (from {days[0]} on); the next tick continues there."
+    ]
 
 
-def named(owed: Sequence[Owed], at_most: int = NAMED_AT_MOST) -> str:
-    """The days, or the first of them."""
-    days = ", ".join(each.day for each in islice(owed, at_most))
-    return days if len(owed) <= at_most else f"{days} and {len(owed) - at_most} more"
+def named(days: Sequence[Outstanding], at_most: int = MAX_NAMED) -> str:
+    """The days as text, the first ``at_most`` of them by name."""
+    names = ", ".join(each.day for each in islice(days, at_most))
+    return names if len(days) <= at_most else f"{names} and {len(days) - at_most} more"
 
 
-def why_nothing(told: Answers) -> str:
-    """Where each of the days stands for which nothing is asked."""
-    groups = {"a run is under way": told.waiting, "failed": told.failed, "made in vain": told.unseen}
-    return "; ".join(f"{what}: {named(owed)}" for what, owed in groups.items() if owed)
+def summary(decisions: Decisions) -> str:
+    """The days for which no run is requested, by reason."""
+    groups = {
+        "a run is in progress": decisions.in_progress,
+        "failed": decisions.failed,
+        "not visible after a run": decisions.not_visible,
+    }
+    return "; ".join(f"{what}: {named(days)}" for what, days in groups.items() if days)

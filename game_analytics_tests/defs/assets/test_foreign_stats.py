@@ -60,7 +60,7 @@ def test_a_bad_file_fails_its_day_by_name_and_the_board_stays(pipeline: Pipeline
     result = pipeline.run(BOARD_JOB, DAY)
 
     assert not result.success
-    for part in [f"s3://{pipeline.lake.bucket}/{KEY}", *named, "Write the file anew"]:
+    for part in [f"s3://{pipeline.lake.bucket}/{KEY}", *named, "Write the file again"]:
         assert part in failure_of(result)
     assert pipeline.board(DAY) == standing
 

@@ -210,7 +210,7 @@ def test_where_each_day_has_failed_in_one_of_them_there_is_none_left_to_do(histo
     job = dg.build_reconstructable_job(__name__, two_into_one.__name__, ((FIRST, SECOND),))
     first_two = {"dagster/asset_partition_range_start": FIRST, "dagster/asset_partition_range_end": SECOND}
     run = Ended(history.instance, dg.execute_job(job, history.instance, run_config=QUIETLY, tags=first_two).run_id)
-    assert run.failures()["both"] == "Steps before this one have failed for every day, so that none is left to do."
+    assert run.failures()["both"] == "Upstream steps have failed for every day, so there is nothing to do."
     assert history.materialized("both") == []
 
 

@@ -9,7 +9,7 @@ from dagster._core.definitions.events import AssetKeyPartitionKey
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
-from game_analytics.defs.outstanding.in_progress import GIVEN_UP_AFTER, Surroundings, under_way
+from game_analytics.defs.outstanding.in_progress import STALLED_AFTER, Scope, days_in_progress
 from game_analytics_tests.support.harness import ALL, Pipeline
 from game_analytics_tests.support.ticks import ann_leads, stats_file, tick
 
@@ -22,12 +22,12 @@ def range_tags(first: str, last: str) -> dict[str, str]:
     return {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
 
 
-def around(pipeline: Pipeline, location: str | None = None) -> Surroundings:
-    return Surroundings(pipeline.instance, pipeline.definitions.get_repository_def(), pipeline.lake.place, location)
+def scope(pipeline: Pipeline, location: str | None = None) -> Scope:
+    return Scope(pipeline.instance, pipeline.definitions.get_repository_def(), pipeline.lake.place, location)
 
 
 def covered(pipeline: Pipeline, asset: dg.AssetKey = BOARD) -> list[str]:
-    return sorted(under_way(around(pipeline), asset, DAYS))
+    return sorted(days_in_progress(scope(pipeline), asset, DAYS))
 
 
 def launch(
@@ -105,22 +105,22 @@ def test_a_run_without_days_or_of_a_job_that_is_gone_covers_nothing(pipeline: Pi
 
 
 def test_runs_of_another_code_location_or_lake_are_none_of_ours(pipeline: Pipeline) -> None:
-    ours = around(pipeline, "game_analytics")
+    ours = scope(pipeline, "game_analytics")
     launch(pipeline, "leaderboard_job", range_tags(DAYS[0], DAYS[0]), location="staging")
     launch(pipeline, "leaderboard_job", {**range_tags(DAYS[1], DAYS[1]), "game_analytics/lake": "s3://staging"})
-    assert under_way(ours, BOARD, DAYS) == set()
+    assert days_in_progress(ours, BOARD, DAYS) == set()
     launch(pipeline, "leaderboard_job", range_tags(DAYS[2], DAYS[2]), location="game_analytics")
     launch(pipeline, "leaderboard_job", range_tags(DAYS[3], DAYS[3]))  # a command line's
-    assert under_way(ours, BOARD, DAYS) == {DAYS[2], DAYS[3]}
+    assert days_in_progress(ours, BOARD, DAYS) == {DAYS[2], DAYS[3]}
 
 
 def test_a_run_of_which_nothing_was_heard_for_a_day_is_waited_for_no_more(pipeline: Pipeline) -> None:
     """The process of a command line was killed: nobody ever tells Dagster of it."""
     launch(pipeline, "leaderboard_job", range_tags(*MIDDLE))
     now = datetime.now(UTC)
-    soon, later = now + GIVEN_UP_AFTER - timedelta(minutes=5), now + GIVEN_UP_AFTER + timedelta(minutes=5)
-    assert under_way(around(pipeline), BOARD, DAYS, soon) == set(MIDDLE)
-    assert under_way(around(pipeline), BOARD, DAYS, later) == set()
+    soon, later = now + STALLED_AFTER - timedelta(minutes=5), now + STALLED_AFTER + timedelta(minutes=5)
+    assert days_in_progress(scope(pipeline), BOARD, DAYS, soon) == set(MIDDLE)
+    assert days_in_progress(scope(pipeline), BOARD, DAYS, later) == set()
 
 
 def subset(pipeline: Pipeline, days: list[str]) -> AssetGraphSubset:

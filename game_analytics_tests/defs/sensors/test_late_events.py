@@ -135,7 +135,7 @@ def test_it_is_asked_for_once(lake_resource: LakeResource) -> None:
     with landed(lake_resource) as pipeline:
         assert run_requested(pipeline) == [day_of(4)]
         assert tick(pipeline).skip_message == (
-            "No landing of the last 7 days has found events that another one of them does not hold."
+            "No landing of the last 7 days has found events that another of these days lacks."
         )
 
 
@@ -307,7 +307,7 @@ def test_the_warning_is_told_once(lake_resource: LakeResource) -> None:
         first = tick(pipeline, given_log(without_what_was_first()))
         again = tick(pipeline, given_log(without_what_was_first()), cursor=first.cursor)
         assert (again.run_requests, again.asset_events) == ([], [])
-        assert "Asked for or told of already" in again.skip_message
+        assert "Already requested or reported" in again.skip_message
         assert again.skip_message.endswith(
             f"Can't be landed any more: 1 events of {day_of(4)}, found by the landing of {day_of(3)}."
         )

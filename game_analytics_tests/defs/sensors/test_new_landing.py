@@ -64,7 +64,7 @@ def run(pipeline: Pipeline, request: dg.RunRequest) -> bool:
 
 def test_where_nothing_is_landed_nothing_is_owed(pipeline: Pipeline) -> None:
     pipeline.put(stats_file(DAY), stats_of(None))
-    assert tick(pipeline).skipped.startswith("All 0 stats files are made from the landings that stand")
+    assert tick(pipeline).skipped.startswith("All 0 stats files are made from the current landings")
 
 
 def test_a_landing_that_nobody_has_counted_is_counted_and_then_ranked(lake_resource: LakeResource) -> None:
@@ -160,7 +160,7 @@ def test_stats_that_somebody_else_wrote_stay_and_are_named_with_both_ways_out(pi
     put_counted(pipeline.lake, DAY)
     said = tick(pipeline).skipped
     assert "1 days are landed, but their stats files" in said
-    assert "written by somebody else, so they stay (2025-12-29)" in said
+    assert "written by another program, so they stay (2025-12-29)" in said
     assert "`replace_foreign_stats: true`" in said
     assert "or remove the file" in said
 
@@ -169,9 +169,7 @@ def test_a_day_of_which_nothing_could_be_read_keeps_the_stats_that_stood(pipelin
     put_counted(pipeline.lake, DAY)
     put_landing(pipeline.lake, DAY, manifest_of(DAY, read=12, quarantined=9, ignored=3))
     said = tick(pipeline).skipped
-    assert (
-        f"{DAY} is not counted: of the messages that were read none was landed, 9 could not be read and 3 are" in said
-    )
+    assert f"{DAY} is not counted: none of its messages was landed, 9 could not be read and 3 are" in said
 
 
 def test_an_empty_day_is_counted(pipeline: Pipeline) -> None:
@@ -204,7 +202,7 @@ def test_a_failed_day_of_a_stretch_is_asked_for_once_more_alone_and_the_others_a
     assert days_of(alone) == ("2025-12-29", "2025-12-29")
     assert not run(pipeline, alone)
     said = tick(pipeline).skipped
-    assert said.startswith("1 stats files are behind their landings, but were asked for already (failed: 2025-12-29)")
+    assert said.startswith("1 stats files are behind their landings, but were already requested (failed: 2025-12-29)")
 
     put_landing(pipeline.lake, "2025-12-29")
     assert run(pipeline, tick(pipeline).request)
@@ -239,7 +237,7 @@ def test_days_that_a_run_under_way_counts_are_left_to_it(pipeline: Pipeline) -> 
     put_landing(pipeline.lake, "2025-12-29")
     put_landing(pipeline.lake, DAY)
     noted(pipeline, tick(pipeline).request, dg.DagsterRunStatus.STARTED)
-    assert tick(pipeline).skipped.startswith("2 stats files are behind their landings, but were asked for already")
+    assert tick(pipeline).skipped.startswith("2 stats files are behind their landings, but were already requested")
     put_landing(pipeline.lake, "2025-12-31")
     assert spans(pipeline) == [("2025-12-31", "2025-12-31")]
 

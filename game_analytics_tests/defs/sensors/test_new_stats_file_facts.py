@@ -236,9 +236,9 @@ def test_boards_under_another_rule_are_counted_with_the_command_that_makes_them_
         make_board(kept, day, ann_leads(), rule=("1", engagements), recorded=day != "2025-12-29")
     said = tick(kept).skipped
     assert said.startswith("All 4 boards are made")
-    assert "2 boards stand that were made under another rule or `min_engagements` than today's, 1 and 0" in said
+    assert "2 boards were made under another rule or `min_engagements` than today's, 1 and 0" in said
     assert "--select top10_leaderboard --partition-range 2025-12-28...2025-12-29`" in said
-    assert any(line.startswith("2 boards stand") for line in log_of_a_tick(kept))
+    assert any(line.startswith("2 boards were made") for line in log_of_a_tick(kept))
 
 
 def test_runs_that_succeed_in_vain_are_two_and_then_a_warning(pipeline: Pipeline) -> None:
@@ -250,7 +250,7 @@ def test_runs_that_succeed_in_vain_are_two_and_then_a_warning(pipeline: Pipeline
         assert run(pipeline, tick(pipeline).request).success
     etag = pipeline.put(board_file(DAY), older)
     said = tick(pipeline).skipped
-    assert f"made in vain: {DAY}" in said
+    assert f"not visible after a run: {DAY}" in said
     assert f"the server at {pipeline.lake.endpoint} does not show it" in said
     assert f"a source with the ETag {pipeline.content()[stats_file(DAY)]}" in said
     assert f"an object with the ETag {etag}, not made from it" in said
@@ -264,7 +264,7 @@ def test_a_new_history_and_a_changed_setting_leave_old_boards_alone(pipeline: Pi
     ranked(pipeline)
     settings = PipelineSettings(min_engagements=5)
     changed = replace(pipeline, definitions=definitions_on(small_simulation(), pipeline.lake_resource, settings))
-    assert "1 boards stand that were made under another rule" in tick(changed).skipped
+    assert "1 boards were made under another rule" in tick(changed).skipped
 
 
 class LyingLake(Lake):

@@ -18,7 +18,7 @@ from game_analytics_tests.support.ticks import (
 
 
 def test_an_empty_lake_owes_nothing(pipeline: Pipeline) -> None:
-    assert tick(pipeline).skipped.startswith("All 0 boards are made from the stats files")
+    assert tick(pipeline).skipped.startswith("All 0 boards are made from the current stats files")
 
 
 def test_a_new_file_gets_one_run_of_the_board_for_its_day(pipeline: Pipeline) -> None:
@@ -38,7 +38,7 @@ def test_a_new_file_gets_one_run_of_the_board_for_its_day(pipeline: Pipeline) ->
         ["top10_leaderboard"]
     ]
     assert pipeline.board(DAY) == ANN_FIRST
-    assert tick(pipeline).skipped.startswith("All 1 boards are made from the stats files")
+    assert tick(pipeline).skipped.startswith("All 1 boards are made from the current stats files")
 
 
 def test_the_run_key_is_lake_day_etag_time_and_the_board_that_stands(pipeline: Pipeline) -> None:

@@ -37,14 +37,14 @@ def put_and_note(pipeline: Pipeline) -> None:
 
 def test_nothing_is_asked_for_while_its_run_is_under_way(pipeline: Pipeline) -> None:
     put_and_note(pipeline)
-    assert tick(pipeline).skipped.startswith("6 boards are behind their stats files, but were asked for already")
+    assert tick(pipeline).skipped.startswith("6 boards are behind their stats files, but were already requested")
 
 
 def test_the_same_bytes_written_again_while_their_run_is_under_way_ask_for_nothing(pipeline: Pipeline) -> None:
     put_and_note(pipeline)
     for day in UNDER_WAY:
         put_later(pipeline, ann_leads(), day)
-    assert tick(pipeline).skipped.startswith("6 boards are behind their stats files, but were asked for already")
+    assert tick(pipeline).skipped.startswith("6 boards are behind their stats files, but were already requested")
     for day in UNDER_WAY:
         make_board(pipeline, day, ann_leads())  # as those runs do at their end
     assert tick(pipeline).skipped.startswith("All 6 boards")
@@ -94,7 +94,7 @@ def test_a_failed_run_is_not_repeated_tick_after_tick(pipeline: Pipeline) -> Non
     for _ in range(2):
         skipped = tick(pipeline).skipped
         assert DAY in skipped
-        assert "A failed one is asked for again when its file is written again." in skipped
+        assert "A failed one is requested again when its file is written again." in skipped
 
 
 def test_a_cancelled_run_spends_nothing(pipeline: Pipeline) -> None:
