@@ -28,14 +28,14 @@ def test_what_is_there_is_not_waited_for() -> None:
 
 def test_each_new_answer_is_said_once() -> None:
     assert told(["a: refused", "a: refused", "b: wrong password", None]) == (
-        ["waiting for a: refused. Trying again", "waiting for b: wrong password. Trying again", "goes on"],
+        ["waiting for a: refused. Trying again", "waiting for b: wrong password. Trying again", "continues"],
         3,
     )
 
 
 def test_an_answer_that_stays_is_said_again_every_half_minute() -> None:
     said, pauses = told(["a"] * 61 + [None])
-    assert said == ["waiting for a. Trying again"] * 3 + ["goes on"]
+    assert said == ["waiting for a. Trying again"] * 3 + ["continues"]
     assert pauses == 61
 
 

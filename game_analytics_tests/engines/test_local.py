@@ -179,7 +179,7 @@ def test_a_log_that_says_nothing_for_seconds_does_not_stop_the_progress(
     [
         (
             Signalled(signal.SIGKILL),
-            "signal SIGKILL, as where memory is short (set GAME_ANALYTICS_WORKERS to fewer then)",
+            "signal SIGKILL, which often means too little memory (set GAME_ANALYTICS_WORKERS lower then)",
         ),
         (Exits(3), "exit code 3, see its standard error"),
         (Exits(0), "exit code 0, see its standard error"),  # as bad: its slice is not done
