@@ -1,4 +1,4 @@
-"""What an instance remembers of an asset: the latest materialization of each day, and what it recorded."""
+"""The latest materialization of each day in an instance, and its metadata."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ DAYS = ["2025-12-28", "2025-12-29", "2025-12-30"]
 
 @pytest.fixture(params=["in memory", "on disk"])
 def instance(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    """The two keep their events in different ways."""
+    """The two store events differently."""
     if request.param == "in memory":
         with dg.DagsterInstance.ephemeral() as forgetful:
             yield forgetful
@@ -76,7 +76,7 @@ def test_days_that_nobody_asks_for_are_left_out(instance: dg.DagsterInstance) ->
 
 
 def test_the_second_record_of_a_range_is_older_than_what_came_in_between(instance: dg.DagsterInstance) -> None:
-    """A range records 29 and 30 as they finish and both again at its end; another run has done the 30th meanwhile."""
+    """A range records the 29th and 30th as they finish and again at its end; another run did the 30th meanwhile."""
     note(instance, BOARD, "2025-12-29", etag="by the range")
     note(instance, BOARD, "2025-12-30", etag="by the range")
     note(instance, BOARD, "2025-12-30", etag="by the other run")
@@ -105,7 +105,7 @@ def test_what_is_remembered_gives_way_to_what_is_recorded_later(instance: dg.Dag
 
 
 def test_a_record_that_does_not_tell_enough_is_no_fact(instance: dg.DagsterInstance) -> None:
-    """Of an earlier version, or reported by hand."""
+    """Written by an earlier version, or reported by hand."""
     note_board(instance, "2025-12-29", "whole")
     note(instance, BOARD, "2025-12-30", etag="without a lake", source_etag="b")
     assert facts(instance) == {"2025-12-29": "whole"}
@@ -140,7 +140,7 @@ def test_what_is_remembered_is_not_read_again(instance: dg.DagsterInstance, monk
 
 
 def test_an_entry_of_the_latest_record_is_read_each_time(instance: dg.DagsterInstance) -> None:
-    """Ids of deleted records are used again, and an entry alone does not tell whose it is."""
+    """Ids of deleted records are reused, so an id alone does not identify a record."""
     note(instance, BOARD, "2025-12-30", rows=4)
     assert recorded(latest_materializations(instance, BOARD, DAYS)["2025-12-30"], "rows") == 4
     instance.wipe_assets([BOARD])

@@ -1,5 +1,5 @@
-"""A thousand files land within seconds, bad ones among them, and some are written over while the sensor and the runs
-that it asks for are at work: each day ends as its file stands, and none is asked for more often than it is owed."""
+"""A thousand files are written within seconds, some of them bad, and some are overwritten while the sensor and its runs
+work: each day's board ends up to date, and no day gets more runs than versions of its file."""
 
 import time
 from collections import Counter
@@ -42,10 +42,10 @@ SEED = 20251230
 WRITERS = 4
 WORKERS = 2
 STILL_QUEUED = 8
-"""Runs that wait or are at work when the next tick comes."""
+"""Runs queued or in progress at the next tick."""
 
 PATIENT = 6
-"""Attempts of each request: it is not S3 that is tried here, and its server may be starved on a busy machine."""
+"""Attempts per S3 request: S3 is not under test, and its server may be slow on a busy machine."""
 
 CPU_SECONDS_AT_MOST = 1.0
 EVALUATED_AT_MOST = 3
@@ -53,7 +53,7 @@ EVALUATED_AT_MOST = 3
 
 @dataclass(frozen=True)
 class Place:
-    """A lake and an instance, as another process reaches them."""
+    """A lake and an instance, to be opened in another process."""
 
     endpoint: S3Endpoint
     bucket: str
@@ -66,8 +66,8 @@ class Place:
             yield Pipeline(definitions_on(small_simulation(), lake, PipelineSettings()), lake, instance)
 
     def instance(self) -> dg.DagsterInstance:
-        """One that keeps its history in SQLite files; the events of all runs in one of them, since Dagster takes longer
-        to make a file for each run than to run it, and without what a run prints."""
+        """An instance on SQLite files. The events of all runs are in one file, since creating a file per run would take
+        longer than the run; output is not captured."""
         return dg.DagsterInstance.local_temp(
             str(self.home),
             overrides={
@@ -85,7 +85,7 @@ class Place:
 
 
 def execute(place: Place, run_id: str) -> bool:
-    """What a process does with a run that was launched. Whether it succeeded."""
+    """Executes a launched run in a process. Returns whether it succeeded."""
     pipeline = _opened_once(place)
     run = pipeline.instance.get_run_by_id(run_id)
     assert run is not None
@@ -96,7 +96,8 @@ def execute(place: Place, run_id: str) -> bool:
 
 @cache
 def _opened_once(place: Place) -> Pipeline:
-    """A pipeline for all runs of this process, with one S3 client: to make one takes as long as to rank a small day."""
+    """A pipeline for all runs of this process, with one S3 client: creating one takes as long as ranking a small
+    day."""
     resource = lake_at(place.endpoint, place.bucket, PATIENT)
     lake = resource.open()
 
@@ -109,7 +110,7 @@ def _opened_once(place: Place) -> Pipeline:
 
 
 class Writer:
-    """Lands the files from several threads at once, and writes over them in one thread, in the order of the plan."""
+    """Writes the files with several threads, and overwrites them in one thread, in the order of the plan."""
 
     def __init__(self, lake: Lake, plan: Plan, thread: ThreadPoolExecutor) -> None:
         self._lake, self._plan, self._thread = lake, plan, thread
@@ -148,7 +149,7 @@ class Writer:
 
 @dataclass
 class Told:
-    """What the ticks asked for, and how long they took."""
+    """The ticks' requests and durations."""
 
     asked_for: list[str] = field(default_factory=list)
     wall_seconds: list[float] = field(default_factory=list)
@@ -159,7 +160,7 @@ class Told:
 
 
 def tick_on(pipeline: Pipeline, place: Place, workers: ProcessPoolExecutor, writer: Writer) -> Told:
-    """Tick after tick, with runs queued and at work meanwhile, until one that comes after all else asks for nothing."""
+    """Ticks, with runs in progress meanwhile, until one after all writes and runs requests nothing."""
     told = Told()
     for number in count():
         at_rest = writer.is_finished and all(each.done() for each in told.outcomes)
@@ -181,8 +182,8 @@ def tick_on(pipeline: Pipeline, place: Place, workers: ProcessPoolExecutor, writ
 
 
 def tick_measured(pipeline: Pipeline, told: Told) -> Any:
-    """A tick has no effect before its runs are launched. One that took too long is evaluated again and counts as its
-    fastest evaluation: with runs at work on each core, a second of CPU time may be half a second of work."""
+    """Evaluate a tick, again if it took too long: with runs on each core, a second of CPU time may be half a second of
+    work. The fastest evaluation counts; a tick has no effect before its runs are launched."""
     measured: list[tuple[float, float]] = []
     while len(measured) < EVALUATED_AT_MOST:
         began, began_cpu = time.perf_counter(), time.thread_time()
@@ -197,7 +198,7 @@ def tick_measured(pipeline: Pipeline, told: Told) -> Any:
 
 
 def launched(pipeline: Pipeline, request: dg.RunRequest) -> str:
-    """The run of a request as the daemon launches it, before any process has begun with it. Its id."""
+    """Create the run of a request as the daemon does, before a process has started it. Returns its id."""
     run = pipeline.instance.create_run_for_job(
         pipeline.definitions.resolve_job_def(leaderboard_job.name),
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
@@ -213,7 +214,7 @@ def wait_for(outcomes: Sequence[Future[bool]], left: int) -> None:
 
 @dataclass(frozen=True)
 class Board:
-    """What stands in the lake."""
+    """The lake's contents."""
 
     rows: tuple[tuple[object, ...], ...]
     made_from: str
@@ -230,13 +231,13 @@ def boards_in(lake: Lake, days: Sequence[str]) -> dict[str, Board]:
 
 
 def recorded_sources(instance: dg.DagsterInstance) -> dict[str, str]:
-    """The ETag that each day's latest materialization tells of, whatever the sensor reads of it."""
+    """The ETag in each day's latest materialization, read without the sensor's code."""
     records = instance.fetch_materializations(top10_leaderboard.key, limit=5_000).records
     return {str(record.partition_key): str(recorded(record, "source_etag")) for record in reversed(records)}
 
 
 def wrong_with(day: str, versions: Sequence[Version], board: Board | None, source: str | None) -> Iterator[str]:
-    """How a day differs from what its file asks for, after all that was written to it."""
+    """How a day differs from the board that its last file version should have."""
     final = versions[-1]
     if final.board is not None:
         if board is None:
@@ -252,7 +253,7 @@ def wrong_with(day: str, versions: Sequence[Version], board: Board | None, sourc
 
 
 def wrong_runs(runs: Sequence[dg.DagsterRun], versions: Mapping[str, Sequence[Version]]) -> Iterator[str]:
-    """A day is owed one run for each time that its file was written, and none for the same reason twice."""
+    """A day gets at most one run for each version of its file, and no request twice."""
     of_day = Counter(run.tags["dagster/partition"] for run in runs)
     for day, number in of_day.items():
         if number > len(versions.get(day, [])):

@@ -1,4 +1,4 @@
-"""Two processes at once on the same day: the end is what one of them made, whole, and a run that loses says so."""
+"""Two processes at once on the same day: the result is that of one of them, complete, and a run that loses says so."""
 
 import uuid
 from collections import Counter
@@ -65,14 +65,14 @@ def both() -> Iterator[Pair]:
 
 @pytest.fixture(scope="module")
 def proxy(s3: S3Endpoint) -> Iterator[Proxy]:
-    """What the two reach the server by: it lets one write after the other, and counts answers."""
+    """The proxy between the two processes and the server. It serializes writes and counts answers."""
     with proxy_before(s3) as running:
         yield running
 
 
 @pytest.fixture
 def new_lake(s3: S3Endpoint, client: "S3Client", proxy: Proxy) -> NewLake:
-    """An empty lake for each repetition: as the two reach it, and as the test looks into it."""
+    """An empty lake for each repetition: through the proxy, and directly."""
 
     def make() -> tuple[Place, Lake]:
         bucket = f"lake-{uuid.uuid4()}"
@@ -88,7 +88,7 @@ def report(tell: Tell, name: str, tried: int, lost: list[str], told: str) -> Non
 
 
 def landed_alone(new_lake: NewLake, already: int, *clocks: datetime) -> Mapping[str, bytes]:
-    """What landings leave that come one after the other."""
+    """The result of two landings in sequence."""
     _, lake = new_lake()
     land_before(lake, already)
     for now in clocks:
@@ -107,7 +107,7 @@ def land_at(now: datetime, lake: Lake) -> None:
 
 
 def test_two_landings(both: Pair, new_lake: NewLake, proxy: Proxy, record_property: Tell) -> None:
-    """Of the same window, or of one that was closed for one of them only; of a day that stood before or did not."""
+    """With the same window, or one that was closed for one of them only; with and without an earlier landing."""
     lost, said = list[str](), Counter[str]()
     refused_before = proxy.count.answers[412]
     for already in (0, THEN):
@@ -126,7 +126,7 @@ def test_two_landings(both: Pair, new_lake: NewLake, proxy: Proxy, record_proper
     refused = proxy.count.answers[412] - refused_before
     report(record_property, "landings", 12, lost, f"{refused} refused a commit, {said[CONTESTED]} runs gave up")
     assert said.total() == 24
-    assert refused >= 12  # of each two, one came second
+    assert refused >= 12  # one of each two comes second
 
 
 def test_two_runs_of_all_three(both: Pair, new_lake: NewLake, record_property: Tell) -> None:
@@ -190,7 +190,7 @@ def test_stats_that_are_replaced_while_boards_are_made_of_them(
 
 
 def test_a_file_that_is_replaced_and_put_back_while_it_is_read_is_one_of_both(s3: S3Endpoint, lake: Lake) -> None:
-    """By whatever requests it is read: before each of them but the first, the file becomes the other one."""
+    """However many requests read it: before each but the first, the file is replaced by the other version."""
     ann, cid = parquet(foreign_stats(ann=(5, 1), bob=(3, 2))), parquet(foreign_stats(cid=(9, 1), dan=(3, 2)))
     boards = []
     for file in (ann, cid):
@@ -214,7 +214,7 @@ def put_stats(lake: Lake, file: bytes) -> None:
     lake.put(stats_key(DAY), file)
 
 
-def test_a_day_that_is_landed_anew_while_it_is_counted(both: Pair, new_lake: NewLake, record_property: Tell) -> None:
+def test_a_day_that_is_landed_again_while_it_is_counted(both: Pair, new_lake: NewLake, record_property: Tell) -> None:
     states = [200, 500, 800, 1_100, 1_300, 1_600, 1_900, 2_100, 2_300, 2_500]
     expected = []
     _, alone = new_lake()

@@ -1,5 +1,4 @@
-"""A real server on loopback that answers as a test tells it to: for what S3 says and moto never does. It keeps what it
-was asked."""
+"""A server on loopback with scripted answers, for S3 responses that moto never gives. It records the requests."""
 
 import socket
 import threading
@@ -44,7 +43,7 @@ class AnsweringS3:
 
 @contextmanager
 def answering(*answers: Answer) -> Iterator[AnsweringS3]:
-    """Give these answers in this order whatever is asked, and the last one again and again."""
+    """Answer any requests with these answers in order, repeating the last one."""
     remaining, asked = list(answers), list[Asked]()
 
     def answer(request: BaseHTTPRequestHandler) -> None:
@@ -87,7 +86,7 @@ SECRETS = ("hush-hush/secret+key", "hush-hush/session+token")
 
 
 def resource_at(url: str, bucket: str = "game-analytics", *, max_attempts: int = 2) -> LakeResource:
-    """A lake at any URL, with credentials that must not be seen anywhere."""
+    """A lake at any URL, with credentials that must not appear anywhere."""
     secret, token = SECRETS
     return LakeResource(
         bucket=bucket,
@@ -103,4 +102,4 @@ def resource_at(url: str, bucket: str = "game-analytics", *, max_attempts: int =
 
 
 LISTED = Answer(200, b"<ListBucketResult></ListBucketResult>")
-"""What a bucket that answers says when it is opened."""
+"""The answers of a healthy bucket when a lake is opened."""

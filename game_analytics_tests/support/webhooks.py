@@ -1,4 +1,4 @@
-"""A webhook on loopback that keeps what it is told, and answers as a test wants it to."""
+"""A webhook on loopback that records messages and has scripted answers."""
 
 import json
 import socket
@@ -14,7 +14,7 @@ SECRET_PATH = "/services/T0HUSH/B0HUSH/hush-hush"
 
 @dataclass
 class WebhookServer:
-    """Gives these answers in this order, and the last one again and again."""
+    """Gives these answers in order, repeating the last one."""
 
     url: str = ""
     answers: list[int] = field(default_factory=lambda: [200])
@@ -28,7 +28,7 @@ class WebhookServer:
 
 @contextmanager
 def webhook_server(*answers: int, slow_seconds: float = 0) -> Iterator[WebhookServer]:
-    """A server that is there as long as the block."""
+    """A server during the block."""
     hook = WebhookServer(answers=list(answers) or [200], slow_seconds=slow_seconds)
 
     class Handler(BaseHTTPRequestHandler):
@@ -57,7 +57,7 @@ def webhook_server(*answers: int, slow_seconds: float = 0) -> Iterator[WebhookSe
 
 @contextmanager
 def _raw_server(answer: Iterator[bytes]) -> Iterator[str]:
-    """One connection is taken, and answered with these pieces, whatever was asked."""
+    """Accepts one connection and sends these chunks."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -78,7 +78,7 @@ def answering_with(answer: bytes) -> AbstractContextManager[str]:
 
 
 def dripping_server() -> AbstractContextManager[str]:
-    """One that sends a byte of its answer's head every now and then, for eight seconds."""
+    """A server that sends a byte of its answer's head now and then, for eight seconds."""
 
     def drip() -> Iterator[bytes]:
         yield b"HTTP/1.1 200 OK\r\nX: "

@@ -1,4 +1,4 @@
-"""Days that a run under way covers are left to it, whoever launched it and however it names its days."""
+"""Days that unfinished runs and backfills cover, however those were launched and name their days."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -48,8 +48,8 @@ def launch(
     )
 
 
-def test_a_range_in_the_ui_is_not_followed_by_runs_that_nobody_asked_for(pipeline: Pipeline) -> None:
-    """Its stats are there, and its boards are still to come."""
+def test_a_range_launched_in_the_ui_covers_its_boards(pipeline: Pipeline) -> None:
+    """Its stats are published and its boards are not yet."""
     for day in DAYS:
         pipeline.put(stats_file(day), ann_leads())
     launch(pipeline, ALL, range_tags("2025-12-26", "2025-12-30"), selection=frozenset({RAW, STATS, BOARD}))
@@ -66,13 +66,13 @@ def test_a_range_in_the_ui_is_not_followed_by_runs_that_nobody_asked_for(pipelin
         dg.DagsterRunStatus.CANCELING,
     ],
 )
-def test_it_counts_from_the_queue_to_its_end(pipeline: Pipeline, status: dg.DagsterRunStatus) -> None:
+def test_a_run_counts_from_the_queue_to_its_end(pipeline: Pipeline, status: dg.DagsterRunStatus) -> None:
     launch(pipeline, "leaderboard_job", range_tags(*MIDDLE), status=status, location="game_analytics")
     assert covered(pipeline) == MIDDLE
 
 
 @pytest.mark.parametrize("status", [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE])
-def test_one_that_has_ended_covers_nothing(pipeline: Pipeline, status: dg.DagsterRunStatus) -> None:
+def test_a_run_that_has_ended_covers_nothing(pipeline: Pipeline, status: dg.DagsterRunStatus) -> None:
     launch(pipeline, "leaderboard_job", range_tags(*MIDDLE), status=status)
     assert covered(pipeline) == []
 
@@ -87,12 +87,12 @@ def test_a_run_of_a_single_day_names_it_as_partition(pipeline: Pipeline) -> None
     assert covered(pipeline) == [DAYS[1]]
 
 
-def test_without_a_selection_it_makes_all_that_its_job_makes(pipeline: Pipeline) -> None:
+def test_without_a_selection_a_run_covers_all_assets_of_its_job(pipeline: Pipeline) -> None:
     launch(pipeline, "daily_stats_job", range_tags(*MIDDLE))
     assert (covered(pipeline, RAW), covered(pipeline, STATS), covered(pipeline, BOARD)) == (MIDDLE, MIDDLE, [])
 
 
-def test_with_a_selection_it_makes_no_more_than_that(pipeline: Pipeline) -> None:
+def test_with_a_selection_a_run_covers_only_those_assets(pipeline: Pipeline) -> None:
     launch(pipeline, ALL, range_tags(*MIDDLE), selection=frozenset({RAW}))
     assert (covered(pipeline, RAW), covered(pipeline, STATS)) == (MIDDLE, [])
 
@@ -104,18 +104,18 @@ def test_a_run_without_days_or_of_a_job_that_is_gone_covers_nothing(pipeline: Pi
     assert covered(pipeline) == []
 
 
-def test_runs_of_another_code_location_or_lake_are_none_of_ours(pipeline: Pipeline) -> None:
+def test_runs_of_another_code_location_or_lake_do_not_count(pipeline: Pipeline) -> None:
     ours = scope(pipeline, "game_analytics")
     launch(pipeline, "leaderboard_job", range_tags(DAYS[0], DAYS[0]), location="staging")
     launch(pipeline, "leaderboard_job", {**range_tags(DAYS[1], DAYS[1]), "game_analytics/lake": "s3://staging"})
     assert days_in_progress(ours, BOARD, DAYS) == set()
     launch(pipeline, "leaderboard_job", range_tags(DAYS[2], DAYS[2]), location="game_analytics")
-    launch(pipeline, "leaderboard_job", range_tags(DAYS[3], DAYS[3]))  # a command line's
+    launch(pipeline, "leaderboard_job", range_tags(DAYS[3], DAYS[3]))  # launched by a command line
     assert days_in_progress(ours, BOARD, DAYS) == {DAYS[2], DAYS[3]}
 
 
-def test_a_run_of_which_nothing_was_heard_for_a_day_is_waited_for_no_more(pipeline: Pipeline) -> None:
-    """The process of a command line was killed: nobody ever tells Dagster of it."""
+def test_a_run_without_an_update_for_a_day_no_longer_counts(pipeline: Pipeline) -> None:
+    """The process of a command line was killed, so its end was never reported to Dagster."""
     launch(pipeline, "leaderboard_job", range_tags(*MIDDLE))
     now = datetime.now(UTC)
     soon, later = now + STALLED_AFTER - timedelta(minutes=5), now + STALLED_AFTER + timedelta(minutes=5)
@@ -129,7 +129,7 @@ def subset(pipeline: Pipeline, days: list[str]) -> AssetGraphSubset:
 
 
 def backfill(pipeline: Pipeline, status: BulkActionStatus, *, done: list[str]) -> PartitionBackfill:
-    """Of stats and boards of all days, the runs of some of which were made already."""
+    """A backfill of stats and boards of all days, with runs for ``done`` already launched."""
     graph = pipeline.definitions.resolve_asset_graph()
     asked: PartitionBackfill = PartitionBackfill.from_asset_graph_subset(
         backfill_id="abc",
@@ -146,7 +146,7 @@ def backfill(pipeline: Pipeline, status: BulkActionStatus, *, done: list[str]) -
     return made
 
 
-def test_a_backfill_that_has_not_made_its_runs_yet_counts(pipeline: Pipeline) -> None:
+def test_a_backfill_that_has_not_launched_its_runs_yet_counts(pipeline: Pipeline) -> None:
     pipeline.instance.add_backfill(backfill(pipeline, BulkActionStatus.REQUESTED, done=MIDDLE))
     assert covered(pipeline) == covered(pipeline, STATS) == [day for day in DAYS if day not in MIDDLE]
     assert covered(pipeline, RAW) == []

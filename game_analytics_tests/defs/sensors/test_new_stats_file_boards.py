@@ -1,4 +1,4 @@
-"""Boards that came about by other hands than the sensor's: what counts is what lies in the lake."""
+"""Boards that were not made by the sensor's runs: only the lake counts."""
 
 from game_analytics.defs.resources import LakeResource
 from game_analytics_tests.support.harness import ALL, Pipeline, pipeline_on
@@ -43,9 +43,9 @@ def test_the_good_days_of_a_range_that_failed_count(pipeline: Pipeline) -> None:
 
 
 def test_a_range_that_ends_later_does_not_take_back_what_another_run_did_meanwhile(pipeline: Pipeline) -> None:
-    """At its end a range records each of its days a second time, though nothing was made anew."""
+    """When a range ends, Dagster records each of its days again though none was materialized again."""
     pipeline.put(stats_file(DAY), ann_leads())
-    older = make_board(pipeline, DAY, ann_leads())  # by the range, which goes on to other days
+    older = make_board(pipeline, DAY, ann_leads())  # by the range, which continues with other days
     pipeline.put(stats_file(DAY), bob_leads())
     make_board(pipeline, DAY, bob_leads())
     note(pipeline, DAY, lake=pipeline.lake.place, etag=older, source_etag="of then", sha256="a", source_sha256="b")

@@ -1,4 +1,4 @@
-"""What lies in the lake decides, whatever Dagster's history says: wiped, restored, copied, moved, corrected by hand."""
+"""The lake decides, not Dagster's history: after wiping, restoring, copying, moving and corrections by hand."""
 
 import hashlib
 import io
@@ -39,7 +39,7 @@ BOARD = dg.AssetKey("top10_leaderboard")
 
 
 def ranked(pipeline: Pipeline) -> bytes:
-    """A day whose board is made, by a run that was asked for. Returns its board."""
+    """Write the day's file and execute the requested run. Returns the board."""
     pipeline.put(stats_file(DAY), ann_leads())
     assert run(pipeline, tick(pipeline).request).success
     return body(pipeline, board_file(DAY))
@@ -60,7 +60,7 @@ def test_a_deleted_board_is_made_again(pipeline: Pipeline) -> None:
 
 
 def test_a_board_that_was_made_in_spite_of_a_failed_run_is_made_again_when_it_is_deleted(pipeline: Pipeline) -> None:
-    """Somebody has launched it by hand once S3 was well again."""
+    """The run was launched again by hand once S3 had recovered."""
     pipeline.put(stats_file(DAY), ann_leads())
     noted(pipeline, tick(pipeline).request, dg.DagsterRunStatus.FAILURE)
     assert pipeline.run("leaderboard_job", DAY).success
@@ -141,7 +141,7 @@ def test_another_bucket_is_asked_for_what_it_lacks(pipeline: Pipeline, s3: S3End
     assert other.board(DAY) == ANN_FIRST
 
 
-def test_two_lakes_on_one_instance_don_t_see_each_other(pipeline: Pipeline, s3: S3Endpoint, client: "S3Client") -> None:
+def test_two_lakes_on_one_instance_are_independent(pipeline: Pipeline, s3: S3Endpoint, client: "S3Client") -> None:
     other = in_bucket(pipeline, s3, client, f"{pipeline.lake.bucket}-2")
     pipeline.put(stats_file(DAY), ann_leads())
     other.put(stats_file(DAY), bob_leads())
@@ -163,7 +163,7 @@ def test_a_bucket_that_was_copied_whole_is_content(pipeline: Pipeline, s3: S3End
 
 
 def put_by_parts(client: "S3Client", bucket: str, key: str, content: bytes) -> None:
-    """As a tool that uploads in parts: the same bytes with another ETag."""
+    """A multipart upload gives the same bytes another ETag."""
     upload = client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
     part = client.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=1, Body=content)
     parts = [{"PartNumber": 1, "ETag": part["ETag"]}]
@@ -211,10 +211,10 @@ def test_a_board_of_before_names_its_stats_file_by_etag(pipeline: Pipeline) -> N
 
 
 def test_ids_of_deleted_records_that_are_used_again_confuse_nothing(kept: Pipeline) -> None:
-    """On SQLite the record that comes after a deleted one has its id; this process remembers records by id."""
+    """SQLite gives the next record the id of the deleted one, and this process caches records by id."""
     kept.put(stats_file(DAY), ann_leads())
     first = kept.run("leaderboard_job", DAY)
-    assert tick(kept).days == []  # which remembers it
+    assert tick(kept).days == []  # which caches it
     before = latest_id(kept)
     kept.instance.delete_run(first.run_id)
     kept.lake.delete([board_file(DAY)])
@@ -230,7 +230,7 @@ def latest_id(pipeline: Pipeline) -> int:
     return pipeline.instance.fetch_materializations(BOARD, limit=1).records[0].storage_id
 
 
-def test_boards_under_another_rule_are_counted_with_the_command_that_makes_them_anew(kept: Pipeline) -> None:
+def test_boards_under_another_rule_are_counted_with_the_command_that_rebuilds_them(kept: Pipeline) -> None:
     for day, engagements in (("2025-12-27", "0"), ("2025-12-28", "20"), ("2025-12-29", "20"), (DAY, "0")):
         kept.put(stats_file(day), ann_leads())
         make_board(kept, day, ann_leads(), rule=("1", engagements), recorded=day != "2025-12-29")
@@ -242,7 +242,7 @@ def test_boards_under_another_rule_are_counted_with_the_command_that_makes_them_
 
 
 def test_runs_that_succeed_in_vain_are_two_and_then_a_warning(pipeline: Pipeline) -> None:
-    """As where another program puts an old board back each time: nothing of Dagster's would end that loop."""
+    """As when another program restores an old board each time: Dagster would not end that loop."""
     older = ranked(pipeline)
     pipeline.put(stats_file(DAY), bob_leads())
     for _ in range(2):
@@ -255,7 +255,7 @@ def test_runs_that_succeed_in_vain_are_two_and_then_a_warning(pipeline: Pipeline
     assert f"a source with the ETag {pipeline.content()[stats_file(DAY)]}" in said
     assert f"an object with the ETag {etag}, not made from it" in said
     pipeline.put(stats_file(DAY), ann_leads())
-    assert tick(pipeline).days == []  # the old board is of just these
+    assert tick(pipeline).days == []  # the old board is made from these bytes
     pipeline.put(stats_file(DAY), b"others")
     assert tick(pipeline).days == [DAY]
 
@@ -280,7 +280,7 @@ class LyingLakeResource(LakeResource):
 
 
 def test_a_listing_that_tells_another_etag_than_get_costs_no_run_at_all(lake_resource: LakeResource) -> None:
-    """What the objects say of themselves decides, and it is read once."""
+    """The objects' own metadata decides, and is read once."""
     with pipeline_on(LyingLakeResource(bucket=lake_resource.bucket, s3=lake_resource.s3)) as pipeline:
         ranked(pipeline)
         assert tick(pipeline).skipped.startswith("All 1 boards are made")

@@ -1,4 +1,4 @@
-"""More days than one tick asks for: the oldest first, the rest next time, and failed days in nobody's way."""
+"""More days than one tick requests: the oldest first, the rest at the next ticks; failed days don't delay others."""
 
 from datetime import date, timedelta
 
@@ -17,7 +17,7 @@ def content_of(day: str) -> bytes:
 
 
 def put_stats(pipeline: Pipeline, days: list[str]) -> None:
-    """A file of each day, the newest written first."""
+    """A file for each day, the newest written first."""
     for day in reversed(days):
         pipeline.put(stats_file(day), content_of(day))
 
@@ -58,7 +58,7 @@ def test_thirty_failed_days_don_t_stand_in_the_way_of_three_new_ones(kept: Pipel
 
 
 def test_hundreds_of_failed_days_don_t_either(pipeline: Pipeline) -> None:
-    """More than are looked up in the instance at once."""
+    """More than one query looks up."""
     failed = days_from(date(2024, 1, 1), 225)
     put_stats(pipeline, failed)
     while asked := pipeline.tick().run_requests:
