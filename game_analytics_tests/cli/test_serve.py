@@ -14,28 +14,28 @@ from game_analytics.errors import GameAnalyticsError
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
 
-def told(answers: Sequence[str | None]) -> tuple[list[str], int]:
+def lines_for(answers: Sequence[str | None]) -> tuple[list[str], int]:
     """The lines logged for this sequence of problems, and the number of pauses."""
-    coming, said, pauses = iter(answers), list[str](), list[float]()
+    coming, lines, pauses = iter(answers), list[str](), list[float]()
     # Time passes only in pauses.
-    wait_until_none(lambda: next(coming), said.append, pauses.append, lambda: 1_000 + sum(pauses))
-    return said, len(pauses)
+    wait_until_none(lambda: next(coming), lines.append, pauses.append, lambda: 1_000 + sum(pauses))
+    return lines, len(pauses)
 
 
 def test_without_a_problem_it_does_not_wait() -> None:
-    assert told([None]) == ([], 0)
+    assert lines_for([None]) == ([], 0)
 
 
 def test_each_new_problem_is_logged_once() -> None:
-    assert told(["a: refused", "a: refused", "b: wrong password", None]) == (
+    assert lines_for(["a: refused", "a: refused", "b: wrong password", None]) == (
         ["waiting for a: refused. Trying again", "waiting for b: wrong password. Trying again", "continues"],
         3,
     )
 
 
 def test_an_unchanged_problem_is_logged_again_every_half_minute() -> None:
-    said, pauses = told(["a"] * 61 + [None])
-    assert said == ["waiting for a. Trying again"] * 3 + ["continues"]
+    lines, pauses = lines_for(["a"] * 61 + [None])
+    assert lines == ["waiting for a. Trying again"] * 3 + ["continues"]
     assert pauses == 61
 
 

@@ -167,5 +167,5 @@ def test_it_checks_the_newest_board_that_is_due(lateness: int, cron: str, when: 
 
 def test_before_the_first_day_no_board_is_due() -> None:
     context = dg.build_schedule_context(scheduled_execution_time=datetime(2024, 1, 1, 3, tzinfo=UTC))
-    told = schedule_with(60).evaluate_tick(context)
-    assert (told.run_requests, told.skip_message) == ([], "No board is due yet.")
+    result = schedule_with(60).evaluate_tick(context)
+    assert (result.run_requests, result.skip_message) == ([], "No board is due yet.")

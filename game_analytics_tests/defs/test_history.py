@@ -69,13 +69,13 @@ def test_wiped_history_is_gone_and_what_comes_after_counts(instance: dg.DagsterI
     assert etags(instance, BOARD) == {"2025-12-30": "after"}
 
 
-def test_days_that_nobody_asks_for_are_left_out(instance: dg.DagsterInstance) -> None:
+def test_days_that_were_not_asked_for_are_left_out(instance: dg.DagsterInstance) -> None:
     note(instance, BOARD, "2025-12-01", etag="of another day")
     assert etags(instance, BOARD) == {}
     assert latest_materializations(instance, BOARD, []) == {}
 
 
-def test_the_second_record_of_a_range_is_older_than_what_came_in_between(instance: dg.DagsterInstance) -> None:
+def test_a_repeated_record_of_a_range_does_not_hide_a_record_in_between(instance: dg.DagsterInstance) -> None:
     """A range records the 29th and 30th as they finish and again at its end; another run did the 30th meanwhile."""
     note(instance, BOARD, "2025-12-29", etag="by the range")
     note(instance, BOARD, "2025-12-30", etag="by the range")
@@ -90,10 +90,10 @@ def note_board(instance: dg.DagsterInstance, day: str, etag: str, lake: str = "h
 
 
 def facts(instance: dg.DagsterInstance) -> dict[str, str]:
-    return {day: fact.etag for day, fact in latest_provenance(instance, BOARD, DAYS).items()}
+    return {day: provenance.etag for day, provenance in latest_provenance(instance, BOARD, DAYS).items()}
 
 
-def test_what_is_remembered_gives_way_to_what_is_recorded_later(instance: dg.DagsterInstance) -> None:
+def test_a_later_record_replaces_the_cached_one(instance: dg.DagsterInstance) -> None:
     assert facts(instance) == {}
     note_board(instance, "2025-12-29", "only")
     note_board(instance, "2025-12-30", "first")
@@ -104,7 +104,7 @@ def test_what_is_remembered_gives_way_to_what_is_recorded_later(instance: dg.Dag
     assert facts(instance) == {}
 
 
-def test_a_record_that_does_not_tell_enough_is_no_fact(instance: dg.DagsterInstance) -> None:
+def test_an_incomplete_record_has_no_provenance(instance: dg.DagsterInstance) -> None:
     """Written by an earlier version, or reported by hand."""
     note_board(instance, "2025-12-29", "whole")
     note(instance, BOARD, "2025-12-30", etag="without a lake", source_etag="b")
@@ -113,15 +113,15 @@ def test_a_record_that_does_not_tell_enough_is_no_fact(instance: dg.DagsterInsta
     assert facts(instance) == {}
 
 
-def test_a_fact_is_of_one_object_in_one_lake(instance: dg.DagsterInstance) -> None:
+def test_provenance_belongs_to_one_object_in_one_lake(instance: dg.DagsterInstance) -> None:
     note_board(instance, "2025-12-30", "this", lake="here")
-    fact = latest_provenance(instance, BOARD, DAYS)["2025-12-30"]
-    assert fact.is_of("here", "this")
-    assert not fact.is_of("here", "that")
-    assert not fact.is_of("there", "this")
+    provenance = latest_provenance(instance, BOARD, DAYS)["2025-12-30"]
+    assert provenance.is_of("here", "this")
+    assert not provenance.is_of("here", "that")
+    assert not provenance.is_of("there", "this")
 
 
-def test_what_is_remembered_of_one_instance_is_nothing_to_another(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+def test_the_cache_is_per_instance(instance: dg.DagsterInstance, tmp_path: Path) -> None:
     note_board(instance, "2025-12-30", "here")
     assert facts(instance) == {"2025-12-30": "here"}
     (tmp_path / "other").mkdir()
@@ -132,7 +132,7 @@ def test_what_is_remembered_of_one_instance_is_nothing_to_another(instance: dg.D
     assert facts(instance) == {"2025-12-30": "here"}
 
 
-def test_what_is_remembered_is_not_read_again(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cached_record_is_not_read_again(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
     note_board(instance, "2025-12-30", "read once")
     assert facts(instance) == {"2025-12-30": "read once"}
     monkeypatch.setattr(type(instance), "fetch_materializations", None)

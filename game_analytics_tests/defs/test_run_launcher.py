@@ -123,7 +123,7 @@ def looks(workspace: WorkspaceProcessContext) -> None:
     assert list(execute_run_monitoring_iteration(workspace, logging.getLogger("monitor"))) == [None]
 
 
-def test_a_living_run_is_left_alone_and_one_that_was_killed_with_its_code_location_has_failed(
+def test_a_live_run_continues_and_one_killed_with_its_code_location_fails(
     instance: dg.DagsterInstance, code: CodeLocation
 ) -> None:
     with workspace_of(instance, code) as workspace:
@@ -138,11 +138,11 @@ def test_a_living_run_is_left_alone_and_one_that_was_killed_with_its_code_locati
         code.start()
         looks(workspace)
         assert status(instance, run_id) == dg.DagsterRunStatus.FAILURE
-        [told] = [event.message for event in instance.all_logs(run_id, of_type=dg.DagsterEventType.RUN_FAILURE)]
-        assert "the code location was restarted" in told
+        [message] = [event.message for event in instance.all_logs(run_id, of_type=dg.DagsterEventType.RUN_FAILURE)]
+        assert "the code location was restarted" in message
 
 
-def test_a_run_that_was_not_launched_from_here_is_left_alone(instance: dg.DagsterInstance) -> None:
+def test_a_run_of_another_launcher_is_not_failed(instance: dg.DagsterInstance) -> None:
     run = create_run_for_test(instance, "elsewhere", status=dg.DagsterRunStatus.STARTED)
     launcher = instance.run_launcher
     assert isinstance(launcher, WatchedRunLauncher)

@@ -118,7 +118,7 @@ def tick(ground: Ground, when: datetime, lateness: int = 60) -> tuple[list[dg.Ru
     return requests, ""
 
 
-def asked_for(ground: Ground, when: datetime, lateness: int = 60) -> list[str]:
+def requested(ground: Ground, when: datetime, lateness: int = 60) -> list[str]:
     return [str(request.partition_key) for request in tick(ground, when, lateness)[0]]
 
 
@@ -195,12 +195,12 @@ def test_after_ten_days_of_downtime_the_last_seven_are_requested(ground: Ground)
 
 def test_a_missing_day_between_finished_ones_is_requested(ground: Ground) -> None:
     put_counted(ground.lake, *december(23, 25), *december(27, 29))
-    assert asked_for(ground, at("2025-12-30T01:15")) == ["2025-12-26"]
+    assert requested(ground, at("2025-12-30T01:15")) == ["2025-12-26"]
 
 
 def test_a_late_tick_requests_the_same_days(ground: Ground) -> None:
     put_counted(ground.lake, *december(23, 28))
-    assert asked_for(ground, at("2025-12-30T23:59")) == ["2025-12-29"]
+    assert requested(ground, at("2025-12-30T23:59")) == ["2025-12-29"]
 
 
 def test_a_tick_with_no_day_due_says_so(ground: Ground) -> None:
@@ -213,7 +213,7 @@ def test_a_tick_with_no_day_due_says_so(ground: Ground) -> None:
 def test_an_unreadable_manifest_does_not_hold_up_other_days(ground: Ground) -> None:
     put_counted(ground.lake, *december(23, 27))
     ground.lake.put("raw/manifests/2025_12_28.json", b"damaged")
-    assert asked_for(ground, at("2025-12-30T01:15")) == ["2025-12-29"]
+    assert requested(ground, at("2025-12-30T01:15")) == ["2025-12-29"]
 
 
 def test_a_day_landed_too_early_is_requested_once_its_window_has_closed(
@@ -221,32 +221,32 @@ def test_a_day_landed_too_early_is_requested_once_its_window_has_closed(
 ) -> None:
     put_counted(ground.lake, *december(23, 28))
     put_counted(ground.lake, "2025-12-29", closed=False)
-    assert asked_for(ground, at("2025-12-30T03:19"), lateness=200) == []
-    assert asked_for(ground, at("2025-12-30T03:20"), lateness=200) == ["2025-12-29"]
-    assert asked_for(ground, at("2025-12-30T03:35"), lateness=200) == ["2025-12-29"]
+    assert requested(ground, at("2025-12-30T03:19"), lateness=200) == []
+    assert requested(ground, at("2025-12-30T03:20"), lateness=200) == ["2025-12-29"]
+    assert requested(ground, at("2025-12-30T03:35"), lateness=200) == ["2025-12-29"]
     put_counted(ground.lake, "2025-12-29")
-    assert asked_for(ground, at("2025-12-31T03:35"), lateness=200) == ["2025-12-30"]
+    assert requested(ground, at("2025-12-31T03:35"), lateness=200) == ["2025-12-30"]
 
 
 def test_a_day_without_stats_waits_until_its_window_has_closed(ground: Ground) -> None:
     """The newest partition if events may be more than a day late."""
     put_counted(ground.lake, *december(22, 27))
-    assert asked_for(ground, at("2025-12-30T02:55"), lateness=1600) == ["2025-12-28"]
-    assert asked_for(ground, at("2025-12-31T02:39"), lateness=1600) == ["2025-12-28"]
-    assert asked_for(ground, at("2025-12-31T02:40"), lateness=1600) == ["2025-12-28", "2025-12-29"]
+    assert requested(ground, at("2025-12-30T02:55"), lateness=1600) == ["2025-12-28"]
+    assert requested(ground, at("2025-12-31T02:39"), lateness=1600) == ["2025-12-28"]
+    assert requested(ground, at("2025-12-31T02:40"), lateness=1600) == ["2025-12-28", "2025-12-29"]
 
 
 def test_a_day_that_was_landed_but_not_counted_is_requested(ground: Ground) -> None:
     put_counted(ground.lake, *december(23, 28))
     put_landing(ground.lake, "2025-12-29")
-    assert asked_for(ground, at("2025-12-30T01:15")) == ["2025-12-29"]
+    assert requested(ground, at("2025-12-30T01:15")) == ["2025-12-29"]
 
 
 def test_a_day_that_was_landed_again_but_not_counted_again_is_requested(ground: Ground) -> None:
     """The run was killed between committing the manifest and recording it."""
     put_counted(ground.lake, *december(23, 29))
     put_landing(ground.lake, "2025-12-27", manifest_of("2025-12-27", read=1, landed=1))
-    assert asked_for(ground, at("2025-12-30T01:15")) == ["2025-12-27"]
+    assert requested(ground, at("2025-12-30T01:15")) == ["2025-12-27"]
 
 
 def test_the_history_of_another_bucket_does_not_count(ground: Ground, client: "S3Client", s3: S3Endpoint) -> None:
@@ -255,10 +255,10 @@ def test_the_history_of_another_bucket_does_not_count(ground: Ground, client: "S
     for day in december(23, 29):
         manifest = manifest_of(day)
         note_stats(ground.instance, ground.lake, day, manifest, stats_of(manifest))
-    assert asked_for(ground, at("2025-12-30T01:15")) == []
+    assert requested(ground, at("2025-12-30T01:15")) == []
     client.create_bucket(Bucket=f"{ground.lake.bucket}-2")
     other = replace(ground, lake_resource=lake_at(s3, f"{ground.lake.bucket}-2"))
-    assert asked_for(other, at("2025-12-30T01:15")) == december(23, 29)
+    assert requested(other, at("2025-12-30T01:15")) == december(23, 29)
 
 
 def test_with_an_empty_history_existing_files_are_not_requested(ground: Ground) -> None:
@@ -272,19 +272,19 @@ def test_files_of_earlier_versions_are_understood(ground: Ground) -> None:
     manifest = manifest_of("2025-12-29")
     etag = ground.lake.put(old_manifest_file("2025-12-29"), manifest)
     ground.lake.put(stats_file("2025-12-29"), parquet_with({"game_analytics.manifest_etag": etag}))
-    assert asked_for(ground, at("2025-12-30T01:15")) == []
+    assert requested(ground, at("2025-12-30T01:15")) == []
     ground.lake.put(old_manifest_file("2025-12-29"), manifest + b" ")
-    assert asked_for(ground, at("2025-12-30T01:15")) == ["2025-12-29"]
+    assert requested(ground, at("2025-12-30T01:15")) == ["2025-12-29"]
 
 
 def test_foreign_stats_are_enough_only_for_a_landed_day(ground: Ground) -> None:
     put_counted(ground.lake, *december(23, 28))
     ground.lake.put(stats_file("2025-12-29"), stats_of(None))
-    assert asked_for(ground, at("2025-12-30T01:15")) == ["2025-12-29"]
+    assert requested(ground, at("2025-12-30T01:15")) == ["2025-12-29"]
     put_landing(ground.lake, "2025-12-29", manifest_of("2025-12-29", closed=False))
-    assert asked_for(ground, at("2025-12-30T01:15")) == ["2025-12-29"]
+    assert requested(ground, at("2025-12-30T01:15")) == ["2025-12-29"]
     put_landing(ground.lake, "2025-12-29")
-    assert asked_for(ground, at("2025-12-30T01:15")) == []
+    assert requested(ground, at("2025-12-30T01:15")) == []
 
 
 def test_a_landing_that_would_be_refused_is_not_requested(ground: Ground) -> None:
@@ -292,7 +292,7 @@ def test_a_landing_that_would_be_refused_is_not_requested(ground: Ground) -> Non
     put_counted(ground.lake, *december(23, 27))
     put_landing(ground.lake, "2025-12-28", manifest_of("2025-12-28", closed=False, log="the topic of before"))
     moved = replace(ground, event_log=quiet_days())
-    assert asked_for(moved, at("2025-12-30T01:15")) == ["2025-12-29"]
+    assert requested(moved, at("2025-12-30T01:15")) == ["2025-12-29"]
     put_counted(ground.lake, "2025-12-29")
     _, skipped = tick(moved, at("2025-12-30T01:15"))
     assert skipped.startswith("2025-12-28 is not requested: it was landed from another log, the topic of before")
@@ -309,7 +309,7 @@ class NoAnswer(EventLogResource):
 def test_if_the_log_does_not_answer_the_run_is_requested_and_reports_it(ground: Ground) -> None:
     put_counted(ground.lake, *december(23, 28))
     put_landing(ground.lake, "2025-12-29", manifest_of("2025-12-29", closed=False))
-    assert asked_for(replace(ground, event_log=NoAnswer()), at("2025-12-30T01:15")) == ["2025-12-29"]
+    assert requested(replace(ground, event_log=NoAnswer()), at("2025-12-30T01:15")) == ["2025-12-29"]
 
 
 class NotToBeAsked(EventLogResource):
@@ -321,7 +321,7 @@ class NotToBeAsked(EventLogResource):
 
 def test_the_log_is_opened_only_to_compare_a_committed_landing(ground: Ground) -> None:
     put_counted(ground.lake, *december(23, 28))
-    assert asked_for(replace(ground, event_log=NotToBeAsked()), at("2025-12-30T01:15")) == ["2025-12-29"]
+    assert requested(replace(ground, event_log=NotToBeAsked()), at("2025-12-30T01:15")) == ["2025-12-29"]
 
 
 @pytest.mark.parametrize(
@@ -332,7 +332,7 @@ def test_a_day_that_an_unfinished_run_lands_is_not_requested(ground: Ground, job
     put_counted(ground.lake, *december(23, 28))
     span = {"dagster/asset_partition_range_start": "2025-12-29", "dagster/asset_partition_range_end": "2025-12-29"}
     ground.instance.add_run(dg.DagsterRun(job, status=dg.DagsterRunStatus.STARTED, tags=span))
-    assert asked_for(ground, at("2025-12-30T01:15")) == asked
+    assert requested(ground, at("2025-12-30T01:15")) == asked
 
 
 def test_an_unfinished_run_of_another_lake_does_not_count(ground: Ground) -> None:
@@ -340,7 +340,7 @@ def test_an_unfinished_run_of_another_lake_does_not_count(ground: Ground) -> Non
     put_counted(ground.lake, *december(23, 28))
     tags = {"dagster/partition": "2025-12-29", "game_analytics/lake": "s3://staging at https://s3.example.org"}
     ground.instance.add_run(dg.DagsterRun("daily_stats_job", status=dg.DagsterRunStatus.STARTED, tags=tags))
-    assert asked_for(ground, at("2025-12-30T01:15")) == ["2025-12-29"]
+    assert requested(ground, at("2025-12-30T01:15")) == ["2025-12-29"]
 
 
 def test_a_tick_fails_naming_the_s3_that_does_not_answer(ground: Ground) -> None:
@@ -365,9 +365,9 @@ def test_the_same_tick_evaluated_twice_uses_the_same_run_keys(ground: Ground) ->
 
 
 def test_before_and_after_the_first_partition_was_over(ground: Ground) -> None:
-    assert asked_for(ground, at("2024-01-01T01:15")) == []
-    assert asked_for(ground, at("2024-01-02T01:15")) == ["2024-01-01"]
-    assert asked_for(ground, at("2024-01-04T01:15")) == ["2024-01-01", "2024-01-02", "2024-01-03"]
+    assert requested(ground, at("2024-01-01T01:15")) == []
+    assert requested(ground, at("2024-01-02T01:15")) == ["2024-01-01"]
+    assert requested(ground, at("2024-01-04T01:15")) == ["2024-01-01", "2024-01-02", "2024-01-03"]
 
 
 def test_days_done_by_real_runs_singly_or_in_a_range_are_not_due(
@@ -378,7 +378,7 @@ def test_days_done_by_real_runs_singly_or_in_a_range_are_not_due(
     )
     assert pipeline.run("daily_stats_job", days=("2025-12-25", "2025-12-27")).success
     assert pipeline.run("daily_stats_job", "2025-12-29").success
-    assert asked_for(ground, at("2025-12-30T01:15")) == ["2025-12-23", "2025-12-24", "2025-12-28"]
+    assert requested(ground, at("2025-12-30T01:15")) == ["2025-12-23", "2025-12-24", "2025-12-28"]
 
 
 def test_a_real_landing_before_its_window_closed_is_requested_again_after_that(
@@ -397,5 +397,5 @@ def test_a_real_landing_before_its_window_closed_is_requested_again_after_that(
     assert pipeline.recorded("daily_player_stats", yesterday, "window_closed") is False
     put_counted(ground.lake, *((midnight - timedelta(days=number)).date().isoformat() for number in range(1, 7)))
     closes = midnight + timedelta(days=3)
-    assert asked_for(ground, closes - timedelta(minutes=1), two_days) == []
-    assert asked_for(ground, closes, two_days) == [yesterday]
+    assert requested(ground, closes - timedelta(minutes=1), two_days) == []
+    assert requested(ground, closes, two_days) == [yesterday]

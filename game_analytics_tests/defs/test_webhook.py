@@ -12,7 +12,7 @@ from game_analytics_tests.support.webhooks import SECRET_PATH, answering_with, d
 def test_a_message_is_one_json_object_in_slack_s_format() -> None:
     with webhook_server() as hook:
         assert Webhook(hook.url).post("raw_events of 2025-12-30 failed: no broker", "\nhttp://ui/runs/1") is None
-    assert hook.told == [{"text": "raw_events of 2025-12-30 failed: no broker\nhttp://ui/runs/1", "mrkdwn": False}]
+    assert hook.received == [{"text": "raw_events of 2025-12-30 failed: no broker\nhttp://ui/runs/1", "mrkdwn": False}]
 
 
 def test_a_name_can_neither_mention_anyone_nor_link() -> None:
@@ -37,14 +37,14 @@ def test_a_busy_webhook_is_retried(busy: int) -> None:
 def test_a_webhook_that_stays_busy_is_named() -> None:
     with webhook_server(503) as hook:
         assert Webhook(hook.url).post("text", "") == "127.0.0.1 answers 503"
-    assert len(hook.told) == 3
+    assert len(hook.received) == 3
 
 
 @pytest.mark.parametrize("refusal", [302, 400, 403, 404])
 def test_a_webhook_that_refuses_is_not_retried(refusal: int) -> None:
     with webhook_server(refusal) as hook:
         assert Webhook(hook.url).post("text", "") == f"127.0.0.1 answers {refusal}"
-    assert len(hook.told) == 1
+    assert len(hook.received) == 1
 
 
 def test_a_webhook_that_answers_late_is_not_retried() -> None:

@@ -124,8 +124,8 @@ def test_no_message_crashes_hangs_or_is_classified_differently_from_the_referenc
     assert time.monotonic() - started < SECONDS_AT_MOST
     ensure_landed_as_decided(lake, values, decided)
     seen = Counter("landed" if isinstance(fate, Landed) else word(fate) for fate in decided)
-    told = ", ".join(f"{count:,} {reason}" for reason, count in seen.most_common(4))
-    record_property("trial", f"bytes from hell, {named(family)}: {len(values):,} messages ({told}, …), none amiss")
+    counts = ", ".join(f"{count:,} {reason}" for reason, count in seen.most_common(4))
+    record_property("trial", f"bytes from hell, {named(family)}: {len(values):,} messages ({counts}, …), none amiss")
 
 
 def test_there_are_more_than_39_000_different_messages_in_all() -> None:

@@ -48,9 +48,9 @@ TALKATIVE = ("boto3", "botocore", "urllib3")
 KEY = "events/2025_12_30_events.parquet"
 
 
-def ensure_silent(told: str) -> None:
+def ensure_silent(text: str) -> None:
     for canary in ALL_CANARIES:
-        assert canary not in told, told[max(0, told.index(canary) - 300) :][:600]
+        assert canary not in text, text[max(0, text.index(canary) - 300) :][:600]
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def kafka_as_deployed(folder: Path) -> KafkaEventLogResource:
 
 
 def all_that_the_instance_knows(pipeline: Pipeline) -> str:
-    """Events, runs with their config and tags, snapshots of jobs and plans, and what the UI is told of the code."""
+    """Events, runs with their config and tags, snapshots of jobs and plans, and what the UI is text of the code."""
     instance = pipeline.instance
     runs = instance.get_runs()
     known: list[object] = [*runs, *(record for run in runs for record in instance.all_logs(run.run_id))]
@@ -125,9 +125,9 @@ def ran(pipeline: Pipeline, *jobs: str) -> list[bool]:
         ensure_silent(with_causes(error))
     else:
         ensure_silent(repr(tick))
-    told = all_that_the_instance_knows(pipeline)
-    assert "raw_events" in told
-    ensure_silent(told)
+    text = all_that_the_instance_knows(pipeline)
+    assert "raw_events" in text
+    ensure_silent(text)
     ensure_silent(repr([pipeline.lake_resource, pipeline.definitions.resources, vars(pipeline.lake_resource)]))
     return succeeded
 

@@ -219,13 +219,13 @@ def test_an_error_that_names_it_stays_one_line(lake_resource: LakeResource, reco
     with pipeline_on(lake_resource) as pipeline:
         for name in twice:
             pipeline.put(STATS_KEY, pl.DataFrame({"player_id": [name, name], "kills": [1, 1], "deaths": [1, 1]}))
-            told = failure_of(pipeline.run("leaderboard_job", DAY))
-            ensure_one_line(told)
-            assert f"{name!r} is here a second time" in told
+            message = failure_of(pipeline.run("leaderboard_job", DAY))
+            ensure_one_line(message)
+            assert f"{name!r} is here a second time" in message
         pipeline.put(STATS_KEY, pl.DataFrame({name: [1] for name in columns}))
-        told = failure_of(pipeline.run("leaderboard_job", DAY))
-    ensure_one_line(told)
-    assert all(shown(name) in told for name in columns)
+        message = failure_of(pipeline.run("leaderboard_job", DAY))
+    ensure_one_line(message)
+    assert all(shown(name) in message for name in columns)
     record_property("trial", f"names: {len(twice)} players and {len(columns)} columns stand in errors of one line each")
 
 

@@ -164,8 +164,8 @@ class Trial:
             self.work.do(resource)
             if read_whole(direct) != self.work.after:
                 lost.append("the next run gave other bytes")
-        told = [f"{self.work.name}, {dict(self.faults.struck)}: {what}" for what in lost]
-        return Outcome(1, int(not is_done), self.faults.struck, told)
+        problems = [f"{self.work.name}, {dict(self.faults.struck)}: {what}" for what in lost]
+        return Outcome(1, int(not is_done), self.faults.struck, problems)
 
 
 def unclear(error: Exception, bucket: str, *, is_denied: bool) -> list[str]:

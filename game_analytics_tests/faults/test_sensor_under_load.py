@@ -148,40 +148,40 @@ class Writer:
 
 
 @dataclass
-class Told:
+class Ticks:
     """The ticks' requests and durations."""
 
-    asked_for: list[str] = field(default_factory=list)
+    requested: list[str] = field(default_factory=list)
     wall_seconds: list[float] = field(default_factory=list)
     cpu_seconds: list[float] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     outcomes: list[Future[bool]] = field(default_factory=list)
-    last_words: str = ""
+    last_message: str = ""
 
 
-def tick_on(pipeline: Pipeline, place: Place, workers: ProcessPoolExecutor, writer: Writer) -> Told:
+def tick_on(pipeline: Pipeline, place: Place, workers: ProcessPoolExecutor, writer: Writer) -> Ticks:
     """Ticks, with runs in progress meanwhile, until one after all writes and runs requests nothing."""
-    told = Told()
+    ticks = Ticks()
     for number in count():
-        at_rest = writer.is_finished and all(each.done() for each in told.outcomes)
-        never_asked_for = len(writer.versions.keys() - set(told.asked_for)) if writer.has_landed else 0
+        at_rest = writer.is_finished and all(each.done() for each in ticks.outcomes)
+        never_requested = len(writer.versions.keys() - set(ticks.requested)) if writer.has_landed else 0
         writer.tick_begins(number)
-        evaluated = tick_measured(pipeline, told)
+        evaluated = tick_measured(pipeline, ticks)
         requests = list(evaluated.run_requests or [])
-        if len(requests) < min(never_asked_for, MAX_REQUESTS):
-            told.wrong.append(
-                f"tick {number} asks for {len(requests)} runs, {never_asked_for} days were never asked for"
+        if len(requests) < min(never_requested, MAX_REQUESTS):
+            ticks.wrong.append(
+                f"tick {number} asks for {len(requests)} runs, {never_requested} days were never asked for"
             )
         if at_rest and not requests:
-            told.last_words = str(evaluated.skip_message)
-            return told
-        told.asked_for += [str(request.partition_key) for request in requests]
-        told.outcomes += [workers.submit(execute, place, launched(pipeline, request)) for request in requests]
-        wait_for(told.outcomes, left=STILL_QUEUED if requests else 0)
+            ticks.last_message = str(evaluated.skip_message)
+            return ticks
+        ticks.requested += [str(request.partition_key) for request in requests]
+        ticks.outcomes += [workers.submit(execute, place, launched(pipeline, request)) for request in requests]
+        wait_for(ticks.outcomes, left=STILL_QUEUED if requests else 0)
     raise AssertionError("it counts without end")
 
 
-def tick_measured(pipeline: Pipeline, told: Told) -> Any:
+def tick_measured(pipeline: Pipeline, ticks: Ticks) -> Any:
     """Evaluate a tick, again if it took too long: with runs on each core, a second of CPU time may be half a second of
     work. The fastest evaluation counts; a tick has no effect before its runs are launched."""
     measured: list[tuple[float, float]] = []
@@ -192,8 +192,8 @@ def tick_measured(pipeline: Pipeline, told: Told) -> Any:
         if measured[-1][0] < CPU_SECONDS_AT_MOST:
             break
     cpu_seconds, wall_seconds = min(measured)
-    told.cpu_seconds.append(cpu_seconds)
-    told.wall_seconds.append(wall_seconds)
+    ticks.cpu_seconds.append(cpu_seconds)
+    ticks.wall_seconds.append(wall_seconds)
     return evaluated
 
 
@@ -279,7 +279,7 @@ def test_a_thousand_files_that_land_at_once_are_each_ranked_as_they_stand_in_the
         ThreadPoolExecutor(1) as thread,
     ):
         writer = Writer(pipeline.lake, plan, thread)
-        told = tick_on(pipeline, place, workers, writer)
+        ticks = tick_on(pipeline, place, workers, writer)
         writer.raise_failures()
 
         runs = pipeline.instance.get_runs()
@@ -290,7 +290,7 @@ def test_a_thousand_files_that_land_at_once_are_each_ranked_as_they_stand_in_the
     bad = [day for day, versions in writer.versions.items() if versions[-1].board is None]
     failed = [run for run in runs if run.status is dg.DagsterRunStatus.FAILURE]
     wrong = [
-        *told.wrong,
+        *ticks.wrong,
         *wrong_runs(runs, writer.versions),
         *(
             each
@@ -301,13 +301,13 @@ def test_a_thousand_files_that_land_at_once_are_each_ranked_as_they_stand_in_the
     record_property(
         "trial",
         f"sensor under load: {len(plan.landed):,} files and {len(plan.rewrites)} rewrites, {len(wrong)} wrong; "
-        f"{len(runs):,} runs ({len(failed)} failed), {len(told.cpu_seconds)} ticks of {median(told.cpu_seconds):.2f} s "
-        f"CPU (the slowest {max(told.cpu_seconds):.2f} s), by the clock {median(told.wall_seconds):.2f} s (the slowest "
-        f"{max(told.wall_seconds):.2f} s)",
+        f"{len(runs):,} runs ({len(failed)} failed), {len(ticks.cpu_seconds)} ticks of "
+        f"{median(ticks.cpu_seconds):.2f} s CPU (the slowest {max(ticks.cpu_seconds):.2f} s), by the clock "
+        f"{median(ticks.wall_seconds):.2f} s (the slowest {max(ticks.wall_seconds):.2f} s)",
     )
     assert wrong == []
     assert all(standing[stats_file(day)] == versions[-1].etag for day, versions in writer.versions.items())
-    assert len(runs) == len(told.asked_for) == len(told.outcomes)
+    assert len(runs) == len(ticks.requested) == len(ticks.outcomes)
     assert len(runs) <= len(plan.landed) + len(plan.rewrites)
-    assert told.last_words.startswith(f"{len(bad)} boards are behind their stats files, but were already requested")
-    assert max(told.cpu_seconds) < CPU_SECONDS_AT_MOST
+    assert ticks.last_message.startswith(f"{len(bad)} boards are behind their stats files, but were already requested")
+    assert max(ticks.cpu_seconds) < CPU_SECONDS_AT_MOST

@@ -57,7 +57,7 @@ def test_trouble_in_every_place_of_a_long_batch_leaves_the_messages_beside_it_al
 
 
 @pytest.mark.parametrize("at", [0, 1_999, 2_000, 4_500])
-def test_a_single_bad_message_is_found_where_it_stands(at: int) -> None:
+def test_a_single_bad_message_is_found_at_its_position(at: int) -> None:
     values = good_messages(4_501)
     expected = each_alone(values)
     for bad in (None, b"", b"\xff", b"{", b"[]", kill(player_id=""), kill_with('"bag":' + "[" * 64 + "]" * 64)):
@@ -79,7 +79,7 @@ def test_a_batch_in_which_nothing_is_good_comes_out_message_by_message() -> None
     list(permutations([None, b"", b"\xff", kill_with('"bag":' + "[" * 64 + "]" * 64)])),
     ids=shown,
 )
-def test_faults_that_are_looked_for_in_a_whole_batch_at_once_are_told_apart(
+def test_faults_checked_over_a_whole_batch_are_distinguished(
     faults: tuple[bytes | None, ...],
 ) -> None:
     values = [kill(), *faults, kill(), *faults]

@@ -111,7 +111,7 @@ def test_a_message_of_a_megabyte_is_read_like_any_other() -> None:
 
 
 @pytest.mark.parametrize("content", strings_with_a_lone_surrogate(), ids=shown)
-def test_half_a_surrogate_pair_is_no_json_wherever_it_stands(content: str) -> None:
+def test_a_lone_surrogate_anywhere_is_not_json(content: str) -> None:
     messages = [
         f'"{content}"',  # and not `not_an_object`
         f'{{"event_type":"{content}"}}',
@@ -196,7 +196,7 @@ def test_nesting_is_looked_at_before_the_fields() -> None:
     assert [fate(value.encode()) for value in values] == expected
 
 
-def test_depth_is_found_wherever_it_stands() -> None:
+def test_depth_is_detected_anywhere() -> None:
     deep = arrays(64)
     values = [
         kill_with(f'"player_id":{deep}'),
@@ -236,7 +236,7 @@ def test_many_brackets_side_by_side_are_not_deep() -> None:
     )
 
 
-def test_deep_and_short_messages_in_one_batch_are_told_apart() -> None:
+def test_deep_and_short_messages_in_one_batch_are_distinguished() -> None:
     short, deep, too_deep = kill(), kill_with(f'"bag":{arrays(63)}'), kill_with(f'"bag":{arrays(64)}')
     assert words([short, deep, too_deep, short, None, too_deep, b"{", short]) == [
         "landed",

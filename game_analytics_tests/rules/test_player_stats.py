@@ -59,13 +59,13 @@ def test_kills_and_deaths_are_counted_by_player() -> None:
     ) == [("anna", 2, 1), ("ben", 0, 1), ("cleo", 1, 0)]
 
 
-def test_an_event_that_was_delivered_thrice_counts_once_and_the_others_not() -> None:
+def test_an_event_delivered_three_times_counts_once() -> None:
     assert rows_of(
         [("KILL", "anna", "e1"), ("KILL", "anna", "e1"), ("KILL", "anna", "e2"), ("KILL", "anna", "e1")]
     ) == [("anna", 2, 0)]
 
 
-def test_a_repeated_delivery_is_known_by_its_id_whatever_else_it_says() -> None:
+def test_a_repeated_delivery_is_recognized_by_its_id_alone() -> None:
     first = (NOON, "anna", "KILL", "g1", "e1", 0, 7)
     other_time_and_place = (NOON.replace(hour=18), "anna", "KILL", "g1", "e1", 2, 9)
     events = pl.LazyFrame([first, other_time_and_place], schema=RAW_EVENTS, orient="row")
@@ -79,7 +79,7 @@ def test_ids_that_count_within_a_match_are_no_repeats() -> None:
     assert rows_of([*kills, *kills[3:7]]) == [("anna", 12, 0)]
 
 
-def test_events_without_a_game_repeat_one_another_and_none_of_a_game() -> None:
+def test_events_without_a_game_repeat_only_each_other() -> None:
     assert rows_of([("KILL", "anna", "e1", None), ("KILL", "anna", "e1", "g1"), ("KILL", "anna", "e1", None)]) == [
         ("anna", 2, 0)
     ]
@@ -109,7 +109,7 @@ def test_names_that_differ_in_one_bit_or_look_alike_are_different_players() -> N
     assert sorted(row[0] for row in rows_of([("KILL", name, "e1") for name in names])) == sorted(names)
 
 
-def test_a_kill_on_top_of_many_repetitions_adds_up_for_each_player_alone() -> None:
+def test_a_kill_besides_many_repeats_counts_for_its_player_only() -> None:
     events = [("KILL", "anna", "e1")] * 5 + [("DEATH", "anna", "e1")] * 4 + [("DEATH", "ben", "e1")] * 3
     assert rows_of(events) == [("anna", 1, 1), ("ben", 0, 1)]
 
@@ -194,7 +194,7 @@ def test_neither_parts_of_the_players_nor_equal_fingerprints_change_a_count(at_o
     assert stats.drop("events").rows() == counted_by_hand(events)
 
 
-def test_a_day_of_300_000_deliveries_comes_to_what_arithmetic_says() -> None:
+def test_a_day_of_300_000_deliveries_has_the_computed_counts() -> None:
     delivery = pl.int_range(300_000, dtype=pl.Int64)
     number = (delivery * 7_919) % 100_000  # each event three times, far from one another
     events = pl.LazyFrame().select(
@@ -234,7 +234,7 @@ def test_each_counted_type_has_its_metric() -> None:
     assert count_columns() == ["kills", "deaths"]
 
 
-def test_a_type_whose_metric_was_forgotten_is_named_with_the_line_to_add() -> None:
+def test_a_type_without_a_metric_is_named_with_the_line_to_add() -> None:
     with pytest.raises(ValueError, match=r'ASSIST is in COUNTED_TYPES .*"column": count_of\("ASSIST"\)'):
         count_columns(METRICS, ("KILL", "DEATH", "ASSIST"))
 

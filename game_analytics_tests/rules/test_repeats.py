@@ -43,13 +43,13 @@ def test_up_to_five_percent_of_repeats_pass(landed: int, duplicates: int) -> Non
 
 def test_more_than_five_percent_are_reported_with_the_most_repeated_event() -> None:
     twice, thrice = (NOON, "ann", "e1", None), (NOON, "bob", "7", "m1")
-    told = repeats_of(twice, twice, thrice, thrice, thrice).too_many(landed=59, duplicates=3)
-    assert told is not None
-    assert told.startswith(
+    finding = repeats_of(twice, twice, thrice, thrice, thrice).too_many(landed=59, duplicates=3)
+    assert finding is not None
+    assert finding.startswith(
         "3 of 59 landed events (5.1%) repeat others and do not count: "
         "KILL of 'bob' with event_id '7' in game 'm1' came 3 times. "
     )
-    assert ADVICE in told
+    assert ADVICE in finding
 
 
 def test_repeats_at_one_time_agree() -> None:
@@ -70,23 +70,23 @@ def test_repeats_at_other_times_are_reported_with_both_times() -> None:
         (NOON, "bob", "e1", None),
     )
     assert repeats.at_other_times == 2
-    told = repeats.differing()
-    assert told is not None
-    assert told.startswith(
+    finding = repeats.differing()
+    assert finding is not None
+    assert finding.startswith(
         "2 events were repeated with another ts and count once each: KILL of 'ann' with event_id 'a1' in game 'm1' "
         "happened at 2025-12-30 12:00:01 and 2025-12-30 12:00:03. "
     )
-    assert ADVICE in told
+    assert ADVICE in finding
 
 
 def test_a_difference_of_a_microsecond_counts() -> None:
-    told = repeats_of((NOON, "ann", "e1", None), (NOON.replace(microsecond=1), "ann", "e1", None)).differing()
-    assert told is not None
-    assert "happened at 2025-12-30 12:00:00 and 2025-12-30 12:00:00.000001." in told
+    finding = repeats_of((NOON, "ann", "e1", None), (NOON.replace(microsecond=1), "ann", "e1", None)).differing()
+    assert finding is not None
+    assert "happened at 2025-12-30 12:00:00 and 2025-12-30 12:00:00.000001." in finding
 
 
 def test_a_name_that_would_colour_a_terminal_is_escaped() -> None:
-    told = repeats_of((NOON, "\u202eann", "e1", None), (NOON, "\u202eann", "e1", None)).too_many(2, 1)
-    assert told is not None
-    assert r"\u202eann" in told
-    assert told.isprintable()
+    finding = repeats_of((NOON, "\u202eann", "e1", None), (NOON, "\u202eann", "e1", None)).too_many(2, 1)
+    assert finding is not None
+    assert r"\u202eann" in finding
+    assert finding.isprintable()

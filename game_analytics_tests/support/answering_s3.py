@@ -50,15 +50,15 @@ def answering(*answers: Answer) -> Iterator[AnsweringS3]:
         request.rfile.read(int(request.headers.get("Content-Length") or 0))
         headers = {name.lower(): value for name, value in request.headers.items()}
         asked.append(Asked(request.command, request.path.partition("?")[0], headers))
-        told = remaining.pop(0) if len(remaining) > 1 else remaining[0]
-        request.send_response(told.status)
-        for name, value in told.headers.items():
+        response = remaining.pop(0) if len(remaining) > 1 else remaining[0]
+        request.send_response(response.status)
+        for name, value in response.headers.items():
             request.send_header(name, value)
-        request.send_header("Content-Length", str(len(told.body) + told.missing))
+        request.send_header("Content-Length", str(len(response.body) + response.missing))
         request.send_header("Connection", "close")
         request.end_headers()
         if request.command != "HEAD":
-            request.wfile.write(told.body)
+            request.wfile.write(response.body)
 
     # Python's server finds these by name.
     parts: dict[str, object] = {f"do_{method}": answer for method in ("DELETE", "GET", "HEAD", "POST", "PUT")}

@@ -97,7 +97,7 @@ class Pipeline:
         """The runs that the sensor requests now."""
         return list(self.tick().run_requests or [])
 
-    def asked_for(self) -> list[str]:
+    def requested_days(self) -> list[str]:
         """The days that the sensor requests now."""
         return [str(request.partition_key) for request in self.requests()]
 

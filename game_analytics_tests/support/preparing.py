@@ -25,14 +25,16 @@ def lake_settings(s3: S3Endpoint, bucket: str) -> dict[str, str]:
 
 def prepared(settings: Mapping[str, str], *, partitions: int = 4, wait_seconds: int = 0) -> list[str]:
     """The lines that it prints."""
-    said = StringIO()
-    prepare_saying(said, settings, partitions=partitions, wait_seconds=wait_seconds)
-    return said.getvalue().splitlines()
+    output = StringIO()
+    prepare_printing(output, settings, partitions=partitions, wait_seconds=wait_seconds)
+    return output.getvalue().splitlines()
 
 
-def prepare_saying(said: StringIO, settings: Mapping[str, str], *, partitions: int = 4, wait_seconds: int = 0) -> None:
-    """The same for a call that may fail; its lines are added to ``said``."""
+def prepare_printing(
+    output: StringIO, settings: Mapping[str, str], *, partitions: int = 4, wait_seconds: int = 0
+) -> None:
+    """The same for a call that may fail; its lines are added to ``output``."""
     alone = {name: value for name, value in without_settings(os.environ).items() if not name.startswith("POSTGRES_")}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "environ", alone | dict(settings))
-        prepare(Console(file=said, width=40), partitions=partitions, wait_seconds=wait_seconds)
+        prepare(Console(file=output, width=40), partitions=partitions, wait_seconds=wait_seconds)

@@ -168,5 +168,5 @@ class _Deletion(Fate):
             exchange.send(exchange.ask(body))
             return
         errors = "".join(f"<Error><Key>{key}</Key><Code>AccessDenied</Code></Error>" for key in refused)
-        told = f"<DeleteResult>{errors}</DeleteResult>".encode()
-        exchange.send(Answer(200, [("Content-Type", "application/xml"), ("Content-Length", str(len(told)))], told))
+        body = f"<DeleteResult>{errors}</DeleteResult>".encode()
+        exchange.send(Answer(200, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))], body))

@@ -137,11 +137,11 @@ def make_boards(place: Place, expected: Sequence[bytes], times: int) -> str:
     """In words: the number of the file that each board was made of, or «contested», or «none»."""
     lake = place.open()
     with duckdb.connect() as connection:
-        told = [
+        results = [
             _which(lake, board_key(DAY), expected, lambda: publish_board(lake, connection, DAY, 0))
             for _ in range(times)
         ]
-    return " ".join(told)
+    return " ".join(results)
 
 
 def land_again_and_again(place: Place, states: Sequence[int]) -> str:
@@ -155,8 +155,8 @@ def land_again_and_again(place: Place, states: Sequence[int]) -> str:
 def count_again_and_again(place: Place, expected: Sequence[bytes], times: int) -> str:
     """In words: the number of the day's state that each stats file was made of, or «contested», or «none»."""
     lake = place.open()
-    told = [_which(lake, stats_key(DAY), expected, lambda: publish_stats(lake, DAY)) for _ in range(times)]
-    return " ".join(told)
+    results = [_which(lake, stats_key(DAY), expected, lambda: publish_stats(lake, DAY)) for _ in range(times)]
+    return " ".join(results)
 
 
 def _which(lake: Lake, key: str, expected: Sequence[bytes], publish_it: Callable[[], object]) -> str:

@@ -19,11 +19,11 @@ class WebhookServer:
     url: str = ""
     answers: list[int] = field(default_factory=lambda: [200])
     slow_seconds: float = 0
-    told: list[dict[str, object]] = field(default_factory=list)
+    received: list[dict[str, object]] = field(default_factory=list)
 
     @property
     def texts(self) -> list[str]:
-        return [str(message["text"]) for message in self.told]
+        return [str(message["text"]) for message in self.received]
 
 
 @contextmanager
@@ -34,7 +34,7 @@ def webhook_server(*answers: int, slow_seconds: float = 0) -> Iterator[WebhookSe
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             assert (self.path, self.headers["Content-Type"]) == (SECRET_PATH, "application/json")
-            hook.told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            hook.received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             time.sleep(hook.slow_seconds)
             self.send_response(hook.answers.pop(0) if len(hook.answers) > 1 else hook.answers[0])
             self.send_header("Location", "/elsewhere")

@@ -72,10 +72,10 @@ def test_an_object_that_was_replaced_under_its_name_is_named_and_not_counted(pip
     assert own is not None
     assert other is not None
     lake.put(of_bob, other.body)
-    told = refusal(lake)
-    assert f"s3://{lake.bucket}/{of_bob} has {len(other.body):,} bytes, and {len(own.body):,} by s3://" in told
-    assert f"{MANIFEST}: it was damaged or replaced. Nothing was counted" in told
-    assert "Land the day again" in told
+    text = refusal(lake)
+    assert f"s3://{lake.bucket}/{of_bob} has {len(other.body):,} bytes, and {len(own.body):,} by s3://" in text
+    assert f"{MANIFEST}: it was damaged or replaced. Nothing was counted" in text
+    assert "Land the day again" in text
 
     assert pipeline.run(ALL, DAY.isoformat()).success  # which restores the object
     assert lake.get(of_bob) == own
@@ -101,9 +101,9 @@ def test_an_object_of_the_right_size_that_is_no_parquet_is_named(pipeline: Pipel
     own = lake.get(of_ann)
     assert own is not None
     lake.put(of_ann, b"x" * len(own.body))
-    told = refusal(lake)
-    assert f"s3://{lake.bucket}/{of_ann}" in told
-    assert "Land the day again" in told
+    text = refusal(lake)
+    assert f"s3://{lake.bucket}/{of_ann}" in text
+    assert "Land the day again" in text
 
 
 # -- gone -------------------------------------------------------------------------------------------------------------
@@ -112,20 +112,20 @@ def test_an_object_of_the_right_size_that_is_no_parquet_is_named(pipeline: Pipel
 def test_one_object_that_is_gone_is_named(pipeline: Pipeline) -> None:
     lake, (of_ann, _) = pipeline.lake, raw_keys(pipeline.lake)
     lake.delete([of_ann])
-    told = refusal(lake)
-    assert told.startswith(f"s3://{lake.bucket}/{of_ann}, which s3://{lake.bucket}/{MANIFEST} lists, is gone.")
-    assert "Land the day again" in told
+    text = refusal(lake)
+    assert text.startswith(f"s3://{lake.bucket}/{of_ann}, which s3://{lake.bucket}/{MANIFEST} lists, is gone.")
+    assert "Land the day again" in text
 
 
 def test_if_all_are_gone_it_says_so_and_what_is_still_published(pipeline: Pipeline) -> None:
     lake = pipeline.lake
     lake.delete(raw_keys(lake))
-    told = refusal(lake)
-    assert told.startswith(f"All 2 raw objects of 2025-12-30 that s3://{lake.bucket}/{MANIFEST} lists are gone: ")
-    assert "a lifecycle rule may have expired raw/" in told
-    assert f"Still there, and unchanged: s3://{lake.bucket}/{STATS} and s3://{lake.bucket}/{BOARD}." in told
-    assert "materialize raw_events for it while the log still holds it" in told
-    assert f"restore s3://{lake.bucket}/raw/2025_12_30/ from a backup" in told
+    text = refusal(lake)
+    assert text.startswith(f"All 2 raw objects of 2025-12-30 that s3://{lake.bucket}/{MANIFEST} lists are gone: ")
+    assert "a lifecycle rule may have expired raw/" in text
+    assert f"Still there, and unchanged: s3://{lake.bucket}/{STATS} and s3://{lake.bucket}/{BOARD}." in text
+    assert "materialize raw_events for it while the log still holds it" in text
+    assert f"restore s3://{lake.bucket}/raw/2025_12_30/ from a backup" in text
 
 
 def test_if_all_are_gone_and_nothing_is_published_it_says_so(pipeline: Pipeline) -> None:
@@ -137,12 +137,12 @@ def test_if_all_are_gone_and_nothing_is_published_it_says_so(pipeline: Pipeline)
 def test_if_the_manifest_is_gone_too_the_day_does_not_count_as_never_landed(pipeline: Pipeline) -> None:
     lake = pipeline.lake
     lake.delete([*raw_keys(lake), MANIFEST])
-    told = refusal(lake)
-    assert told.startswith(
+    text = refusal(lake)
+    assert text.startswith(
         f"s3://{lake.bucket}/{MANIFEST} does not exist, though s3://{lake.bucket}/{STATS} was counted"
     )
-    assert "a lifecycle rule may have expired raw/" in told
-    assert f"Still there, and unchanged: s3://{lake.bucket}/{STATS} and s3://{lake.bucket}/{BOARD}." in told
+    assert "a lifecycle rule may have expired raw/" in text
+    assert f"Still there, and unchanged: s3://{lake.bucket}/{STATS} and s3://{lake.bucket}/{BOARD}." in text
 
 
 def test_an_empty_day_has_no_object_that_could_be_gone(lake: Lake) -> None:
@@ -156,10 +156,10 @@ def test_a_missing_quarantine_object_is_reported_with_the_remedy(pipeline: Pipel
     lake.delete([key])
     with pytest.raises(GameAnalyticsError) as error:
         reread_day(lake, DAY, clock=lambda: MORNING_AFTER)
-    told = str(error.value)
-    assert told.startswith(f"s3://{lake.bucket}/{key}, which s3://{lake.bucket}/{MANIFEST} lists, is gone: a lifecycle")
-    assert "its stats and its board stay as they are" in told
-    assert "materialize raw_events for 2025-12-30 without `reread_quarantine` while the log still holds the day" in told
+    text = str(error.value)
+    assert text.startswith(f"s3://{lake.bucket}/{key}, which s3://{lake.bucket}/{MANIFEST} lists, is gone: a lifecycle")
+    assert "its stats and its board stay as they are" in text
+    assert "materialize raw_events for 2025-12-30 without `reread_quarantine` while the log still holds the day" in text
 
 
 # -- a server whose listing is wrong -----------------------------------------------------------------------------------

@@ -75,8 +75,8 @@ def test_a_board_that_is_not_published_in_time_is_posted(lake_resource: LakeReso
         )
         evaluated(alert_on_checks, pipeline, AlertsResource(webhook=hook.url))
         (text,) = hook.texts
-        said = "top10_leaderboard: the check freshness failed: 2025-12-30: The board of 2025-12-30 is not published"
-        assert text.startswith(said)
+        expected = "top10_leaderboard: the check freshness failed: 2025-12-30: The board of 2025-12-30 is not published"
+        assert text.startswith(expected)
 
 
 def test_a_failed_range_names_its_days(lake_resource: LakeResource) -> None:
@@ -113,7 +113,7 @@ def test_a_run_without_findings_is_not_posted(lake_resource: LakeResource) -> No
     with pipeline_on(lake_resource, given_log(log)) as pipeline, webhook_server() as hook:
         assert pipeline.run("__ASSET_JOB", DAY).success
         evaluated(alert_on_checks, pipeline, AlertsResource(webhook=hook.url))
-        assert hook.told == []
+        assert hook.received == []
 
 
 def test_without_a_webhook_nothing_is_posted_and_nothing_fails(quiet: Pipeline) -> None:
@@ -126,15 +126,15 @@ def test_a_webhook_that_refuses_fails_nothing(quiet: Pipeline, answer: int) -> N
     with webhook_server(answer) as hook:
         quiet.run("daily_stats_job", DAY)
         evaluated(alert_on_checks, quiet, AlertsResource(webhook=hook.url))
-        assert hook.told
+        assert hook.received
 
 
 def test_a_webhook_that_is_down_is_logged_in_the_tick(quiet: Pipeline, capfd: pytest.CaptureFixture[str]) -> None:
     quiet.run("daily_stats_job", DAY)
     evaluated(alert_on_checks, quiet, AlertsResource(webhook=closed_port() + SECRET_PATH))
-    told = capfd.readouterr().err
-    assert "An alert was not delivered, 127.0.0.1 can't be reached (ConnectionError). It said: raw_events" in told
-    assert "hush" not in told
+    log = capfd.readouterr().err
+    assert "An alert was not delivered, 127.0.0.1 can't be reached (ConnectionError). It said: raw_events" in log
+    assert "hush" not in log
 
 
 def test_each_failed_run_since_the_first_tick_is_posted_once(lake_resource: LakeResource) -> None:
@@ -146,7 +146,7 @@ def test_each_failed_run_since_the_first_tick_is_posted_once(lake_resource: Lake
             assert not pipeline.run("leaderboard_job", DAY).success
             cursor = evaluated(alert_on_failure, pipeline, alerts, cursor)
             cursor = evaluated(alert_on_failure, pipeline, alerts, cursor)
-            assert len(hook.told) == number
+            assert len(hook.received) == number
 
 
 def test_the_cursor_of_an_earlier_version_is_ignored(lake_resource: LakeResource) -> None:
@@ -155,7 +155,7 @@ def test_the_cursor_of_an_earlier_version_is_ignored(lake_resource: LakeResource
         cursor = evaluated(alert_on_failure, pipeline, AlertsResource(webhook=hook.url), left)
         assert not pipeline.run("leaderboard_job", DAY).success
         evaluated(alert_on_failure, pipeline, AlertsResource(webhook=hook.url), cursor)
-        assert len(hook.told) == 1
+        assert len(hook.received) == 1
 
 
 def test_after_a_deletion_of_runs_the_next_failure_is_still_posted(kept: Pipeline) -> None:
@@ -165,9 +165,9 @@ def test_after_a_deletion_of_runs_the_next_failure_is_still_posted(kept: Pipelin
         alerts = AlertsResource(webhook=hook.url)
         failed = [kept.run("leaderboard_job", DAY) for _ in range(3)]
         cursor = evaluated(alert_on_failure, kept, alerts)
-        assert len(hook.told) == 3
+        assert len(hook.received) == 3
         for result in failed:
             kept.instance.delete_run(result.run_id)
         assert not kept.run("leaderboard_job", DAY).success
         evaluated(alert_on_failure, kept, alerts, cursor)
-        assert len(hook.told) == 4
+        assert len(hook.received) == 4

@@ -289,9 +289,9 @@ def without_what_was_first() -> ListedLog:
 
 def test_a_day_that_the_log_no_longer_holds_becomes_a_warning_with_the_count(lake_resource: LakeResource) -> None:
     with landed(lake_resource) as pipeline, webhook_server() as hook:
-        told = tick(pipeline, given_log(without_what_was_first()), alerts=AlertsResource(webhook=hook.url))
-        assert told.run_requests == []
-        (warning,) = told.asset_events
+        result = tick(pipeline, given_log(without_what_was_first()), alerts=AlertsResource(webhook=hook.url))
+        assert result.run_requests == []
+        (warning,) = result.asset_events
         assert (warning.asset_key, warning.check_name) == (dg.AssetKey("raw_events"), "nothing_missed")
         assert (warning.passed, warning.severity) == (False, dg.AssetCheckSeverity.WARN)
         assert warning.description.startswith(
@@ -336,6 +336,6 @@ def test_a_reported_loss_is_dropped_from_the_cursor_when_it_is_gone(lake_resourc
 def test_a_day_of_another_topic_than_the_log_s_is_not_landed_from_it(lake_resource: LakeResource, name: str) -> None:
     log = with_one_late_kill()
     with landed(lake_resource) as pipeline:
-        told = tick(pipeline, given_log(ListedLog(log.partitions, name=name)))
-        assert len(told.run_requests) == (name == "game-events")
-        assert len(told.asset_events) == (name == "new-events")
+        result = tick(pipeline, given_log(ListedLog(log.partitions, name=name)))
+        assert len(result.run_requests) == (name == "game-events")
+        assert len(result.asset_events) == (name == "new-events")

@@ -158,18 +158,18 @@ def test_foreign_stats_stay_and_are_named_with_both_remedies(pipeline: Pipeline)
     put_landing(pipeline.lake, DAY)
     assert spans(pipeline) == [(DAY, DAY)]
     put_counted(pipeline.lake, DAY)
-    said = tick(pipeline).skipped
-    assert "1 days are landed, but their stats files" in said
-    assert "written by another program, so they stay (2025-12-29)" in said
-    assert "`replace_foreign_stats: true`" in said
-    assert "or remove the file" in said
+    text = tick(pipeline).skipped
+    assert "1 days are landed, but their stats files" in text
+    assert "written by another program, so they stay (2025-12-29)" in text
+    assert "`replace_foreign_stats: true`" in text
+    assert "or remove the file" in text
 
 
 def test_a_day_of_which_nothing_could_be_read_keeps_its_stats(pipeline: Pipeline) -> None:
     put_counted(pipeline.lake, DAY)
     put_landing(pipeline.lake, DAY, manifest_of(DAY, read=12, quarantined=9, ignored=3))
-    said = tick(pipeline).skipped
-    assert f"{DAY} is not counted: none of its messages was landed, 9 could not be read and 3 are" in said
+    text = tick(pipeline).skipped
+    assert f"{DAY} is not counted: none of its messages was landed, 9 could not be read and 3 are" in text
 
 
 def test_an_empty_day_is_counted(pipeline: Pipeline) -> None:
@@ -201,8 +201,8 @@ def test_a_failed_day_of_a_range_is_requested_once_more_alone_and_the_others_are
     alone = tick(pipeline).request
     assert days_of(alone) == ("2025-12-29", "2025-12-29")
     assert not run(pipeline, alone)
-    said = tick(pipeline).skipped
-    assert said.startswith("1 stats files are behind their landings, but were already requested (failed: 2025-12-29)")
+    text = tick(pipeline).skipped
+    assert text.startswith("1 stats files are behind their landings, but were already requested (failed: 2025-12-29)")
 
     put_landing(pipeline.lake, "2025-12-29")
     assert run(pipeline, tick(pipeline).request)

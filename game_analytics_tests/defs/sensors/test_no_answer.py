@@ -48,7 +48,7 @@ def test_a_tick_without_an_answer_names_the_endpoint_and_the_next_one_tries_agai
     assert tick(pipeline).days == [DAY]
 
 
-def test_a_missing_bucket_is_named_and_found_once_it_exists(pipeline: Pipeline, s3: S3Endpoint) -> None:
+def test_a_missing_bucket_is_named_and_used_once_it_exists(pipeline: Pipeline, s3: S3Endpoint) -> None:
     lake = lake_at(s3, f"{pipeline.lake.bucket}-not-yet")
     for evaluate in (tick, Pipeline.tick):
         with pytest.raises(GameAnalyticsError, match="does not exist") as failure:
@@ -70,7 +70,7 @@ def silence() -> Iterator[S3Endpoint]:
         yield S3Endpoint(f"http://127.0.0.1:{server.getsockname()[1]}", "key", "very secret")
 
 
-def test_a_silent_s3_fails_the_tick_before_the_daemon_gives_it_up(pipeline: Pipeline) -> None:
+def test_a_silent_s3_fails_the_tick_before_the_daemon_ends_it(pipeline: Pipeline) -> None:
     """The daemon ends a tick after 60 seconds without naming S3, so three attempts of 12 seconds must fit."""
     with ThreadPoolExecutor(1) as thread, silence() as endpoint:
         once = lake_at(endpoint, "game-analytics", max_attempts=1)
