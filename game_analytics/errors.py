@@ -1,13 +1,30 @@
-"""Errors that a user can act upon. Each names the culprit, what was expected and the next step.
+"""The base errors of the package. Messages name the culprit, what was expected and the next step.
 
-Nothing here knows Dagster: the assets turn these into a failed step, the command line into one line of text.
+All error classes; `BadStats` and the like are defined where they are raised:
+
+    GameAnalyticsError          the user has to act; the message says how
+        Unavailable             a service does not answer; the same may succeed later
+        Truncated               landing a day would lose messages that the log no longer holds
+        OffsetGone              the log dropped an offset while it was read
+        Unbalanced              a landing's account does not balance; nothing was committed
+        Unreadable              an object in the lake is not Parquet, or damaged
+        Contested               other writers replaced the same object again and again
+        Miscounted              stats don't add up to the landed events; nothing was written
+        BadStats                a stats file can't be ranked
+        InvalidBoard            a computed board violates its rule; nothing was written
+        WorkerDied              a worker process ended in the middle of an item
+    InputChanged                internal: an input was replaced while it was read, so the work starts over
+    DeliveryFailed              internal: Kafka did not accept a message of the simulation
+    OwnerGone                   internal: a worker's owner closed the pipe
+
+Dagster is not imported: assets turn a `GameAnalyticsError` into a failed step, the command line prints its message.
 """
 
 
 class GameAnalyticsError(Exception):
-    """A fault whose message says what to do now; running again without doing it ends the same way.
+    """An error that the user can fix; the message says how. Repeating without that fails again.
 
-    Names that files and messages bring along stand in it as text: they can't colour a terminal.
+    Control characters in the message, as from names in files, are escaped, so that they can't affect a terminal.
     """
 
     def __init__(self, message: str) -> None:
@@ -15,8 +32,8 @@ class GameAnalyticsError(Exception):
 
 
 class Unavailable(GameAnalyticsError):
-    """A service did not answer. The same may succeed later, so a run that is under way tries again by itself, unless
-    it has ``waited`` already, for as long as it is allowed to."""
+    """A service did not answer. The same may succeed later, so a run retries by itself, unless ``waited`` says that it
+    has already waited as long as it may."""
 
     def __init__(self, message: str, *, waited: bool = False) -> None:
         super().__init__(message)
@@ -24,5 +41,5 @@ class Unavailable(GameAnalyticsError):
 
 
 def printable(text: str) -> str:
-    """Text from outside with control characters as escapes."""
+    """The text with control characters as escapes."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -1,6 +1,6 @@
-"""Every environment variable, its default and its bounds, once. No Dagster; nothing is read at import.
+"""All environment variables of the package, with defaults and bounds. Imports no Dagster, and reads nothing at import.
 
-What the AWS SDK, librdkafka and Dagster read from the environment by themselves is not repeated here.
+Variables that the AWS SDK, librdkafka and Dagster read by themselves are not listed here.
 """
 
 import re
@@ -27,7 +27,7 @@ VOLUME_PERCENT = 50
 QUARANTINE_PERCENT = 1
 
 MAX_LATENESS_MINUTES = 5 * 24 * 60
-"""The schedule looks back seven days; a window must close well within them."""
+"""Five days: the schedule looks back seven, and windows must close well within them."""
 WEBHOOK = "GAME_ANALYTICS_ALERT_WEBHOOK"
 
 _PREFIX = "GAME_ANALYTICS_"
@@ -35,7 +35,8 @@ _ATTEMPTS = 3
 
 
 def _digits(value: object) -> object:
-    """Text of ASCII digits alone, and few enough to be a number that a bound is compared with."""
+    """Accepts text only if it is 1 to 19 ASCII digits: int() takes underscores and more, and fails on very long
+    text."""
     if isinstance(value, str) and not re.fullmatch("[0-9]{1,19}", value):
         raise ValueError("not a whole number")
     return value
@@ -62,7 +63,7 @@ LatenessMinutes = Annotated[
     Field(
         ge=0,
         le=MAX_LATENESS_MINUTES,
-        description="How long after its day an event may arrive and still be read with the day.",
+        description="Minutes after the end of its day within which an event may arrive and be read with the day.",
     ),
 ]
 MinEngagements = Annotated[
@@ -70,35 +71,35 @@ MinEngagements = Annotated[
     Field(
         ge=0,
         le=2**31,
-        description="Kills plus deaths that a player needs to be ranked, unless a run says otherwise.",
+        description="Kills plus deaths that a player needs to be ranked, unless the run config says otherwise.",
     ),
 ]
 Workers = Annotated[
     Whole,
-    Field(ge=0, le=1_000, description="Workers that land a large day; 0 is as many as there are processor cores."),
+    Field(ge=0, le=1_000, description="Workers that land a large day; 0 means one per processor core."),
 ]
 SliceMessages = Annotated[
-    Whole, Field(ge=1_000, le=2_000_000, description="Messages that such a worker lands at a time, at most.")
+    Whole, Field(ge=1_000, le=2_000_000, description="Messages that a worker lands at a time, at most.")
 ]
 VolumePercent = Annotated[
     Whole,
     Field(
         ge=0,
         le=1_000_000,
-        description="How far a day's events may differ from the median of earlier days before a check warns.",
+        description="Percentage by which a day's events may differ from the earlier days' median before a check warns.",
     ),
 ]
 QuarantinePercent = Annotated[
-    Whole, Field(ge=0, le=100, description="How many messages may be unreadable before a check warns.")
+    Whole, Field(ge=0, le=100, description="Percentage of messages that may be unreadable before a check warns.")
 ]
 PatienceSeconds = Annotated[
-    Whole, Field(ge=1, le=86_400, description="How long a broker may deliver nothing before a landing fails.")
+    Whole, Field(ge=1, le=86_400, description="Seconds that a broker may deliver nothing before a landing fails.")
 ]
 Port = Annotated[Whole, Field(ge=1, le=65_535)]
 
 
 class Settings(BaseSettings):
-    """What the environment says. A variable that is empty or blank is unset."""
+    """The settings of the environment. An empty or blank variable counts as unset."""
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True)
 
@@ -122,7 +123,7 @@ class Settings(BaseSettings):
     kafka_config_file: Path | None = Field(default=None, validation_alias="KAFKA_CONFIG_FILE")
 
     aws_region: str | None = Field(default=None, validation_alias="AWS_REGION")
-    """boto3 reads AWS_DEFAULT_REGION by itself, but not the AWS_REGION that AWS's own services set."""
+    """boto3 reads AWS_DEFAULT_REGION by itself, but not AWS_REGION, which AWS's own services set."""
 
     postgres_host: str | None = Field(default=None, validation_alias="POSTGRES_HOST")
     postgres_port: Port = Field(default=5432, validation_alias="POSTGRES_PORT")
@@ -133,7 +134,7 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _strip(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """Blanks around a value are dropped, but not those of a password."""
+        """Strip whitespace around all values except the password."""
         present = {name: value for name, value in given.items() if not isinstance(value, str) or value.strip()}
         return {
             name: value.strip() if isinstance(value, str) and name != "POSTGRES_PASSWORD" else value
@@ -151,14 +152,14 @@ class Settings(BaseSettings):
 
     @property
     def lake(self) -> LakeSettings:
-        """The lake; what is not set, the AWS SDK's own default chain finds out."""
+        """The lake. What is not set comes from the AWS SDK's default chain."""
         return LakeSettings(bucket=self.bucket, region_name=self.aws_region, max_attempts=_ATTEMPTS)
 
 
 def read_settings() -> Settings:
-    """The settings of this process's environment.
+    """Read the settings from this process's environment.
 
-    Raises `GameAnalyticsError` with a line for each variable whose value is not what is expected.
+    Raises `GameAnalyticsError` with a line for each invalid variable.
     """
     try:
         return Settings()
@@ -167,7 +168,7 @@ def read_settings() -> Settings:
 
 
 def _line(fault: Any) -> str:
-    """The variable, what it is, and what is expected."""
+    """The variable's name, its value, and what is expected."""
     if not fault["loc"]:
         return str(fault["ctx"]["error"])
     name = str(fault["loc"][0])

@@ -1,1 +1,1 @@
-"""One command each of `game-analytics`, and what they share in a terminal."""
+"""The commands of `game-analytics`, one file each, and what they share."""

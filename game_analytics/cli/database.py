@@ -1,4 +1,4 @@
-"""The PostgreSQL database in which Dagster keeps its history, and whether it lets us in."""
+"""Checks that the PostgreSQL database of Dagster's history accepts connections."""
 
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.settings import Settings
 
-_ANSWERS_WITHIN_SECONDS = 5
+_CONNECT_SECONDS = 5
 
-# Waiting fixes nothing else that the server says before it closes the connection.
-_PASSING = ("starting up", "shutting down", "recovery mode", "too many", "remaining connection slots")
+# Messages of a server that refuses connections for a while. All others are permanent.
+_TEMPORARY = ("starting up", "shutting down", "recovery mode", "too many", "remaining connection slots")
 
 
 @dataclass(frozen=True)
 class Database:
-    """Where it is and who uses it."""
+    """A database and its user."""
 
     host: str
     port: int
@@ -24,7 +24,7 @@ class Database:
 
     @classmethod
     def of(cls, settings: Settings) -> "Database | None":
-        """The one that the settings name, with the defaults of PostgreSQL's official image; None if they name none."""
+        """The database of the settings, with the defaults of PostgreSQL's Docker image; None if they name no host."""
         if settings.postgres_host is None:
             return None
         return cls(
@@ -36,13 +36,13 @@ class Database:
         )
 
     def ensure_open(self) -> None:
-        """Connect once, and leave again. Raises `Unavailable` if nobody answers or the server is not ready, and
+        """Open a connection and close it. Raises `Unavailable` if the server does not answer or is not ready, and
         `GameAnalyticsError` if it refuses."""
         try:
             import psycopg2  # noqa: PLC0415 - only the deployment has it
         except ImportError as missing:
             raise GameAnalyticsError(
-                "POSTGRES_HOST is set, and what PostgreSQL needs is not installed: pip install "
+                "POSTGRES_HOST is set, but the PostgreSQL driver is not installed: pip install "
                 "'game-analytics[production]'. Or unset it."
             ) from missing
         try:
@@ -52,18 +52,18 @@ class Database:
                 dbname=self.name,
                 user=self.user,
                 password=self.password,
-                connect_timeout=_ANSWERS_WITHIN_SECONDS,
+                connect_timeout=_CONNECT_SECONDS,
             )
         except psycopg2.OperationalError as failure:
-            raise self._explained(str(failure)) from failure
+            raise self._error_for(str(failure)) from failure
         with closing(connection):
             return
 
-    def _explained(self, said: str) -> GameAnalyticsError:
-        where, why = f"PostgreSQL at {self.host}:{self.port}", " ".join(said.split())
-        # Where no password is given, libpq does not get as far as the server's own word for it.
+    def _error_for(self, message: str) -> GameAnalyticsError:
+        where, why = f"PostgreSQL at {self.host}:{self.port}", " ".join(message.split())
+        # Without a password libpq fails by itself, before the server sends its FATAL message.
         refused = "FATAL: " in why or "no password supplied" in why
-        if not refused or any(reason in why for reason in _PASSING):
+        if not refused or any(reason in why for reason in _TEMPORARY):
             return Unavailable(f"{where} does not answer ({why}). Start it, or check POSTGRES_HOST and POSTGRES_PORT.")
         why = why.rpartition("FATAL: ")[2]
         return GameAnalyticsError(

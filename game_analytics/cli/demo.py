@@ -1,4 +1,5 @@
-"""The whole pipeline in one process, with nothing left behind: the last seven days on an embedded S3."""
+"""`game-analytics demo`: the whole pipeline for the last seven days in one process, on an embedded S3 server. Leaves no
+files behind."""
 
 import time
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 def run_demo(console: Console) -> None:
-    """Simulate, land, count and rank the last seven days, and show their accounts and the last day's board.
+    """Simulate, land, count and rank the last seven days; print their accounts and the last day's board.
 
     Raises `GameAnalyticsError` if a run fails.
     """
@@ -45,19 +46,19 @@ def run_demo(console: Console) -> None:
     with embedded_s3(BUCKET) as endpoint, dg.DagsterInstance.ephemeral() as instance:
         lake = _lake_at(endpoint)
         demo = Demo(pipeline(MemoryEventLogResource(), lake, PipelineSettings()), lake, instance)
-        console.print(f"An S3 server runs in this process at {endpoint.url}; it and its files go at exit.\n")
+        console.print(f"An S3 server runs in this process at {endpoint.url}; its files are deleted at exit.\n")
         days = daily.get_partition_keys()[-DAYS:]
         console.print(f"{DAYS} days of simulated matches: raw_events and daily_player_stats")
         for day in days:
             seconds = demo.run(daily_stats_job.name, day)
             console.print(f"  {day}  {demo.landed(day)[1]:>7,} events landed and counted  {seconds:.1f} s")
-        console.print("\nThe sensor new_stats_file looks into events/: top10_leaderboard")
-        for request in demo.requests_of_the_sensor():
+        console.print("\nThe sensor new_stats_file requests the boards: top10_leaderboard")
+        for request in demo.sensor_requests():
             seconds = demo.run(leaderboard_job.name, str(request.partition_key), request)
             console.print(f"  {request.partition_key}  published  {seconds:.1f} s")
         console.print()
         accounts = Table(_ACCOUNT, [[day, *demo.account(day)] for day in days])
-        console.print(rich_table(accounts, "What became of each day's messages"))
+        console.print(rich_table(accounts, "Account of each day's messages"))
         console.print()
         console.print(rich_table(TOP10.table(demo.board(days[-1])), f"{TOP10.title} of {days[-1]}"))
     console.print(
@@ -67,7 +68,7 @@ def run_demo(console: Console) -> None:
 
 
 class Demo:
-    """The definitions at work: runs in this process, and what their materializations tell."""
+    """Runs jobs in this process and reads what they have recorded."""
 
     def __init__(self, definitions: dg.Definitions, lake: LakeResource, instance: dg.DagsterInstance) -> None:
         self._definitions = definitions
@@ -75,7 +76,7 @@ class Demo:
         self._instance = instance
 
     def run(self, job: str, day: str, request: dg.RunRequest | None = None) -> float:
-        """Run a job for a day, as the daemon would, and return how many seconds it took."""
+        """Run a job for a day, as the daemon would. Returns the seconds it took."""
         started = time.monotonic()
         tags = {} if request is None else {**request.tags, "dagster/run_key": str(request.run_key)}
         result = self._definitions.resolve_job_def(job).execute_in_process(
@@ -90,8 +91,8 @@ class Demo:
             raise GameAnalyticsError(f"{job} failed for {day}: {'; '.join(causes)}")
         return time.monotonic() - started
 
-    def requests_of_the_sensor(self) -> Iterator[dg.RunRequest]:
-        """What the real sensor asks for, tick after tick, until it asks for nothing."""
+    def sensor_requests(self) -> Iterator[dg.RunRequest]:
+        """The requests of the real sensor, tick by tick, until it requests nothing."""
         repository = self._definitions.get_repository_def()
         while True:
             with dg.build_sensor_context(
@@ -105,9 +106,11 @@ class Demo:
             yield from requests
 
     def landed(self, day: str) -> list[int]:
+        """The counts of messages in the columns `_LANDED`."""
         return self._recorded(raw_events, day, _LANDED)
 
     def account(self, day: str) -> list[int]:
+        """The day's numbers in the columns `_COUNTS`."""
         return self.landed(day) + self._recorded(daily_player_stats, day, _COUNTED)
 
     def _recorded(self, asset: dg.AssetsDefinition, day: str, names: tuple[str, ...]) -> list[int]:
@@ -117,7 +120,7 @@ class Demo:
     def board(self, day: str) -> pl.DataFrame:
         board = self._lake.open().read_parquet(board_key(date.fromisoformat(day)))
         if board is None:
-            raise GameAnalyticsError(f"There is no board of {day}: the sensor did not ask for it.")
+            raise GameAnalyticsError(f"There is no board of {day}: the sensor did not request it.")
         return board
 
 

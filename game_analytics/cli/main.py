@@ -1,5 +1,5 @@
-"""The command line, `game-analytics demo | dev | stack | serve | prepare | produce | show | quarantine`. Thin: it reads
-words and calls one function."""
+"""The command line, `game-analytics demo | dev | stack | serve | prepare | produce | show | quarantine`. Each command
+parses its options and calls one function."""
 
 import os
 from datetime import date, datetime
@@ -10,11 +10,11 @@ import click
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.simulation.schedule import Simulation
 
-# Dagster and boto3 take seconds to import, so each command brings in what it needs when it runs.
+# Dagster and boto3 take seconds to import, so each command imports what it needs when it runs.
 
 
 class _Commands(click.Group):
-    """Faults that a user can act upon end a command with one line, not with a stack trace."""
+    """Prints a `GameAnalyticsError` as its message, without a stack trace."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -31,10 +31,10 @@ def main() -> None:
 
 @main.command()
 def demo() -> None:
-    """Run the whole pipeline for the last seven days in one process; nothing is left behind."""
+    """Run the whole pipeline for the last seven days in one process, leaving no files behind."""
     from game_analytics.local_stack.environment import without_settings
 
-    # Before anything reads it: the demo is complete in itself, whatever this shell is set up for.
+    # Before anything reads the environment: the demo must not use the services that this shell is set up for.
     alone = without_settings(os.environ)
     os.environ.clear()
     os.environ.update(alone)
@@ -78,7 +78,7 @@ def dev(ctx: click.Context, port: int, s3_port: int) -> None:
 @click.option("--code-port", default=4000, show_default=True, help="Where the code location listens.")
 @click.option("--demo", is_flag=True, help="Publish simulated matches of the last seven days, and more as they happen.")
 def stack(*, port: int, s3_port: int, kafka_port: int, postgres_port: int, code_port: int, demo: bool) -> None:
-    """Run what `docker compose up` runs as processes of this machine, on files in .local/stack/.
+    """Run the services of `docker compose up` as processes of this machine, with files in .local/stack/.
 
     Needs Java 17, Maven and PostgreSQL (on Debian: openjdk-17-jre-headless, maven, postgresql).
     """
@@ -102,20 +102,24 @@ def stack(*, port: int, s3_port: int, kafka_port: int, postgres_port: int, code_
 
 @main.command()
 @click.option(
-    "--partitions", type=click.IntRange(1), default=Simulation.partitions, show_default=True, help="Of a new topic."
+    "--partitions",
+    type=click.IntRange(1),
+    default=Simulation.partitions,
+    show_default=True,
+    help="Partitions of a new topic.",
 )
 @click.option(
     "--wait-seconds",
     type=click.IntRange(0),
     default=60,
     show_default=True,
-    help="How long servers may take to answer, all in all.",
+    help="How long servers may take to answer, in total.",
 )
 def prepare(partitions: int, wait_seconds: int) -> None:
-    """Make the bucket and the Kafka topic that the environment names, where they are missing.
+    """Create the bucket and the Kafka topic that the environment names, if they are missing.
 
-    What is there already stays as it is. A topic that is made keeps its messages for ever. The database, where one is
-    named, must be there and let us in.
+    Existing ones are not changed. A topic that is created keeps its messages for ever. If a database is named, it must
+    exist and accept connections.
     """
     from game_analytics.cli.prepare import prepare
     from game_analytics.cli.terminal import console
@@ -135,30 +139,31 @@ def prepare(partitions: int, wait_seconds: int) -> None:
 @click.option(
     "--follow",
     is_flag=True,
-    help="Instead of a day the last ones, then today as it happens, until it is stopped. Started again, it goes on.",
+    help="Instead of one day, publish the last days, then today as it happens, until stopped. Restarted, it resumes.",
 )
-@click.option(
-    "--days", type=click.IntRange(0), help="Whole days before today that --follow begins with (7 unless given)."
-)
-@click.option("--events", default=Simulation.events_per_day, show_default=True, help="Messages a day.")
-@click.option("--create-topic", is_flag=True, help="Make the topic if it is not there; nothing in it ever expires.")
+@click.option("--days", type=click.IntRange(0), help="Whole days before today that --follow begins with (default 7).")
+@click.option("--events", default=Simulation.events_per_day, show_default=True, help="Messages per day.")
+@click.option("--create-topic", is_flag=True, help="Create the topic if it is missing, without expiry.")
 @click.option(
     "--partitions",
     type=int,
-    help=f"Of a topic that is made ({Simulation.partitions} unless given). Else the topic's own number holds.",
+    help=f"Partitions of a topic that is created (default {Simulation.partitions}).",
 )
-@click.option("--seed", default=Simulation.seed, show_default=True, help="Others are other players and matches.")
+@click.option("--seed", default=Simulation.seed, show_default=True, help="Another seed gives other players.")
 @click.option(
-    "--malformed-share", default=Simulation.malformed_share, show_default=True, help="Messages that can't be read."
+    "--malformed-share",
+    default=Simulation.malformed_share,
+    show_default=True,
+    help="Share of messages that can't be read.",
 )
 @click.option(
-    "--repeated-share", default=Simulation.repeated_share, show_default=True, help="Messages delivered once more."
+    "--repeated-share", default=Simulation.repeated_share, show_default=True, help="Share of messages delivered twice."
 )
 @click.option(
     "--late-share",
     default=Simulation.late_share,
     show_default=True,
-    help="Messages that come minutes to hours late or from a clock that is ahead.",
+    help="Share of messages that arrive minutes to hours late, or carry a time ahead of the real one.",
 )
 @click.option(
     "--config-file", type=click.Path(path_type=Path), help="Properties of librdkafka as name=value lines: SASL, TLS."
@@ -179,11 +184,11 @@ def produce(  # noqa: PLR0913 - one for each option
     late_share: float,
     config_file: Path | None,
 ) -> None:
-    """Publish the simulated matches of a day to a Kafka topic, or all as they happen, as the in-memory event log has
-    them.
+    """Publish simulated matches to a Kafka topic, of one day or as they happen: the same messages that the in-memory
+    event log has.
 
-    Days go into a topic in order and each once. The cluster is always named here, never taken from the environment, so
-    that invented events don't get to where a pipeline reads real ones.
+    Days must be published in order, each once. The cluster must be given here and is never taken from the environment,
+    so that simulated events don't reach the topic that a pipeline reads real ones from.
     """
     if follow == (day is not None):
         raise click.UsageError(
@@ -219,9 +224,9 @@ def produce(  # noqa: PLR0913 - one for each option
 
 @main.command()
 @click.argument("day", type=click.DateTime(formats=["%Y-%m-%d"]), metavar="DAY")
-@click.option("--player", metavar="ID", help="The line of this player, with rank and neighbours.")
+@click.option("--player", metavar="ID", help="This player's row, with rank and neighbours.")
 def show(day: datetime, player: str | None) -> None:
-    """Print the published board of DAY (YYYY-MM-DD), or one player's line computed from the day's stats."""
+    """Print the published board of DAY (YYYY-MM-DD), or one player's row computed from the day's stats."""
     from game_analytics.cli.show import show_board, show_player
     from game_analytics.cli.terminal import console
 
@@ -234,7 +239,7 @@ def show(day: datetime, player: str | None) -> None:
 
 @main.command()
 @click.argument("day", type=click.DateTime(formats=["%Y-%m-%d"]), metavar="DAY")
-@click.option("--samples", type=click.IntRange(0, 1_000), default=3, show_default=True, help="Messages shown a reason.")
+@click.option("--samples", type=click.IntRange(0, 1_000), default=3, show_default=True, help="Messages per reason.")
 def quarantine(day: datetime, samples: int) -> None:
     """List the messages of DAY (YYYY-MM-DD) that could not be read: reasons, counts and samples."""
     from game_analytics.cli.quarantine import show_quarantine
@@ -246,7 +251,7 @@ def quarantine(day: datetime, samples: int) -> None:
 @main.command()
 @click.argument("service", type=click.Choice(["code", "webserver", "daemon"]))
 def serve(service: str) -> None:
-    """Run one SERVICE of a deployment, as soon as what it needs is there. See docs/operations.md."""
+    """Run one SERVICE of a deployment, once the services it needs are up. See docs/operations.md."""
     from game_analytics.cli.serve import serve as run_service
 
     run_service(service)

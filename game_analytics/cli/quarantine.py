@@ -1,4 +1,4 @@
-"""`game-analytics quarantine`: the messages of a day that could not be read, why, and what they say, for a terminal."""
+"""`game-analytics quarantine`: a day's messages that could not be read, with reasons and samples."""
 
 from collections import Counter
 from datetime import date
@@ -21,17 +21,17 @@ _SHOWN_BYTES = 200
 
 
 def show_quarantine(console: Console, day: date, samples: int) -> None:
-    """Print how many messages of the day were quarantined, by reason, and the first ``samples`` of each.
+    """Print the number of quarantined messages by reason, and the first ``samples`` of each.
 
-    Raises `GameAnalyticsError` if the day was never landed, or what it landed is gone.
+    Raises `GameAnalyticsError` if the day was never landed, or its quarantine objects are gone.
     """
     lake = Lake.open(read_settings().lake)
-    found = landed_day(lake, day)
+    landing = landed_day(lake, day)
     try:
-        reasons, first = _by_reason(lake, found, samples)
+        reasons, first = _by_reason(lake, landing, samples)
     except InputChanged as error:
-        raise GameAnalyticsError(f"{day} was landed anew while its quarantine was read. Run again.") from error
-    read = found.manifest.total()["read"]
+        raise GameAnalyticsError(f"{day} was landed again while its quarantine was read. Run again.") from error
+    read = landing.manifest.total()["read"]
     if not reasons:
         console.print(f"Nothing of {day} is quarantined: all {read:,} messages could be read.")
         return
@@ -39,7 +39,7 @@ def show_quarantine(console: Console, day: date, samples: int) -> None:
     console.print(f"{day}: {reasons.total():,} of {read:,} messages could not be read", style="bold")
     console.print(rich_table(quarantine_table(in_order)))
     for reason in in_order:
-        # As a number: a producer with a wild clock brings moments that Python has no name for.
+        # As integers: timestamps of wrong clocks may lie outside Python's calendar.
         for row in first[reason].with_columns(pl.col("kafka_timestamp").cast(pl.Int64)).iter_rows(named=True):
             place = f"partition {row['kafka_partition']}, offset {row['kafka_offset']:,}"
             place += f", {_delivered(row['kafka_timestamp'])}"
@@ -52,13 +52,13 @@ def show_quarantine(console: Console, day: date, samples: int) -> None:
     )
 
 
-def _by_reason(lake: Lake, committed: CommittedLanding, samples: int) -> tuple[Counter[str], dict[str, pl.DataFrame]]:
-    """How many there are of each reason, and the first of them by partition and offset. One object at a time is in
+def _by_reason(lake: Lake, landing: CommittedLanding, samples: int) -> tuple[Counter[str], dict[str, pl.DataFrame]]:
+    """The number of messages of each reason, and the first ones by partition and offset. Holds one object at a time in
     memory."""
     counts = Counter[str]()
     first: dict[str, pl.DataFrame] = {}
-    for key in committed.manifest.keys("quarantine"):
-        for (reason,), rows in quarantined(lake, committed, key).group_by("reason"):
+    for key in landing.manifest.keys("quarantine"):
+        for (reason,), rows in quarantined(lake, landing, key).group_by("reason"):
             counts[str(reason)] += rows.height
             seen = [first[str(reason)]] if str(reason) in first else []
             place = ("kafka_partition", "kafka_offset")

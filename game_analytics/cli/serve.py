@@ -1,7 +1,7 @@
 """`game-analytics serve`: the three services of a deployment, the same in containers and in `make stack`.
 
-Each waits for what it can't begin without, saying in one line what that is or what is wrong with it, and then becomes
-Dagster's own program. That finds `dagster.yaml` in DAGSTER_HOME, and `workspace.yaml` where it is started.
+Each waits for the services that it depends on, logs in one line what it waits for, and then executes Dagster's program
+in its place. That reads `dagster.yaml` in DAGSTER_HOME and `workspace.yaml` in the current folder.
 """
 
 import logging
@@ -26,27 +26,26 @@ from game_analytics.defs.dagster_internals import (
 )
 from game_analytics.errors import GameAnalyticsError, printable
 
-_TRY_EVERY_SECONDS = 1.0
-_SAY_EVERY_SECONDS = 30.0
-_CONNECT_WITHIN_SECONDS = "5"  # to PostgreSQL, unless told otherwise; a firewall that drops all would take minutes
+_RETRY_SECONDS = 1.0
+_REPEAT_SECONDS = 30.0
+_CONNECT_SECONDS = "5"  # default for PostgreSQL; behind a firewall that drops packets it would take minutes
 
 Problem = Callable[[], str | None]
-"""Says what a service has to wait for; None if it need not."""
-
+"""Returns what a service has to wait for, None if nothing."""
 
 DEFINITIONS = "game_analytics.definitions"
 
 
 def settings_problem() -> str | None:
-    """None; raises `GameAnalyticsError` if the definitions can't be made of the environment's settings, which Dagster
-    would tell on seventy lines."""
+    """Always None. Raises `GameAnalyticsError` if the environment's settings are invalid, which Dagster would report in
+    seventy lines."""
     import_module(DEFINITIONS)
     return None
 
 
 def history_problem() -> str | None:
-    """Why Dagster's history can't be used now. Raises `GameAnalyticsError` if that won't change by itself."""
-    # Dagster tries several times and warns of each; what it comes to is said here.
+    """Why Dagster's history can't be used yet. Raises `GameAnalyticsError` if it won't be by waiting."""
+    # Dagster retries and logs a warning each time; the last error is enough.
     logging.disable(logging.WARNING)
     try:
         with dg.DagsterInstance.get():
@@ -60,7 +59,7 @@ def history_problem() -> str | None:
 
 
 def code_location_problem() -> str | None:
-    """Why the code location can't be asked now. Raises `GameAnalyticsError` if nobody can know where it is."""
+    """Why the code location can't be used yet. Raises `GameAnalyticsError` if `workspace.yaml` is invalid."""
     try:
         origins = WorkspaceFileTarget(["workspace.yaml"]).create_origins()
     except dg.DagsterError as error:
@@ -70,13 +69,13 @@ def code_location_problem() -> str | None:
             try:
                 DagsterGrpcClient(host=origin.host, port=origin.port, socket=origin.socket).ping("")
             except DagsterUserCodeUnreachableError:
-                return f"the code location {origin.location_name} at {origin.host}:{origin.port}: nobody answers there"
+                return f"the code location {origin.location_name} at {origin.host}:{origin.port}: it does not answer"
     return None
 
 
 @dataclass(frozen=True)
 class Service:
-    """A program of Dagster's, and what it has to wait for."""
+    """One of Dagster's programs, and what it has to wait for."""
 
     command: Sequence[str]
     needs: Sequence[Problem] = ()
@@ -90,48 +89,50 @@ SERVICES = {
 
 
 def serve(name: str) -> NoReturn:
-    """Wait, and become the service. Where it listens and all else it takes from the environment, by Dagster's names."""
+    """Wait, then replace this process by the service, which reads its port and the like from Dagster's own environment
+    variables."""
     service = SERVICES[name]
-    os.environ.setdefault("PGCONNECT_TIMEOUT", _CONNECT_WITHIN_SECONDS)
+    os.environ.setdefault("PGCONNECT_TIMEOUT", _CONNECT_SECONDS)
     for problem in service.needs:
         wait_until_none(problem, lambda line: click.echo(f"{name}: {line}"))
     program, *arguments = service.command
-    # Dagster ends at a SIGTERM as at a SIGINT, to which a shell without job control makes its programs deaf.
+    # Dagster turns SIGTERM into SIGINT. A shell without job control starts background programs with SIGINT ignored.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        os.execvp(program, [program, *arguments])  # noqa: S606 (no shell is wanted)
+        os.execvp(program, [program, *arguments])  # noqa: S606 - no shell
     except OSError as error:
         raise GameAnalyticsError(f"{program} can't be started: {error.strerror}. Is it on the PATH?") from error
 
 
 def wait_until_none(
     problem: Problem,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
     pause: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Ask again and again, and say each new answer once, and one that stays every half minute."""
-    said, said_at = None, 0.0
-    while (found := problem()) is not None:
-        if found != said or clock() - said_at >= _SAY_EVERY_SECONDS:
-            say(f"waiting for {found}. Trying again")
-            said, said_at = found, clock()
-        pause(_TRY_EVERY_SECONDS)
-    if said is not None:
-        say("goes on")
+    """Return once there is no problem. Logs each new problem at once, and an unchanged one every 30 seconds."""
+    logged, logged_at = None, 0.0
+    while (current := problem()) is not None:
+        if current != logged or clock() - logged_at >= _REPEAT_SECONDS:
+            log(f"waiting for {current}. Trying again")
+            logged, logged_at = current, clock()
+        pause(_RETRY_SECONDS)
+    if logged is not None:
+        log("continues")
 
 
 def _root_of(error: BaseException) -> str:
-    """What the driver says, without the statement and without SQLAlchemy's advice."""
+    """The database driver's message, without the SQL statement and SQLAlchemy's advice."""
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause
     return _one_line(str(error))
 
 
-def _fault_in(told: str) -> str:
-    """What Dagster says is wrong, without all that might have been right before it and the stack trace behind it."""
-    before_the_trace, _, _ = told.partition("Stack Trace")
-    head, _, fault = before_the_trace.partition("Error 1: ")
+def _fault_in(message: str) -> str:
+    """The first error in Dagster's message about a config, without the schema before it and the stack trace after
+    it."""
+    before_trace, _, _ = message.partition("Stack Trace")
+    head, _, fault = before_trace.partition("Error 1: ")
     return _one_line(fault or head)
 
 

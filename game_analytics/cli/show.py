@@ -1,4 +1,4 @@
-"""What is published, for a terminal: a day's board, and one player's place among all players of the day."""
+"""`game-analytics show`: a day's published board, or one player's rank among all players of the day."""
 
 from contextlib import closing
 from datetime import date
@@ -34,31 +34,31 @@ def show_board(console: Console, day: date) -> None:
 
 
 def show_player(console: Console, day: date, player_id: str) -> None:
-    """Print the player's line with the neighbours in rank, by the rule of the published board.
+    """Print the player's row with its neighbours in rank, by the `min_engagements` of the published board.
 
     Raises `GameAnalyticsError` if the player did not play that day or is not ranked.
     """
     settings = read_settings()
     lake = Lake.open(settings.lake)
-    least = _min_engagements(lake, day, unpublished=settings.min_engagements)
+    required = _min_engagements(lake, day, default=settings.min_engagements)
     with closing(connect()) as connection, open_stats(lake, connection, day):
-        around = players_around(connection, player_id, least, NEIGHBOURS)
+        around = players_around(connection, player_id, required, NEIGHBOURS)
         counts = counts_of(connection, player_id)
     if counts is None:
         raise GameAnalyticsError(f"{player_id!r} has no kill and no death on {day}.")
     if around.is_empty():
         kills, deaths = counts
         raise GameAnalyticsError(
-            f"{player_id!r} is not ranked on {day}: {kills:,} kills and {deaths:,} deaths are fewer than the {least:,} "
-            "engagements that this board asks for."
+            f"{player_id!r} is not ranked on {day}: {kills:,} kills and {deaths:,} deaths are fewer than the "
+            f"{required:,} engagements that this board requires."
         )
     own = around.filter(pl.col("player_id") == player_id)
     title = f"{day}: rank {own['rank'].item():,}"
     console.print(rich_table(TOP10.table(around), title, highlighted=player_id))
 
 
-def _min_engagements(lake: Lake, day: date, *, unpublished: int) -> int:
-    """What the published board asks for; ``unpublished`` where there is none."""
+def _min_engagements(lake: Lake, day: date, *, default: int) -> int:
+    """The setting that the published board was made with; ``default`` if there is no board."""
     if lake.etag(board_key(day)) is None:
-        return unpublished
+        return default
     return int(lake.parquet_metadata(board_key(day)).get(MIN_ENGAGEMENTS, "0"))

@@ -1,1 +1,1 @@
-"""All that knows Dagster: assets, sensors, schedules, resources; named as `dg` names it."""
+"""Everything that imports Dagster: assets, jobs, schedules, sensors, checks and resources, laid out as `dg` does."""

@@ -1,7 +1,7 @@
-"""What both alert sensors share: which runs have ended since the last tick, and one message for each to the webhook.
+"""Shared by both alert sensors: finds the runs that have ended since the last tick, and posts one message for each.
 
-An alert that can't be delivered is a line in the tick's log, and fails nothing. Dagster's own run status sensors
-remember ids of events, and SQLite reuses those of deleted runs: after a deletion they stay silent. These remember runs.
+An alert that can't be delivered is logged and fails nothing. Dagster's own run status sensors keep an event id as their
+cursor; SQLite reuses the ids of deleted runs, so they would miss runs after a deletion. These keep run ids.
 """
 
 import time
@@ -12,27 +12,27 @@ import dagster as dg
 import msgspec
 
 from game_analytics.defs.days import DAY_TAG
-from game_analytics.defs.owed.under_way import RANGE_END, RANGE_START, is_of_location
+from game_analytics.defs.outstanding.in_progress import RANGE_END, RANGE_START, is_of_location
 from game_analytics.defs.resources import AlertsResource
 
-_CLOCKS_DIFFER = timedelta(minutes=10)
-"""How much later than others the end of a run may become known: runs are processes on many machines."""
+_CLOCK_SKEW = timedelta(minutes=10)
+"""How much the end times of runs may be out of order: runs are processes on many machines."""
 
-_SECONDS = 30.0
-"""After these a tick handles no further run; the daemon gives it a minute."""
+_TICK_SECONDS = 30.0
+"""A tick starts no further run's alert after this; the daemon gives it a minute."""
 
 _RUN_ID_DIGITS = 8
 
 
 class Reported(msgspec.Struct):
-    """The runs that were reported already: a sensor's cursor."""
+    """The runs that were already reported: a sensor's cursor. Times are in seconds since 1970."""
 
     begun: float
-    """Runs that ended before are not reported. In seconds since 1970, as all times here."""
+    """When the sensor was started: runs that ended earlier are not reported."""
     since: float
-    """When the last run ended that was looked at."""
+    """The latest end time of the handled runs."""
     runs: dict[str, float]
-    """Those that ended shortly before, by the beginning of their ids, with their ends."""
+    """The handled runs that ended within `_CLOCK_SKEW` of ``since``: the first digits of the run id to the end time."""
 
     def includes(self, run_id: str) -> bool:
         return run_id[:_RUN_ID_DIGITS] in self.runs
@@ -40,12 +40,12 @@ class Reported(msgspec.Struct):
     def with_run(self, run_id: str, ended: float) -> "Reported":
         since = max(self.since, ended)
         runs = {**self.runs, run_id[:_RUN_ID_DIGITS]: ended}
-        kept = {key: end for key, end in runs.items() if end > since - _CLOCKS_DIFFER.total_seconds()}
+        kept = {key: end for key, end in runs.items() if end > since - _CLOCK_SKEW.total_seconds()}
         return Reported(self.begun, since, kept)
 
     @property
-    def since_when(self) -> float:
-        return max(self.begun, self.since - _CLOCKS_DIFFER.total_seconds())
+    def query_since(self) -> float:
+        return max(self.begun, self.since - _CLOCK_SKEW.total_seconds())
 
 
 def report_runs(
@@ -60,7 +60,7 @@ def report_runs(
         now = time.time()
         context.update_cursor(_cursor(Reported(now, now, {})))
         return dg.SkipReason("Runs that end from now on are reported.")
-    until, handled = time.monotonic() + _SECONDS, 0
+    until, handled = time.monotonic() + _TICK_SECONDS, 0
     for record in _ended_runs(context, status, reported):
         if time.monotonic() > until:
             break
@@ -74,7 +74,7 @@ def report_runs(
 
 
 def _read_cursor(cursor: str | None) -> Reported | None:
-    """None for a sensor that begins, and where an earlier version has left another cursor."""
+    """None at the first tick, and for the cursor of an earlier version."""
     try:
         return None if cursor is None else msgspec.json.decode(cursor, type=Reported)
     except msgspec.MsgspecError:
@@ -88,8 +88,8 @@ def _cursor(reported: Reported) -> str:
 def _ended_runs(
     context: dg.SensorEvaluationContext, status: dg.DagsterRunStatus, reported: Reported
 ) -> list[dg.RunRecord]:
-    """The runs of this code location that ended with this status and were not reported, in the order of their ends."""
-    since = reported.since_when
+    """The unreported runs of this code location that ended with this status, by end time."""
+    since = reported.query_since
     wanted = dg.RunsFilter(statuses=[status], updated_after=datetime.fromtimestamp(since, UTC))
     records = [
         record
@@ -109,12 +109,13 @@ def _is_ours(context: dg.SensorEvaluationContext, record: dg.RunRecord) -> bool:
 
 
 def failures(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[str]:
+    """One line for each failed step, with its reason, and for each failed check."""
     steps = _events(instance, run, dg.DagsterEventType.STEP_FAILURE)
     for event in steps:
         yield f"{event.step_key} {_days(run)} failed: {_reason(event)}"
     if not steps:
-        said = "; ".join(str(event.message) for event in _events(instance, run, dg.DagsterEventType.RUN_FAILURE))
-        yield f"{_selected(run)} {_days(run)} failed: {said}"
+        reasons = "; ".join(str(event.message) for event in _events(instance, run, dg.DagsterEventType.RUN_FAILURE))
+        yield f"{_selected(run)} {_days(run)} failed: {reasons}"
     yield from failed_checks(instance, run)
 
 
@@ -124,16 +125,16 @@ def _events(instance: dg.DagsterInstance, run: dg.DagsterRun, kind: dg.DagsterEv
 
 
 def failed_checks(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[str]:
+    """One line for each check that failed or warns. Its description names the days."""
     for event in _events(instance, run, dg.DagsterEventType.ASSET_CHECK_EVALUATION):
         check = event.asset_check_evaluation_data
         if not check.passed:
-            says = "warns" if check.severity == dg.AssetCheckSeverity.WARN else "failed"
-            # What a check says names its days.
-            yield f"{check.asset_key.to_user_string()}: the check {check.check_name} {says}: {check.description}"
+            outcome = "warns" if check.severity == dg.AssetCheckSeverity.WARN else "failed"
+            yield f"{check.asset_key.to_user_string()}: the check {check.check_name} {outcome}: {check.description}"
 
 
 def _reason(event: dg.DagsterEvent) -> str:
-    """What the step says: the message of a fault that a user can act upon, or what another one was caused by."""
+    """The description of a `dg.Failure`, or the message of the root cause."""
     failure = event.step_failure_data
     reported = failure.user_failure_data
     if reported is not None and reported.description:

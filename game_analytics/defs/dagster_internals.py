@@ -1,7 +1,7 @@
-"""All that is used of Dagster besides its public interface, in one place: an upgrade that moves it breaks here.
+"""The private names of Dagster that the package uses, in one place: an upgrade that moves one breaks here.
 
-Used besides, as attributes of public objects: `DagsterInstance.run_storage` and `event_log_storage` (history.py),
-`AssetExecutionContext.op_execution_context.get_step_execution_context` (step_output.py), and
+Also private, but used as attributes of public objects: `DagsterInstance.run_storage` and `event_log_storage`
+(history.py), `AssetExecutionContext.op_execution_context.get_step_execution_context` (step_output.py), and
 `DefaultRunLauncher._get_grpc_client_for_termination` (run_launcher.py).
 """
 

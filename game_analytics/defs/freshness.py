@@ -1,7 +1,7 @@
-"""The check `freshness` of each board: whether a day's board is there, up to date, and made from a closed window.
+"""The check `freshness` of each board: whether a day's board is published, up to date and made from a closed window.
 
-Its schedule evaluates it for the newest day that must be there by then. Dagster's freshness policies know assets, not
-days: any old day's board, made today, would do for them.
+Its schedule evaluates it for the newest day that is due by then. Dagster's freshness policies would not do: they apply
+to assets, not partitions, so rebuilding the board of an old day today would satisfy them.
 """
 
 from datetime import date
@@ -11,7 +11,7 @@ import dagster as dg
 from pydantic import Field
 
 from game_analytics.defs.days import readable_failures
-from game_analytics.defs.owed.under_way import PARTITION, RANGE_END
+from game_analytics.defs.outstanding.in_progress import PARTITION, RANGE_END
 from game_analytics.defs.partitions import daily
 from game_analytics.defs.resources import LakeResource
 from game_analytics.errors import GameAnalyticsError, Unavailable
@@ -26,10 +26,10 @@ FRESHNESS = "freshness"
 
 
 class FreshnessConfig(dg.Config):
-    """Which board is checked."""
+    """Run config of the check."""
 
     day: str | None = Field(
-        default=None, description="The day of the board, as 2025-12-30; unset: the run's last day, else the newest."
+        default=None, description="The board's day, as 2025-12-30. Unset: the run's last day, else the newest one."
     )
 
 
@@ -40,7 +40,7 @@ def freshness_check(board: Board) -> dg.AssetChecksDefinition:
         asset=board.asset,
         name=FRESHNESS,
         description="The day's board is published, up to date, and made from a closed window. Evaluated at 03:00 UTC "
-        "for the newest day that must be there, and when a board is materialized by hand.",
+        "for the newest day that is due, and when a board is materialized by hand.",
     )
     def freshness(
         context: dg.AssetCheckExecutionContext, config: FreshnessConfig, lake: LakeResource
@@ -48,8 +48,8 @@ def freshness_check(board: Board) -> dg.AssetChecksDefinition:
         with readable_failures():
             day = date.fromisoformat(config.day or _last_day(context.run))
             fault = freshness_fault(lake.open(), board, day)
-        sentence = fault or f"the board of {day} is published, from a closed window"
-        return dg.AssetCheckResult(passed=fault is None, description=f"{day}: {sentence}")
+        finding = fault or f"the board of {day} is published, from a closed window"
+        return dg.AssetCheckResult(passed=fault is None, description=f"{day}: {finding}")
 
     return freshness
 
@@ -76,14 +76,16 @@ def freshness_config(day: str) -> dict[str, Any]:
 
 
 def freshness_fault(lake: Lake, board: Board, day: date) -> str | None:
-    """What is wrong with the day's board; None if it is there and made from the current stats file, and that from the
-    current landing of a closed window, if this pipeline made it: stats from outside are taken as they are.
+    """What is wrong with the day's board, or None.
+
+    The board must be made from the current stats file. That must be made from the current landing, of a closed window,
+    unless another program wrote it.
 
     Raises `Unavailable` if S3 does not answer.
     """
     try:
-        _ensure_made(lake, board, day)
-        _ensure_counted(lake, day)
+        _ensure_board_current(lake, board, day)
+        _ensure_stats_current(lake, day)
     except Unavailable:
         raise
     except GameAnalyticsError as error:
@@ -91,8 +93,8 @@ def freshness_fault(lake: Lake, board: Board, day: date) -> str | None:
     return None
 
 
-def _ensure_made(lake: Lake, board: Board, day: date) -> None:
-    """Raises `GameAnalyticsError` unless the day's board is there and made from the stats file that lies there."""
+def _ensure_board_current(lake: Lake, board: Board, day: date) -> None:
+    """Raises `GameAnalyticsError` unless the day's board is published and made from the current stats file."""
     key, stats = board.key(day), lake.uri(stats_key(day))
     if lake.etag(key) is None:
         missing = stats if lake.etag(stats_key(day)) is None else lake.uri(key)
@@ -100,29 +102,29 @@ def _ensure_made(lake: Lake, board: Board, day: date) -> None:
             f"The board of {day} is not published: {missing} does not exist. Look at the last runs of that day, then "
             "materialize what is missing."
         )
-    claim, stands = board_claim(lake.parquet_metadata(key)), lake.digest(stats_key(day))
-    if claim is None or stands is None or not claim.is_of(stands.etag, stands.sha256):
+    claim, current = board_claim(lake.parquet_metadata(key)), lake.digest(stats_key(day))
+    if claim is None or current is None or not claim.is_of(current.etag, current.sha256):
         raise GameAnalyticsError(
-            f"{lake.uri(key)} is not made from the stats file that lies there now, {stats}. Look at the last runs of "
+            f"{lake.uri(key)} is not made from the current stats file, {stats}. Look at the last runs of "
             f"{board.asset} for {day}, and whether the sensor new_stats_file is on."
         )
 
 
-def _ensure_counted(lake: Lake, day: date) -> None:
-    """Raises `GameAnalyticsError` unless the day's stats are made from the standing landing of a closed window, or by
+def _ensure_stats_current(lake: Lake, day: date) -> None:
+    """Raises `GameAnalyticsError` unless the day's stats are made from the current landing, of a closed window, or by
     another program."""
     stats = lake.uri(stats_key(day))
-    counted = stats_claim(lake.parquet_metadata(stats_key(day)))
-    if counted is None:
+    claim = stats_claim(lake.parquet_metadata(stats_key(day)))
+    if claim is None:
         return
-    found = read_landing(lake, day)
-    if found is None or not counted.is_of(found.etag, found.sha256):
+    landing = read_landing(lake, day)
+    if landing is None or not claim.is_of(landing.etag, landing.sha256):
         raise GameAnalyticsError(
-            f"{stats} is not made from the landing that stands now, {lake.uri(manifest_key(day))}. Look at the last "
-            f"runs of daily_player_stats for {day}, and whether the sensor new_landing is on."
+            f"{stats} is not made from the current landing, {lake.uri(manifest_key(day))}. Look at the last runs of "
+            f"daily_player_stats for {day}, and whether the sensor new_landing is on."
         )
-    if not found.manifest.window_closed:
-        closes = f"{found.manifest.window.end:%Y-%m-%d %H:%M} UTC"
+    if not landing.manifest.window_closed:
+        closes = f"{landing.manifest.window.end:%Y-%m-%d %H:%M} UTC"
         raise GameAnalyticsError(
             f"{stats} is made from a landing before its window closed ({closes}). "
             f"Materialize raw_events and daily_player_stats for {day} again."

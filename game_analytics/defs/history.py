@@ -1,4 +1,4 @@
-"""What Dagster's instance remembers of an asset, day by day."""
+"""What Dagster's instance has recorded about an asset, per partition."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ import dagster as dg
 from game_analytics.defs.dagster_internals import SqlRunStorage
 
 RECORDED_BEFORE = "recorded_before"
-"""In the metadata of a second record: at the end of a range Dagster records every day of it once more, though each was
-recorded as it finished. What another run did in between is newer than that second record."""
+"""In the metadata of a repeated record. When a run over a range ends, Dagster records each of its days once more,
+though each was recorded when it finished: a repeated record is later than what another run did in between."""
 
 _PAGE = 1000
 
@@ -26,9 +26,9 @@ UNFINISHED = [
 
 
 @dataclass(frozen=True)
-class Fact:
-    """What a materialization tells of the object that it wrote: it is true for ever of the object with this ETag, at
-    its day's key in that lake. What lies there now may be another."""
+class Provenance:
+    """What a materialization has recorded about the object it wrote: which source it was made from. It holds for the
+    object with this ETag in this lake; the key may hold another one by now."""
 
     lake: str
     """`Lake.place`."""
@@ -36,78 +36,74 @@ class Fact:
     sha256: str
     source_etag: str | None
     source_sha256: str | None
-    """None of a landing, whose source is no object."""
+    """None for landings, whose source is not an object."""
     rule: tuple[str, str] | None
-    """Of a board: the rule's version and `min_engagements`, as text."""
+    """For boards: the rule's version and `min_engagements`, as text."""
 
     def is_of(self, place: str, etag: str) -> bool:
-        """Whether it tells of the object with this ETag in this lake."""
+        """Whether it describes the object with this ETag in this lake."""
         return (self.lake, self.etag) == (place, etag)
 
 
-def latest_facts(instance: dg.DagsterInstance, asset_key: dg.AssetKey, days: Collection[str]) -> Mapping[str, Fact]:
-    """What the latest materialization of each of these partitions tells, if it tells enough.
+def latest_provenance(
+    instance: dg.DagsterInstance, asset_key: dg.AssetKey, days: Collection[str]
+) -> Mapping[str, Provenance]:
+    """The provenance of the latest materialization of each of these partitions, by partition key. Partitions whose
+    record lacks lake, ETag or SHA-256 are left out.
 
-    This process remembers what it has read: to read the records of a thousand days takes Dagster a third of a second.
-    Storage uses the ids of deleted records again, so what is remembered may be of an earlier record than the latest;
-    but each is a fact for ever, and one that is not of what lies in the lake now is no use to anybody.
+    Cached in this process by record id, since Dagster needs a third of a second to read the records of a thousand days.
+    Storage reuses the ids of deleted records, so a cached entry may come from an earlier record than the latest. That
+    does no harm: it is still true of its object, and `Provenance.is_of` rules it out for any other.
     """
     storage = instance.run_storage
-    # Every storage of Dagster's open source has an identity; where another one has none, all is read again.
-    remembered = _remembered(storage.get_run_storage_id(), asset_key) if isinstance(storage, SqlRunStorage) else {}
+    # Every storage of open-source Dagster has an id; with another one, nothing is cached.
+    cache = _cache(storage.get_run_storage_id(), asset_key) if isinstance(storage, SqlRunStorage) else {}
     ids = _latest_ids(instance, asset_key, days)
-    unknown = {day: latest for day, latest in ids.items() if remembered.get(day, (None,))[0] != latest}
+    unknown = {day: latest for day, latest in ids.items() if cache.get(day, (None,))[0] != latest}
     if unknown:
         wanted = dg.AssetRecordsFilter(asset_key=asset_key, storage_ids=list(unknown.values()))
         records = instance.fetch_materializations(wanted, limit=len(unknown)).records
-        remembered |= {day: (unknown[day], _fact(record)) for day, record in _by_day(records).items()}
-    known = {day: remembered[day][1] for day in ids if day in remembered}
-    return {day: fact for day, fact in known.items() if fact is not None}
+        cache |= {day: (unknown[day], _provenance(record)) for day, record in _by_day(records).items()}
+    known = {day: cache[day][1] for day in ids if day in cache}
+    return {day: provenance for day, provenance in known.items() if provenance is not None}
 
 
 @lru_cache(maxsize=16)
-def _remembered(_storage: str, _asset_key: dg.AssetKey) -> dict[str, tuple[int, Fact | None]]:
-    """Of each partition the id that was the latest, and what was read then: some hundred bytes each, and as many as
-    there are partitions."""
+def _cache(_storage: str, _asset_key: dg.AssetKey) -> dict[str, tuple[int, Provenance | None]]:
+    """By partition: the id of the latest record, and what was read from it. Some hundred bytes per partition."""
     return {}
 
 
-def _fact(record: dg.EventLogRecord) -> Fact | None:
+def _provenance(record: dg.EventLogRecord) -> Provenance | None:
     lake, etag, sha256, source_etag, source_sha256 = (
         value if isinstance(value := recorded(record, name), str) else None
         for name in ("lake", "etag", "sha256", "source_etag", "source_sha256")
     )
     if lake is None or etag is None or sha256 is None:
-        return None  # of an earlier version, or reported by hand
+        return None  # written by an earlier version, or reported by hand
     version, engagements = recorded(record, "rule_version"), recorded(record, "min_engagements")
     rule = None if version is None or engagements is None else (str(version), str(engagements))
-    return Fact(lake, etag, sha256, source_etag, source_sha256, rule)
+    return Provenance(lake, etag, sha256, source_etag, source_sha256, rule)
 
 
 def latest_materializations(
     instance: dg.DagsterInstance, asset_key: dg.AssetKey, days: Collection[str]
 ) -> Mapping[str, dg.EventLogRecord]:
-    """The latest materialization of each of these partitions that has one, by partition key.
+    """The latest materialization of each of these partitions that has one, by partition key; never a repeated record.
 
-    By way of the event log storage, which alone tells the latest record of many partitions in one query.
+    Uses the event log storage, the only interface with one query for the latest records of many partitions.
     """
-    return _materializations(instance, asset_key, _latest_ids(instance, asset_key, days))
-
-
-def _materializations(
-    instance: dg.DagsterInstance, asset_key: dg.AssetKey, ids: Mapping[str, int]
-) -> Mapping[str, dg.EventLogRecord]:
-    """The records of these ids, each by its partition; in place of a second record the first one of the same work."""
+    ids = _latest_ids(instance, asset_key, days)
     if not ids:
         return {}
     wanted = dg.AssetRecordsFilter(asset_key=asset_key, storage_ids=list(ids.values()))
     records = _by_day(instance.fetch_materializations(wanted, limit=len(ids)).records)
-    second = [day for day, record in records.items() if recorded(record, RECORDED_BEFORE)]
-    return {**records, **_latest_first_records(instance, asset_key, second)}
+    repeated = [day for day, record in records.items() if recorded(record, RECORDED_BEFORE)]
+    return {**records, **_latest_original_records(instance, asset_key, repeated)}
 
 
 def _latest_ids(instance: dg.DagsterInstance, asset_key: dg.AssetKey, days: Collection[str]) -> Mapping[str, int]:
-    """The id of the latest record of each of these partitions that has one, second ones among them."""
+    """The id of the latest record of each of these partitions that has one, repeated records included."""
     if not days:
         return {}
     return instance.event_log_storage.get_latest_storage_id_by_partition(
@@ -115,26 +111,26 @@ def _latest_ids(instance: dg.DagsterInstance, asset_key: dg.AssetKey, days: Coll
     )
 
 
-def _latest_first_records(
+def _latest_original_records(
     instance: dg.DagsterInstance, asset_key: dg.AssetKey, days: Collection[str]
 ) -> Mapping[str, dg.EventLogRecord]:
-    """The latest record of each of these partitions that is not the second one of the same work."""
-    found: dict[str, dg.EventLogRecord] = {}
+    """The latest record of each of these partitions that is not a repeated one."""
+    originals: dict[str, dg.EventLogRecord] = {}
     missing, cursor = set(days), None
     while missing:
         wanted = dg.AssetRecordsFilter(asset_key=asset_key, asset_partitions=sorted(missing))
         page = instance.fetch_materializations(wanted, limit=_PAGE, cursor=cursor)
-        first_records = [record for record in page.records if not recorded(record, RECORDED_BEFORE)]
-        found = {**_by_day(first_records), **found}
-        missing -= found.keys()
+        of_page = [record for record in page.records if not recorded(record, RECORDED_BEFORE)]
+        originals = {**_by_day(of_page), **originals}
+        missing -= originals.keys()
         if not page.has_more:
             break
         cursor = page.cursor
-    return found
+    return originals
 
 
 def _by_day(records: Sequence[dg.EventLogRecord]) -> dict[str, dg.EventLogRecord]:
-    """The first of the records, which come newest first, of each partition."""
+    """The latest record of each partition. ``records`` are ordered from newest to oldest."""
     return {record.partition_key: record for record in reversed(records) if record.partition_key is not None}
 
 

@@ -1,4 +1,4 @@
-"""What can be launched as one run: a day's work, split where the sensors stand."""
+"""The jobs: landing and counting a day, counting alone, ranking. The sensors request the last two."""
 
 import dagster as dg
 
@@ -21,7 +21,7 @@ stats_job = dg.define_asset_job(
 
 leaderboard_job = dg.define_asset_job(
     "leaderboard_job",
-    # Their freshness is evaluated by its schedule.
+    # Without the freshness checks, which have a schedule of their own.
     selection=dg.AssetSelection.assets(*(board.asset for board in BOARDS))
     - dg.AssetSelection.checks(*freshness_checks),
     description="Publish the boards of a day from its stats file.",

@@ -1,4 +1,4 @@
-"""The daily partitions of all three assets: one per UTC day, from the first day on, once the day is over."""
+"""The daily partitions of all assets: one per UTC day from `FIRST_DAY` on. A day is a partition once it is over."""
 
 import dagster as dg
 
@@ -11,7 +11,8 @@ daily = dg.DailyPartitionsDefinition(start_date=FIRST_DAY.isoformat(), timezone=
 def ensure_partitions(first: str, last: str) -> None:
     """Raises `GameAnalyticsError` unless both days are partitions, in this order.
 
-    Dagster's command line refuses the others by itself, but not a reversed range; and what a run's tags name, it takes.
+    Dagster's command line refuses days that are no partitions, but not a reversed range. Tags of a run are not checked
+    at all.
     """
     if first > last:
         raise GameAnalyticsError(

@@ -1,5 +1,5 @@
-"""The event log, the lake and the pipeline's settings as Dagster configures them; what they do stands elsewhere,
-without Dagster."""
+"""Dagster resources for the event log, the lake, alerts and settings. They only configure: the work is done by modules
+that don't import Dagster."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -40,36 +40,36 @@ from game_analytics.sources.kafka.log import KafkaEventLog
 
 
 class EventLogResource(dg.ConfigurableResource, ABC):
-    """Where events come from. Each source of events has one of these."""
+    """Where events come from; one subclass per source."""
 
     @abstractmethod
     def open(self) -> EventLog:
-        """The log, ready to be read."""
+        """The log, ready to be read. Raises `GameAnalyticsError` if it is not."""
 
 
 class MemoryEventLogResource(EventLogResource):
-    """Simulated matches instead of a Kafka topic, the same for everyone who has the same settings."""
+    """Simulated matches instead of a Kafka topic. The same settings give the same messages."""
 
-    seed: int = Field(default=Simulation.seed, description="Other seeds are other players, matches and trouble.")
+    seed: int = Field(default=Simulation.seed, description="Another seed gives other players, matches and faults.")
     events_per_day: int = Field(
-        default=Simulation.events_per_day, description="Messages a day, in all partitions and of every kind."
+        default=Simulation.events_per_day, description="Messages per day, over all partitions and of every kind."
     )
     partitions: int = Field(
-        default=Simulation.partitions, description="Partitions of the topic; players are dealt to them."
+        default=Simulation.partitions, description="Partitions of the topic; each player is in one of them."
     )
     malformed_share: float = Field(
-        default=Simulation.malformed_share, description="Messages that cannot be read, of all messages."
+        default=Simulation.malformed_share, description="Share of messages that cannot be read."
     )
     repeated_share: float = Field(
-        default=Simulation.repeated_share, description="Messages that are delivered once more, of all messages."
+        default=Simulation.repeated_share, description="Share of messages that are delivered twice."
     )
     late_share: float = Field(
         default=Simulation.late_share,
-        description="Messages that come minutes to hours late or from a clock that is ahead, of all messages.",
+        description="Share of messages that arrive minutes to hours late, or carry a time ahead of the real one.",
     )
 
     def open(self) -> EventLog:
-        """The log of these settings, up to the real now."""
+        """The log with these settings, up to the current time."""
         return MemoryEventLog(
             Simulation(
                 seed=self.seed,
@@ -83,28 +83,28 @@ class MemoryEventLogResource(EventLogResource):
 
 
 class KafkaEventLogResource(EventLogResource):
-    """A Kafka topic. Passwords stay in the file that is named here, which is read when a run opens the log."""
+    """A Kafka topic. Passwords are not part of the config: they stay in ``config_file``, which each run reads."""
 
-    bootstrap_servers: str = Field(description="Where the cluster is first asked: `host:port`, by commas.")
-    topic: str = Field(default=TOPIC, description="The one topic that holds the events.")
+    bootstrap_servers: str = Field(description="The cluster's bootstrap servers, `host:port`, separated by commas.")
+    topic: str = Field(default=TOPIC, description="The topic that holds the events.")
     config_file: str | None = Field(
-        default=None, description="A file of further librdkafka properties, `name=value` lines: SASL, TLS, sizes."
+        default=None, description="A file with further librdkafka properties, `name=value` lines: SASL, TLS, sizes."
     )
     patience_seconds: PatienceSeconds = PATIENCE_SECONDS
 
     def open(self) -> EventLog:
-        """The topic, once the cluster has shown that it answers and that the topic is there for this user.
+        """The topic, after a check that the cluster answers and that this user may read the topic.
 
-        Raises `GameAnalyticsError` (or `Unavailable`) within 15 seconds, saying what does not hold and what to do.
+        Raises `GameAnalyticsError` or `Unavailable` within 15 seconds.
         """
         log = KafkaEventLog(self.settings())
         log.ensure_readable()
         return log
 
     def settings(self) -> KafkaSettings:
-        """All that a client needs, the file's properties included.
+        """Client settings, including the properties of ``config_file``.
 
-        Raises `GameAnalyticsError` if servers, topic or file are not what a client expects.
+        Raises `GameAnalyticsError` if servers, topic or file are invalid.
         """
         return KafkaSettings.read(
             self.bootstrap_servers,
@@ -115,28 +115,28 @@ class KafkaEventLogResource(EventLogResource):
 
 
 class LakeResource(dg.ConfigurableResource):
-    """Where the lake is: a bucket, and how S3 is reached. What is not given, the AWS SDK finds out."""
+    """The lake: a bucket, and how S3 is reached. What is not set comes from the AWS SDK's default chain."""
 
-    bucket: str = Field(description="The bucket that holds all of the lake.")
+    bucket: str = Field(description="The bucket that holds the lake.")
     s3: S3Resource = Field(description="How S3 is reached; by default as the AWS SDK is configured.")
     _opened: Lake | None = PrivateAttr(default=None)
 
     def __repr_args__(self) -> Iterable[tuple[str, object]]:
-        """The bucket alone is shown: credentials may have been given to the other."""
+        """Shows the bucket only: ``s3`` may hold credentials."""
         yield "bucket", self.bucket
 
     def open(self) -> Lake:
-        """The lake, once S3 has shown that it answers, that the bucket exists and that it may be read. Asked again, the
-        same: Dagster makes a resource for each run and each tick, so each of them asks for credentials anew, and once.
+        """The lake, after a check that S3 answers and that the bucket exists and may be read.
 
-        Raises `GameAnalyticsError` (or `Unavailable`) saying which of these does not hold and what to do.
+        Opened once per resource. Dagster creates a resource for each run and each tick, so each of them resolves
+        credentials once. Raises `GameAnalyticsError` or `Unavailable`.
         """
         if self._opened is None:
             self._opened = Lake.open(self.settings())
         return self._opened
 
     def settings(self) -> LakeSettings:
-        """All that a client needs."""
+        """Client settings."""
         return LakeSettings(
             bucket=self.bucket,
             endpoint_url=self.s3.endpoint_url,
@@ -152,28 +152,28 @@ class LakeResource(dg.ConfigurableResource):
 
 
 class AlertsResource(dg.ConfigurableResource):
-    """Where people are told what went wrong, if anywhere."""
+    """Where alerts are posted, if a webhook is set."""
 
     webhook: str | None = Field(
-        default=None, repr=False, description="A URL that takes Slack's messages. It is a secret."
+        default=None, repr=False, description="URL of a webhook that accepts Slack's format. It is a secret."
     )
-    ui_url: str = Field(default=UI_URL, description="Where people reach the Dagster UI.")
+    ui_url: str = Field(default=UI_URL, description="URL of the Dagster UI, for links in alerts.")
 
     def post(self, log: Logger, text: str, run_id: str | None = None) -> None:
-        """Tell people, with a link to the run. What can't be delivered is a warning in ``log`` and no more."""
+        """Post the text, with a link to the run. If that fails, log a warning; nothing is raised."""
         if self.webhook is None:
             return
-        # Not at the top: it brings `requests`, which would be a twentieth of what every command has to import.
+        # Imported here: `requests` would be a twentieth of the import time of every command.
         from game_analytics.defs.webhook import Webhook  # noqa: PLC0415
 
         link = "" if run_id is None else f"\n{self.ui_url.rstrip('/')}/runs/{run_id}"
-        problem = Webhook(self.webhook.strip()).post(text, link)  # files of secrets end with a new line
+        problem = Webhook(self.webhook.strip()).post(text, link)  # files with secrets end with a newline
         if problem is not None:
             log.warning(f"An alert was not delivered, {problem}. It said: {text}")
 
 
 class PipelineSettings(dg.ConfigurableResource):
-    """What an operator decides about the pipeline as a whole."""
+    """Settings of the pipeline as a whole."""
 
     lateness_minutes: LatenessMinutes = LATENESS_MINUTES
     min_engagements: MinEngagements = MIN_ENGAGEMENTS
@@ -182,7 +182,7 @@ class PipelineSettings(dg.ConfigurableResource):
     volume_percent: VolumePercent = VOLUME_PERCENT
     quarantine_percent: QuarantinePercent = QUARANTINE_PERCENT
     simulate_anywhere: bool = Field(
-        default=False, description="Write simulated events also to an S3 that is not on this machine."
+        default=False, description="Allow writing simulated events to an S3 server that is not on this machine."
     )
 
     @property
@@ -203,13 +203,13 @@ def event_log_resource(settings: Settings) -> EventLogResource:
 
 
 def lake_resource(settings: Settings) -> LakeResource:
-    """The lake that the settings name. What they leave open, the AWS SDK's own default chain finds out."""
+    """The lake that the settings name. What they leave unset comes from the AWS SDK's default chain."""
     lake = settings.lake
     return LakeResource(bucket=lake.bucket, s3=S3Resource(region_name=lake.region_name, max_attempts=lake.max_attempts))
 
 
 def alerts_resource(settings: Settings) -> AlertsResource:
-    """Where alerts go. The webhook's address is named and not read: the UI shows what a resource holds."""
+    """Where alerts go. The webhook is passed as a variable's name, since the UI shows the config of resources."""
     return AlertsResource(webhook=dg.EnvVar(WEBHOOK) if settings.alert_webhook else None, ui_url=settings.ui_url)
 
 

@@ -1,7 +1,7 @@
-"""How the deployment launches runs: as Dagster does by default, and so that its monitor learns of those that are lost.
+"""The deployment's run launcher: Dagster's default one, plus a health check so that its monitor notices lost runs.
 
-Runs are children of the code location. Where that was killed outright, by the kernel or with the whole machine, nobody
-is left who would report them; they'd count as running for hours, and the sensors wait for running ones.
+Runs are child processes of the code location. If that is killed, by the kernel or with its machine, no process is left
+to report them, and they would stay in progress for hours while the sensors wait for them.
 """
 
 from game_analytics.defs.dagster_internals import (
@@ -16,25 +16,25 @@ from game_analytics.defs.dagster_internals import (
 
 
 class WatchedRunLauncher(DefaultRunLauncher):
-    """For one code location that is reached under one name. Behind it there must not be several that take turns: each
-    knows only its own runs."""
+    """Launches runs in one code location. There must not be several servers behind its host name, as with a load
+    balancer: each knows only its own runs."""
 
     @property
     def supports_check_run_worker_health(self) -> bool:
-        """Dagster's monitor asks only then."""
+        """True: otherwise Dagster's monitor does not call `check_run_worker_health`."""
         return True
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        """Whether the code location still has the run. One that ended meanwhile is none of its own any more either, but
-        of that the monitor makes sure itself."""
+        """Whether the code location still has the run. It does not have runs that have ended either, but the monitor
+        rules those out itself."""
         client = self._get_grpc_client_for_termination(run.run_id)  # type: ignore[no-untyped-call]
-        if client is None:  # it has ended, or was never launched from here
+        if client is None:  # the run has ended, or was not launched by this launcher
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         try:
             answer = deserialize_value(client.get_current_runs(), GetCurrentRunsResult)
         except DagsterUserCodeUnreachableError:
-            # Starting again, or only out of reach with its runs alive: what became of them it will tell.
+            # It restarts, or is only unreachable and its runs are alive: a later check decides.
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         if run.run_id in answer.current_runs:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
-        return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the code location was started anew and has it no more")
+        return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the code location was restarted and no longer has it")

@@ -1,4 +1,4 @@
-"""The link from an asset's page to its source."""
+"""Links from an asset's page to its source code."""
 
 import warnings
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import dagster as dg
 def with_source_links(assets: Sequence[dg.AssetsDefinition]) -> Sequence[dg.AssetsDefinition]:
     """The same assets, each with the file and line of its body."""
     with warnings.catch_warnings():
-        # Beta in name; the warnings would greet every user of every command.
+        # A beta API: without this, every command would begin with its warnings.
         warnings.simplefilter("ignore", dg.BetaWarning)
         linked = dg.with_source_code_references(assets)
     return [asset for asset in linked if isinstance(asset, dg.AssetsDefinition)]

@@ -1,6 +1,6 @@
-"""The output of a step that has done some of its days: the steps behind it begin, and learn which days it has not done.
+"""The output of a step that has done only some of its days: downstream steps run, and read from it which days to skip.
 
-Relies on how Dagster runs steps; test_ranges.py tests that it still does.
+Depends on internals of Dagster's step execution; test_ranges.py covers them.
 """
 
 from collections.abc import Collection
@@ -13,20 +13,20 @@ from game_analytics.defs.dagster_internals import StepOutputData, StepOutputHand
 _NOT_DONE = "not_done"
 
 
-def output_of_some_days(context: dg.AssetExecutionContext, not_done: Collection[date]) -> dg.DagsterEvent:
-    """What an asset yields in place of a result. With a result Dagster records every day of the run as materialized;
-    the bare event records nothing and starts the steps behind, whether or not this one succeeds."""
+def partial_output(context: dg.AssetExecutionContext, not_done: Collection[date]) -> dg.DagsterEvent:
+    """The event that an asset yields instead of a result. A result would record every day of the run as materialized;
+    this event records none, and lets downstream steps start whether or not this one succeeds."""
     step = context.op_execution_context.get_step_execution_context()
     output = context.assets_def.get_output_name_for_asset_key(context.asset_key)
-    # Otherwise Dagster yields the output itself if the step succeeds, and so records every day after all.
+    # Marks the output as yielded. Otherwise Dagster yields it itself if the step succeeds, and records every day.
     step.observe_output(output)
     named = {_NOT_DONE: dg.MetadataValue.json([day.isoformat() for day in not_done])}
     data = StepOutputData(StepOutputHandle(step.step.key, output), metadata=named)
     return dg.DagsterEvent.step_output_event(step, data)
 
 
-def not_done_before(context: dg.AssetExecutionContext) -> set[date]:
-    """The days that the steps which this one follows have not done in this run, themselves or for the same reason."""
+def not_done_upstream(context: dg.AssetExecutionContext) -> set[date]:
+    """The days that the steps which this one depends on have failed or skipped in this run."""
     step = context.op_execution_context.get_step_execution_context().step
     return {
         date.fromisoformat(day)

@@ -1,5 +1,5 @@
-"""Alerts as messages to a webhook, in Slack's format, which others understand as well. Its address is a secret: whoever
-knows it can write there."""
+"""Posts alerts to a webhook in Slack's format, which other services accept as well. The URL is a secret: it is all that
+is needed to post there."""
 
 import logging
 import threading
@@ -13,9 +13,9 @@ import requests
 
 _TRIES = 3
 _PAUSE_SECONDS = 0.5
-_ANSWERS_WITHIN_SECONDS = 3.0
-_IN_ALL_SECONDS = 5.0  # a sensor's tick has a minute for all of its alerts, and may have five
-_LONGEST = 3_000
+_REQUEST_SECONDS = 3.0
+_TOTAL_SECONDS = 5.0  # a sensor's tick has a minute for all of its alerts
+_MAX_CHARACTERS = 3_000
 
 
 @dataclass(frozen=True)
@@ -25,30 +25,31 @@ class Webhook:
     url: str = field(repr=False)
 
     def post(self, text: str, link: str) -> str | None:
-        """Deliver the text, with a link below it, and have it shown as text: whatever names it holds, they neither
-        format nor call anybody.
+        """Post the text, with the link below it. It is shown literally: names in it can neither format it nor mention
+        anyone.
 
-        Nothing is raised: why it could not be delivered is returned, without the address, after five seconds at most.
+        Takes five seconds at most. Returns why the text could not be delivered, without the URL, or None; raises
+        nothing.
         """
-        told: list[str | None] = []
-        # In a thread that may be left behind: the time-outs of a request are for each address and each piece of an
-        # answer, and a webhook can make any number of them.
-        thread = threading.Thread(target=lambda: told.append(self._post(text, link)), daemon=True)
+        results: list[str | None] = []
+        # In a daemon thread, which may be abandoned: a request's time-out applies to each address and to each chunk of
+        # the answer, so it does not bound the whole.
+        thread = threading.Thread(target=lambda: results.append(self._post(text, link)), daemon=True)
         thread.start()
-        thread.join(_IN_ALL_SECONDS)
-        return told[0] if told else f"{self._host} did not take it within {_IN_ALL_SECONDS:.0f} s"
+        thread.join(_TOTAL_SECONDS)
+        return results[0] if results else f"{self._host} did not accept it within {_TOTAL_SECONDS:.0f} s"
 
     def _post(self, text: str, link: str) -> str | None:
-        # Not by urllib3's retries, which write the address to the log.
+        # Not with urllib3's retries, which log the URL.
         for attempt in range(_TRIES):
             time.sleep(_PAUSE_SECONDS if attempt else 0)
             try:
                 status = self._status(message(text, link))
             except requests.ConnectionError as error:
                 problem = f"{self._host} can't be reached ({type(error).__name__})"
-            except (OSError, ValueError) as error:  # requests' own are of the first kind, as is a missing certificate
-                # Nor again where it may have been delivered and only the answer was late.
-                return f"{self._host} did not take it ({type(error).__name__})"
+            except (OSError, ValueError) as error:  # `requests.RequestException` and a missing certificate are OSErrors
+                # No retry: it may have been delivered, with a late answer.
+                return f"{self._host} did not accept it ({type(error).__name__})"
             else:
                 if status < 300:
                     return None
@@ -58,12 +59,10 @@ class Webhook:
         return problem
 
     def _status(self, body: dict[str, str | bool]) -> int:
-        # Streamed, since nobody wants to read the answer's body.
+        # Streamed, so that the answer's body is not read.
         with (
-            _silent("urllib3.connection"),  # it would show the address with an answer's headers that are none
-            requests.post(
-                self.url, json=body, timeout=_ANSWERS_WITHIN_SECONDS, allow_redirects=False, stream=True
-            ) as answer,
+            _silent("urllib3.connection"),  # its warning about malformed headers includes the URL
+            requests.post(self.url, json=body, timeout=_REQUEST_SECONDS, allow_redirects=False, stream=True) as answer,
         ):
             return answer.status_code
 
@@ -77,7 +76,7 @@ class Webhook:
 
 @contextmanager
 def _silent(name: str) -> Iterator[None]:
-    """Nothing is logged by that name while the block runs."""
+    """Suppresses the logger of that name during the block."""
 
     def nothing(_record: logging.LogRecord) -> bool:
         return False
@@ -91,6 +90,6 @@ def _silent(name: str) -> Iterator[None]:
 
 
 def message(text: str, link: str) -> dict[str, str | bool]:
-    """What is posted. As Slack wants it: with these three escaped, a text can mention nobody and hide no link."""
-    shown = (text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …") + link
+    """The body to post. Slack asks for these three characters to be escaped; the text then has no mentions or links."""
+    shown = (text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]} …") + link
     return {"text": shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"), "mrkdwn": False}

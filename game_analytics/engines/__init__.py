@@ -1,1 +1,1 @@
-"""Where work runs: one function over many items, on this machine or on others."""
+"""Engines run one function over many items, on this machine or on others."""

@@ -1,6 +1,6 @@
-"""The interface of engines: one function over many items, by as many workers as the engine has.
+"""The interface of engines, which run one function over many items with several workers.
 
-What is worked on is not known here. Another engine is one more file in this folder.
+Independent of what the items are. A further engine is a further file in this folder.
 """
 
 from abc import ABC, abstractmethod
@@ -16,20 +16,21 @@ I = TypeVar("I")  # noqa: E741
 R = TypeVar("R")
 
 Progress = Callable[[int], None]
-"""Given the units that were done since the last call; 0 is a sign of life."""
+"""Called with the units of work done since the last call; 0 only shows that work continues."""
 
 Work = Callable[[I, Progress], R]
-"""What is done with an item."""
+"""Processes one item and returns its result."""
 
 Task = Callable[[S], AbstractContextManager[Work[I, R]]]
-"""Opens, from what all items share, what a worker needs, and gives the work that it does with each item: entered once a
-worker. A function at the top of a module, so that it can be sent by its name. Shared, items and results can be
-pickled."""
+"""From what all items share, makes a context manager that each worker enters once. It opens the worker's clients and
+yields the function for the items. A module-level function, since it is pickled by name; shared data, items and results
+must be picklable."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """Units of work that a worker has done since the last of these. Not in `worker.py`, which runs as ``__main__``."""
+    """Units of work that a worker has done since its last report. Defined here, not in `worker.py`: that runs as
+    ``__main__``, so its classes would be pickled as another module's."""
 
     units: int
 
@@ -45,9 +46,9 @@ class Engine(ABC):
     def run(
         self, task: Task[S, I, R], shared: S, items: Sequence[I], progress: Progress, *, workers_worth: int
     ) -> Iterator[R]:
-        """The result of the work for each item, in no particular order, as they come. A caller that stops iterating
-        ends the workers.
+        """Yields the result of each item as it is done, in no particular order. A caller that stops iterating ends the
+        workers.
 
-        ``progress`` is called at least once a second. ``workers_worth`` is how many workers at most the work pays for.
-        Raises what the work raises, and `WorkerDied`; the other workers are then ended.
+        ``progress`` is called at least once a second. ``workers_worth`` is the number of workers beyond which more
+        would not be faster. Raises what the work raises, and `WorkerDied`; the other workers are then ended.
         """

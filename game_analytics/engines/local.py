@@ -1,8 +1,8 @@
-"""The engine that is this machine: one worker or several, each of which gets one item at a time and returns its result.
+"""The engine for this machine. It gives each worker one item at a time and collects the results.
 
-The first of several is a thread of this process, which has paid for its imports already; the others are processes.
-These are Python programs of their own (`worker.py`), neither forked, since this process has threads, nor made by
-`multiprocessing`, which would run the calling program's main module again in each of them.
+The first of several workers is a thread of this process, which has everything imported already; the others are
+processes that run `worker.py`. They are not forked, since this process has threads, and not started by
+`multiprocessing`, which would run the calling program's main module again in each.
 """
 
 import os
@@ -22,44 +22,44 @@ from typing import Any, Generic
 from game_analytics.engines.engine import Done, Engine, I, Progress, R, S, Task, WorkerDied
 from game_analytics.engines.worker import serve
 
-_LOOK_EVERY_SECONDS = 1.0
-_ENDS_WITHIN_SECONDS = 5.0
+_PROGRESS_SECONDS = 1.0
+_SHUTDOWN_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class LocalEngine(Engine):
-    """This machine."""
+    """Runs work in a thread and processes of this machine."""
 
     workers: int = 1
-    """At most; one of them is a thread of this process, each further one a process."""
+    """The maximum; one is a thread of this process, each further one a process."""
 
     def run(
         self, task: Task[S, I, R], shared: S, items: Sequence[I], progress: Progress, *, workers_worth: int
     ) -> Iterator[R]:
         workers = min(self.workers, workers_worth)
         if workers == 1:
-            return _by_itself(task, shared, items, progress)
-        return _by_workers(task, shared, items, progress, workers)
+            return _in_this_thread(task, shared, items, progress)
+        return _with_workers(task, shared, items, progress, workers)
 
 
-def _by_itself(task: Task[S, I, R], shared: S, items: Sequence[I], progress: Progress) -> Iterator[R]:
+def _in_this_thread(task: Task[S, I, R], shared: S, items: Sequence[I], progress: Progress) -> Iterator[R]:
     with task(shared) as work:
         for item in items:
             yield work(item, progress)
 
 
-def _by_workers(task: Task[S, I, R], shared: S, items: Sequence[I], progress: Progress, workers: int) -> Iterator[R]:
+def _with_workers(task: Task[S, I, R], shared: S, items: Sequence[I], progress: Progress, workers: int) -> Iterator[R]:
     queue = _WorkStealing(items, workers)
     with ExitStack() as running:
         busy: dict[Connection, _Worker] = {}
-        for number in reversed(range(workers)):  # those that take half a second to start come first
+        for number in reversed(range(workers)):  # processes first: they take half a second to start
             worker = running.enter_context(_worker(task, shared, number))
             first = queue.next_for(number)
             if first is not None:
                 worker.begin(first)
                 busy[worker.connection] = worker
         while busy:
-            ready = wait(list(busy), _LOOK_EVERY_SECONDS)
+            ready = wait(list(busy), _PROGRESS_SECONDS)
             if not ready:
                 progress(0)
             for worker in [worker for connection, worker in busy.items() if connection in ready]:
@@ -81,8 +81,8 @@ def cores() -> int:
 
 
 class _WorkStealing(Generic[I]):
-    """Which item a worker gets next. Each worker owns a contiguous run of items, so that the consumer of one that lands
-    slices need not seek; an idle worker steals from the end of the longest run."""
+    """Which item a worker gets next. Each worker owns a contiguous run of items, so that a consumer of slices need not
+    seek; an idle worker steals from the end of the longest run."""
 
     def __init__(self, items: Sequence[I], workers: int) -> None:
         bounds = [len(items) * number // workers for number in range(workers + 1)]
@@ -97,11 +97,12 @@ class _WorkStealing(Generic[I]):
 
 @dataclass
 class _Worker:
-    """Our end of the pipe to a worker, and the item that it has."""
+    """This side of the pipe to a worker, and the item that it works on."""
 
     number: int
     connection: Connection
-    how_it_ended: Callable[[], str]
+    describe_end: Callable[[], str]
+    """Why the worker ended, for the error message."""
     item: object = None
 
     def begin(self, item: object) -> None:
@@ -109,7 +110,7 @@ class _Worker:
         self.send(item)
 
     def send(self, thing: object) -> None:
-        # If it died, what is received next says so, and with which item.
+        # If the worker has died, `receive` reports it, with the item.
         with suppress(BrokenPipeError, ConnectionResetError):
             self.connection.send(thing)
 
@@ -119,7 +120,7 @@ class _Worker:
             message = self.connection.recv()
         except (EOFError, OSError):
             raise WorkerDied(
-                f"The process that worked on {self.item} ended by {self.how_it_ended()}. Nothing was committed. Run "
+                f"The process that worked on {self.item} ended by {self.describe_end()}. Nothing was committed. Run "
                 "again."
             ) from None
         if isinstance(message, Exception):
@@ -129,26 +130,26 @@ class _Worker:
 
 @contextmanager
 def _worker(task: Task[S, I, R], shared: S, number: int) -> Iterator[_Worker]:
-    """A worker that waits for items of this task, and is ended with the block."""
+    """A worker that waits for items of this task, and ends with the block."""
     ours, theirs = Pipe()
     started: AbstractContextManager[Callable[[], str]] = _process(theirs) if number else _thread(theirs)
-    with started as how_it_ended, ours:  # ours is closed first, which tells it to end
-        worker = _Worker(number, ours, how_it_ended)
-        # Not by the command line, which everyone on the machine can read: credentials are among it. And to the thread
-        # like to a process: clients of its own, since this thread goes on using ours.
+    with started as describe_end, ours:  # ``ours`` is closed first, which makes the worker end
+        worker = _Worker(number, ours, describe_end)
+        # By the pipe and not the command line, which every user of the machine can read: the data includes credentials.
+        # The thread gets it pickled, too, so that it has clients of its own.
         worker.send((task, shared))
         yield worker
 
 
 @contextmanager
 def _thread(theirs: Connection) -> Iterator[Callable[[], str]]:
-    # A daemon: one that is deep in waiting for S3 or Kafka must not keep a failed run from ending.
+    # A daemon thread: if it waits for S3 or Kafka, a failed run must be able to end without it.
     thread = threading.Thread(target=serve, args=[theirs], daemon=True)
     thread.start()
     try:
         yield lambda: "an error in its thread, see its standard error"
     finally:
-        thread.join(_ENDS_WITHIN_SECONDS)
+        thread.join(_SHUTDOWN_SECONDS)
 
 
 @contextmanager
@@ -158,26 +159,26 @@ def _process(theirs: Connection) -> Iterator[Callable[[], str]]:
             [sys.executable, "-m", "game_analytics.engines.worker", str(theirs.fileno())],
             stdin=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
-            # There are as many workers as cores already.
+            # The workers already use all cores.
             env={"POLARS_MAX_THREADS": "1", **os.environ},
         )
     try:
-        yield lambda: _how_it_ended(process)
+        yield lambda: _exit_reason(process)
     finally:
         process.terminate()
         try:
-            process.wait(_ENDS_WITHIN_SECONDS)
+            process.wait(_SHUTDOWN_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
 
 
-def _how_it_ended(process: subprocess.Popen[bytes]) -> str:
+def _exit_reason(process: subprocess.Popen[bytes]) -> str:
     try:
-        code = process.wait(_ENDS_WITHIN_SECONDS)
+        code = process.wait(_SHUTDOWN_SECONDS)
     except subprocess.TimeoutExpired:
         return "closing its pipe, and hangs"
     if code == -signal.SIGKILL:
-        return "signal SIGKILL, as where memory is short (set GAME_ANALYTICS_WORKERS to fewer then)"
+        return "signal SIGKILL, which often means too little memory (set GAME_ANALYTICS_WORKERS lower then)"
     by_signal = next((number.name for number in signal.Signals if number == -code), str(-code))
     return f"signal {by_signal}" if code < 0 else f"exit code {code}, see its standard error"

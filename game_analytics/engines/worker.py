@@ -1,5 +1,5 @@
-"""A worker of `local.py`, as a thread of its process or as a program of its own: it works until the other end of the
-pipe is closed, also if its owner was killed."""
+"""A worker of `local.py`, as a thread or as a program. It ends when the other end of its pipe is closed, so also when
+its owner is killed."""
 
 import gc
 import signal
@@ -20,7 +20,7 @@ class OwnerGone(Exception):
 
 @dataclass(frozen=True)
 class Owner:
-    """Who started this process."""
+    """The process that started this worker."""
 
     connection: Connection
 
@@ -40,7 +40,7 @@ class Owner:
 
 def main() -> None:
     """Serve the pipe whose file descriptor the command line names."""
-    # Ctrl-C in a terminal reaches this process as well; the one that started it decides when it ends.
+    # Ctrl-C in a terminal sends SIGINT to this process as well; the owner decides when it ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Messages hold no reference cycles, so the cyclic garbage collector costs 5 % and finds nothing.
     gc.disable()
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def serve(connection: Connection) -> None:
-    """Receive a task and what all items share, then items; answer with what is `Done` and with each item's result."""
+    """Receive a task with its shared data, then items. Send `Done` for progress, and each item's result."""
     with connection, suppress(OwnerGone):
         owner = Owner(connection)
         with ExitStack() as opened:
@@ -74,10 +74,10 @@ def _result(work: Work[I, R], item: I, owner: Owner) -> R | Exception:
 
 
 def _portable(what: str, error: Exception) -> Exception:
-    """The error as it is sent to the owner."""
+    """The error in a form that can be pickled."""
     if isinstance(error, GameAnalyticsError):
         return error
-    # A bug. Not every exception can be pickled and unpickled, but its text can.
+    # A bug. Not every exception survives pickling; its text does.
     return RuntimeError(f"{what}: {error!r}\n{traceback.format_exc()}")
 
 

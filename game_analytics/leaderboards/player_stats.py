@@ -1,5 +1,5 @@
-"""Counts a day's landed events per player and publishes the stats file. Reads what the day's manifest lists, nothing
-else."""
+"""Counts a day's landed events per player and publishes the stats file. Reads only objects that the day's manifest
+lists."""
 
 import hashlib
 import io
@@ -29,18 +29,19 @@ _LAND_AGAIN = "Land the day again, or restore the object from a backup."
 
 @dataclass(frozen=True)
 class Counted:
-    """A day's stats and how they add up. All numbers count events."""
+    """A day's stats and their totals, in events."""
 
     stats: pl.DataFrame
     by_column: Mapping[str, int]
     """The sums of the columns that count an event type: ``kills``, ``deaths``."""
     duplicates: int
+    """Repeated deliveries, which are not counted."""
     repeats: Repeats
 
 
 @dataclass(frozen=True)
 class PublishedStats:
-    """A stats file that was written: what it was counted from, and its ETag and SHA-256 (hex)."""
+    """A stats file that was written: the landing it was counted from, its totals, ETag and SHA-256 (hex)."""
 
     landing: CommittedLanding
     counted: Counted
@@ -53,9 +54,9 @@ def publish_stats(
 ) -> PublishedStats:
     """Count the day's landed events and replace its stats file.
 
-    A file that another program wrote or changed is replaced only with ``replace_foreign``. Raises
-    `GameAnalyticsError` if such a file stands, if the day was not landed, or if its raw objects are not as listed;
-    `Miscounted`; and what `Lake.replace` raises.
+    A file that another program wrote or changed is replaced only with ``replace_foreign``. Raises `GameAnalyticsError`
+    if there is such a file, if the day was not landed, or if its raw objects are not as listed; `Miscounted` if the
+    counts don't add up; and what `Lake.replace` raises.
     """
     key = stats_key(day)
 
@@ -74,7 +75,7 @@ def publish_stats(
 
 
 def landed_day(lake: Lake, day: date) -> CommittedLanding:
-    """The standing landing of the day. Raises `GameAnalyticsError` if the day was never landed."""
+    """The day's committed landing. Raises `GameAnalyticsError` if there is none."""
     landing = read_landing(lake, day)
     if landing is not None:
         return landing
@@ -92,8 +93,8 @@ def landed_day(lake: Lake, day: date) -> CommittedLanding:
 def count(lake: Lake, landing: CommittedLanding, metrics: Mapping[str, Metric] = METRICS) -> Counted:
     """The stats of the raw objects that the manifest lists.
 
-    Raises `InputChanged` if one is gone because the day was landed again meanwhile, else `GameAnalyticsError` naming
-    the object that is gone, has another size or can't be read.
+    Raises `InputChanged` if one is gone because the day was landed again meanwhile; otherwise `GameAnalyticsError`
+    naming the object that is gone, has another size or can't be read.
     """
     manifest = landing.manifest
     ensure_as_listed(lake, landing)
@@ -115,7 +116,7 @@ def count(lake: Lake, landing: CommittedLanding, metrics: Mapping[str, Metric] =
 
 
 def _naming_its_key(lake: Lake, keys: list[str], unreadable: Unreadable) -> GameAnalyticsError:
-    """The error with the object that can't be read named: each is read alone to find it."""
+    """The error, naming the unreadable object, which is found by reading each alone."""
     for key in keys:
         try:
             lake.collect(lake.scan_parquet([key], RAW_EVENTS).select(columns_read()))
@@ -125,7 +126,7 @@ def _naming_its_key(lake: Lake, keys: list[str], unreadable: Unreadable) -> Game
 
 
 def ensure_as_listed(lake: Lake, landing: CommittedLanding) -> None:
-    """Raises `GameAnalyticsError` naming the raw object that is gone or has another size than the manifest lists;
+    """Raises `GameAnalyticsError` naming the raw object that is gone or differs in size from the manifest;
     `InputChanged` if it is gone because the day was landed again meanwhile."""
     day = landing.manifest.day
     listed = [entry for entry in landing.manifest.objects if entry.kind == "raw"]
@@ -146,28 +147,28 @@ def ensure_as_listed(lake: Lake, landing: CommittedLanding) -> None:
 
 
 def _ensure_size(lake: Lake, landing: CommittedLanding, listed: LandedObject, size: int) -> None:
-    """A manifest of an earlier version has no sizes; then the object only must not be empty."""
+    """Manifests of earlier versions have no sizes; then the object must only not be empty."""
 
     def is_right(size: int) -> bool:
         return size > 0 if listed.bytes is None else size == listed.bytes
 
-    # Some servers list other sizes than they deliver, so a wrong one is asked for again.
+    # Some servers list wrong sizes, so the object itself is asked before it counts as damaged.
     if not is_right(size) and not is_right(size := lake.size(listed.key) or 0):
         expected = "more" if listed.bytes is None else f"{listed.bytes:,}"
         raise GameAnalyticsError(
             f"{lake.uri(listed.key)} has {size:,} bytes, and {expected} by {lake.uri(landing.key)}: it was damaged or "
-            f"replaced. Nothing was counted, and the stats that stand stay. {_LAND_AGAIN}"
+            f"replaced. Nothing was counted, and the stats published before stay. {_LAND_AGAIN}"
         )
 
 
 def still_there(lake: Lake, day: date) -> str:
-    """A sentence on which of the day's published files exist."""
+    """A sentence naming the day's published files that still exist."""
     published = [lake.uri(key) for key in (stats_key(day), board_key(day)) if lake.etag(key) is not None]
     return f"Still there, and unchanged: {' and '.join(published)}." if published else "Nothing of it was published."
 
 
 def is_own(metadata: Mapping[str, str]) -> bool:
-    """Whether this pipeline, in any version, wrote the stats file with this Parquet metadata."""
+    """Whether this pipeline, in any version, wrote the stats file that has this Parquet metadata."""
     return MANIFEST_SHA256 in metadata or MANIFEST_ETAG in metadata
 
 

@@ -1,4 +1,4 @@
-"""A day's stats file, whatever program wrote it: checked, and laid open to SQL."""
+"""Validates a day's stats file, whichever program wrote it, and opens it to SQL."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,20 +17,20 @@ DUCKDB_CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
 }
-"""It reads files of this machine, and needs no extension for that: none is downloaded at run time."""
+"""No extensions: reading local Parquet files needs none, and none is downloaded at run time."""
 
 
 def connect() -> duckdb.DuckDBPyConnection:
-    """A DuckDB of its own, in memory. Close it when done."""
+    """A new in-memory DuckDB. The caller closes it."""
     return duckdb.connect(":memory:", config=DUCKDB_CONFIG)
 
 
 @contextmanager
 def open_stats(lake: Lake, connection: duckdb.DuckDBPyConnection, day: date) -> Iterator[Downloaded]:
-    """The day's stats file as the view ``stats``, checked, and what it is called. Raises `BadStats` naming the key.
+    """Download and validate the day's stats file and open it as the view ``stats``. Yields its ETag and hash.
 
-    All that is read comes from one answer of S3, as do ETag and hash: DuckDB itself asks several times, and a file that
-    is replaced in between, even by what it was before, would be read in part.
+    One response of S3 supplies content, ETag and hash: DuckDB's own S3 reader sends several requests, between which the
+    file may be replaced. Raises `GameAnalyticsError` if there is no file, `BadStats` naming its key if it is invalid.
     """
     key = stats_key(day)
     with TemporaryDirectory() as folder:
@@ -42,13 +42,13 @@ def open_stats(lake: Lake, connection: duckdb.DuckDBPyConnection, day: date) -> 
                 "there."
             )
         try:
-            _lay_view(connection, str(file))
+            _create_view(connection, str(file))
             yield downloaded
         except (BadStats, duckdb.Error) as error:
             raise _bad_stats(error, lake.uri(key), str(file)) from error
 
 
-def _lay_view(connection: duckdb.DuckDBPyConnection, path: str) -> None:
+def _create_view(connection: duckdb.DuckDBPyConnection, path: str) -> None:
     file = {"path": path}
     described = "SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM read_parquet($path))"
     ensure_columns(dict(connection.execute(described, file).fetchall()))
@@ -61,9 +61,9 @@ def _lay_view(connection: duckdb.DuckDBPyConnection, path: str) -> None:
 
 
 def _bad_stats(error: Exception, uri: str, path: str) -> BadStats:
-    """The fault of a stats file, with the file named."""
-    stays = "Write the file anew; the board that stood before stays."
+    """The error, with the file named."""
+    advice = "Write the file again; the board published before stays."
     if isinstance(error, BadStats):
-        return BadStats(f"{uri}, {error}. {stays}")
+        return BadStats(f"{uri}, {error}. {advice}")
     reason = str(error).splitlines()[0].replace(path, uri)
-    return BadStats(f"{uri} can't be read as Parquet: {reason}. {stays}")
+    return BadStats(f"{uri} can't be read as Parquet: {reason}. {advice}")

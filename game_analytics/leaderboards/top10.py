@@ -20,7 +20,7 @@ TOP10 = Board(
     schema=BOARD,
     descriptions={
         "rank": "1 to 10, no ties",
-        "player_id": "Who",
+        "player_id": "The player",
         "kills": "Kills of the day",
         "deaths": "Deaths of the day",
         "kd_ratio": "kills / max(deaths, 1)",
@@ -32,7 +32,7 @@ TOP10 = Board(
 
 @dataclass(frozen=True)
 class PublishedBoard:
-    """A board that was written: its rows, the stats file it was made from, and its ETag and SHA-256 (hex)."""
+    """A board that was written: rows, the stats file it was made from, ETag, and SHA-256 (hex)."""
 
     rows: pl.DataFrame
     stats: Downloaded
@@ -41,7 +41,8 @@ class PublishedBoard:
 
 
 def publish_board(lake: Lake, connection: duckdb.DuckDBPyConnection, day: date, min_engagements: int) -> PublishedBoard:
-    """Rank the players of the day's stats file who have ``min_engagements`` kills plus deaths, and replace the board.
+    """Rank the players of the day's stats file with at least ``min_engagements`` kills plus deaths, and replace the
+    board.
 
     Raises `GameAnalyticsError` if there is no stats file, `BadStats` if it can't be ranked, and what `Lake.replace`
     raises.

@@ -1,1 +1,1 @@
-"""The rules of the game: pure functions, with no Dagster, no I/O and no clock."""
+"""Business rules as pure functions: no Dagster, no I/O, no clock."""

@@ -1,7 +1,6 @@
-"""A message becomes an event or keeps the reason why it can't: the contract's table of fields, decided here alone.
+"""Classifies messages by the contract's rules for fields: each is quarantined, ignored, of another day, or landed.
 
-Grain: one row per message. A message falls into exactly one class, in this order: quarantined, ignored, other day,
-landed; the first reason that applies is kept.
+Exactly one class applies, in this order; a quarantined message keeps the first reason that applies.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,11 +22,10 @@ REASONS = (
     "bad_event_id",
     "bad_ts",
 )
-"""Why a message is quarantined, in the order in which the reasons are tried."""
+"""Why a message is quarantined, in the order of precedence."""
 
 COUNTED_TYPES = ("KILL", "DEATH")
-"""The event types that are landed and counted; events of all others are ignored. Another one needs a metric beside it,
-in `player_stats.METRICS`."""
+"""The event types that are landed and counted; others are ignored. Each needs a metric in `player_stats.METRICS`."""
 
 MAX_ID_LENGTH = 128
 
@@ -46,12 +44,12 @@ RAW_EVENTS = pl.Schema(
 
 DESCRIPTIONS = {
     "event_time": "When it happened, UTC",
-    "player_id": "Who killed or died",
+    "player_id": "The player who killed or died",
     "event_type": " or ".join(COUNTED_TYPES),
     "game_id": "The match, if the message names one",
-    "event_id": "The event, if the message names one; a repeated delivery has the same",
-    "kafka_partition": "Where the message is in the log",
-    "kafka_offset": "Where the message is in the log",
+    "event_id": "The event, if the message names one; the same in repeated deliveries",
+    "kafka_partition": "The message's partition in the log",
+    "kafka_offset": "The message's offset in the partition",
 }
 
 FIELDS = pl.Schema(
@@ -64,8 +62,8 @@ FIELDS = pl.Schema(
         "ts": pl.String(),
     }
 )
-"""What a format makes of messages: one row each, the fields as strings, and ``fault``, one of the first four
-`REASONS`, where a message has no fields. A field that is absent is null; one of another type is the empty string."""
+"""Decoded messages, one row each: the fields as strings, or ``fault``, one of the first four `REASONS`, if the message
+can't be decoded. A field that is absent is null; one of another type is the empty string."""
 
 Decode = Callable[[pl.DataFrame], pl.DataFrame]
 """From messages to `FIELDS`, one row each, in the same order."""
@@ -84,19 +82,21 @@ QUARANTINED = pl.Schema(
 
 @dataclass(frozen=True)
 class Classified:
-    """Every message of a batch, once: two frames, a count, and the days and offsets of those of other days."""
+    """The messages of a batch by class."""
 
     landed: pl.DataFrame
+    """As `RAW_EVENTS`."""
     quarantined: pl.DataFrame
+    """As `QUARANTINED`."""
     ignored: int
     other_days: pl.DataFrame
-    """``day`` and ``kafka_offset`` of each good event that belongs to another day."""
+    """``day`` and ``kafka_offset`` of each valid event of another day."""
 
 
 def classify(
     messages: pl.DataFrame, partition: int, day: date, decode: Decode, types: Sequence[str] = COUNTED_TYPES
 ) -> Classified:
-    """Sort the messages of one Kafka partition into the contract's four classes, from the view of ``day``.
+    """Classify messages of one Kafka partition for the landing of ``day``.
 
     ``messages`` has the columns ``kafka_offset``, ``kafka_timestamp`` (ms, UTC) and ``value`` (bytes or null). Further
     columns, as of headers, stay with quarantined messages.
@@ -119,10 +119,10 @@ def classify(
 
 
 def _events(messages: pl.DataFrame, partition: int, decode: Decode, is_type_counted: pl.Expr) -> pl.DataFrame:
-    """The messages with their fields as columns, the moment they happened and the reason for quarantine, if any."""
+    """The messages with their fields as columns, their event time, and the reason for quarantine, if any."""
     fields = decode(messages)
     return (
-        # Lazy, so that what an expression uses twice is computed once.
+        # Lazy, so that common subexpressions are computed once.
         pl.concat([messages, fields.with_columns(written_time=_written_time(fields["ts"]))], how="horizontal")
         .lazy()
         .with_columns(kafka_partition=pl.lit(partition, pl.Int32), event_time=_event_time())
@@ -132,8 +132,8 @@ def _events(messages: pl.DataFrame, partition: int, decode: Decode, is_type_coun
 
 
 def _reason(is_type_counted: pl.Expr) -> pl.Expr:
-    """The first reason that applies, in the order of `REASONS`; null for a good message and for a legal event of
-    another type, whose other fields nobody looks at."""
+    """The first reason that applies, in the order of `REASONS`; null for valid events and for those of other types,
+    whose other fields are not checked."""
     event_type, player_id = pl.col("event_type"), pl.col("player_id")
     return (
         pl.when(pl.col("fault").is_not_null())
@@ -156,12 +156,12 @@ def _reason(is_type_counted: pl.Expr) -> pl.Expr:
 
 
 def _is_one_of(types: Sequence[str]) -> pl.Expr:
-    """In a quarter of the time that `is_in` takes."""
+    """As `is_in`, in a quarter of the time."""
     return pl.any_horizontal(pl.col("event_type") == event_type for event_type in types)
 
 
 def _is_bad_id(identifier: pl.Expr) -> pl.Expr:
-    """1 to 128 code points, none of them a control character (Unicode category Cc); null is not bad."""
+    """False for 1 to 128 code points without control characters (Unicode category Cc); null for null."""
     return ~identifier.str.len_chars().is_between(1, MAX_ID_LENGTH) | identifier.str.contains(r"\p{Cc}")
 
 
@@ -174,7 +174,7 @@ _LAST_MOMENT = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 
 
 def _event_time() -> pl.Expr:
-    """When it happened, in UTC: by ``ts``, else by the message's timestamp; null if neither will do."""
+    """When the event happened, in UTC: ``ts``, or the message's timestamp if there is none; null if that is invalid."""
     delivered = pl.col("kafka_timestamp")
     return (
         pl.when(pl.col("ts").is_not_null())
@@ -185,27 +185,27 @@ def _event_time() -> pl.Expr:
 
 
 def _written_time(ts: pl.Series) -> pl.Series:
-    """The moments that the texts name, in UTC and truncated to µs; null where they name none.
+    """Parse timestamps to UTC, truncated to µs; null where the text is not a valid one.
 
-    ``YYYY-MM-DDThh:mm:ss[.1-9 digits][Z or ±hh:mm]``; no offset means UTC. The year, as written and in UTC, lies in
-    1970 to 9999. A leap second (``:60``) has no place in a column of timestamps and is not accepted.
+    Format: ``YYYY-MM-DDThh:mm:ss[.1-9 digits][Z or ±hh:mm]``; no offset means UTC. The year must be from 1970 to 9999,
+    both as written and in UTC. Leap seconds (``:60``) are invalid, since a timestamp column can't hold them.
     """
-    moments = ts.to_frame("ts").select(_by_milliseconds()).to_series()
+    moments = ts.to_frame("ts").select(_common_form()).to_series()
     others = (moments.is_null() & ts.is_not_null()).arg_true()
     if len(others) == 0:
         return moments
-    return moments.scatter(others, ts.gather(others).to_frame("ts").lazy().select(_by_any_form()).collect().to_series())
+    return moments.scatter(others, ts.gather(others).to_frame("ts").lazy().select(_any_form()).collect().to_series())
 
 
-def _by_milliseconds() -> pl.Expr:
-    """``YYYY-MM-DDThh:mm:ss.mmmZ``, as most programs write it, and that alone: in a third of the time."""
+def _common_form() -> pl.Expr:
+    """Parses only ``YYYY-MM-DDThh:mm:ss.mmmZ``, the most common form, in a third of the time."""
     ts = pl.col("ts")
-    # Without a cache: hardly two events happen in the same millisecond, and looking them up takes longer.
+    # No cache: few events share a millisecond, so the look-ups would cost more than they save.
     moment = ts.str.to_datetime("%Y-%m-%dT%H:%M:%S.%3fZ", time_unit="us", time_zone="UTC", strict=False, cache=False)
     return pl.when(ts.str.contains(_MILLISECONDS_UTC)).then(moment)
 
 
-def _by_any_form() -> pl.Expr:
+def _any_form() -> pl.Expr:
     ts = pl.col("ts")
     seconds = pl.when(ts.str.contains(_TIMESTAMP)).then(ts.str.head(19))
     microseconds = ts.str.extract(r"\.([0-9]{1,6})").str.pad_end(6, "0").cast(pl.Int64).fill_null(0)
@@ -218,7 +218,7 @@ def _by_any_form() -> pl.Expr:
 
 
 def _utc_offset(text: pl.Expr) -> pl.Expr:
-    """``+hh:mm`` or ``-hh:mm`` at the end as a duration; zero for ``Z`` or nothing."""
+    """The duration of a final ``+hh:mm`` or ``-hh:mm``; zero for ``Z`` or no offset."""
     offset = text.str.extract(_UTC_OFFSET, 0)
     minutes = offset.str.slice(1, 2).cast(pl.Int64) * 60 + offset.str.slice(4, 2).cast(pl.Int64)
     signed = pl.when(offset.str.starts_with("-")).then(-minutes).otherwise(minutes)

@@ -1,7 +1,7 @@
-"""Player stats become a ranked board, by SQL in DuckDB; and what makes stats rankable and a board valid.
+"""Ranks player stats by SQL in DuckDB, and validates stats before and boards after that.
 
-The statements read a view ``stats`` with the columns ``player_id``, ``kills``, ``deaths`` and ``row`` (the place in
-the file, from 0), which the caller lays over a Parquet file or a frame.
+The statements read a view ``stats`` with the columns ``player_id``, ``kills``, ``deaths`` and ``row`` (the row number
+in the file, from 0), which the caller creates over a Parquet file or a frame.
 """
 
 import math
@@ -30,20 +30,20 @@ BOARD = pl.Schema(
 STATS_COLUMNS = ("player_id", "kills", "deaths")
 _MAX = 2**63 - 1
 _ROW = "file_row_number"
-_ONLY_NULLS = '"NULL"'  # what DuckDB calls a column of nulls that has no type
+_UNTYPED = '"NULL"'  # DuckDB's type for a column that holds only nulls
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
 
-# Strings are compared by their UTF-8 bytes, as DuckDB does without a collation.
+# DuckDB compares strings by their UTF-8 bytes unless a collation is set.
 _ORDER = "kd_ratio DESC, kills DESC, deaths ASC, player_id ASC"
 _RATED = """
     SELECT player_id, kills::BIGINT AS kills, deaths::BIGINT AS deaths, kills::DOUBLE / greatest(deaths, 1) AS kd_ratio
     FROM stats
     WHERE kills::BIGINT >= $min_engagements - deaths::BIGINT
 """
-# Names are most of what there is to read, so the ratio of the last who is ranked is found without them, and only who
-# reaches it is looked at: of everybody with fewer kills than that ratio DuckDB does not even unpack the name.
+# Most of the data to read is player ids. So the tenth-best ratio is computed without them, and then only players who
+# reach it are read: for those with fewer kills than the ratio, DuckDB does not even decompress the id.
 _LAST_RATIO = f"SELECT kd_ratio FROM ({_RATED}) ORDER BY kd_ratio DESC LIMIT 1 OFFSET $size - 1"  # noqa: S608 - constants
-# The ten are found first and numbered then: numbering everybody would sort everybody.
+# The ten are selected first and numbered then: numbering all players would sort all players.
 _TOP = f"""
     WITH best AS (
         SELECT * FROM ({_RATED} AND kills >= $fewest_kills) WHERE kd_ratio >= $last_ratio ORDER BY {_ORDER} LIMIT $size
@@ -58,29 +58,29 @@ _AROUND = f"""
 
 
 class BadStats(GameAnalyticsError):
-    """A stats file that can't be ranked. The message names the column, the first bad row and what was expected."""
+    """A stats file that can't be ranked. The message names the column, the first bad row and the expected values."""
 
 
 class InvalidBoard(GameAnalyticsError):
-    """A board that breaks its own rules. Nothing was written."""
+    """A computed board that violates its rule. Nothing was written."""
 
 
 def top_players(connection: duckdb.DuckDBPyConnection, min_engagements: int) -> pl.DataFrame:
     """The best players of ``stats``, at most `BOARD_SIZE`, as `BOARD`. A player needs ``min_engagements`` kills plus
     deaths to be ranked; one who never died is ranked by kills."""
-    asked = {"min_engagements": min_engagements, "size": BOARD_SIZE}
-    found = connection.execute(_LAST_RATIO, asked).fetchone()
-    last_ratio = 0.0 if found is None else found[0]
-    # Who has that ratio has as many kills, which holds as long as a float can tell them all apart.
+    values = {"min_engagements": min_engagements, "size": BOARD_SIZE}
+    row = connection.execute(_LAST_RATIO, values).fetchone()
+    last_ratio = 0.0 if row is None else row[0]
+    # kills >= ratio, since deaths count as at least 1. Above 2^53 a float64 may be rounded up, so there is no bound.
     fewest_kills = math.floor(last_ratio) if last_ratio <= 2**53 else 0
-    return _rows(connection, _TOP, {**asked, "last_ratio": last_ratio, "fewest_kills": fewest_kills})
+    return _rows(connection, _TOP, {**values, "last_ratio": last_ratio, "fewest_kills": fewest_kills})
 
 
 def players_around(
     connection: duckdb.DuckDBPyConnection, player_id: str, min_engagements: int, neighbours: int
 ) -> pl.DataFrame:
-    """The line of one player among all that are ranked, and those of the ``neighbours`` before and after, as `BOARD`;
-    no row at all if the player is not ranked."""
+    """One player's row in the full ranking, with ``neighbours`` rows before and after it, as `BOARD`; empty if the
+    player is not ranked."""
     values = {"min_engagements": min_engagements, "player_id": player_id, "neighbours": neighbours}
     return _rows(connection, _AROUND, values)
 
@@ -98,14 +98,15 @@ def _rows(connection: duckdb.DuckDBPyConnection, statement: str, values: Mapping
 
 
 def ensure_columns(types: Mapping[str, str]) -> None:
-    """Raises `BadStats` unless the file's columns (name to DuckDB type) can hold stats: further ones are welcome."""
+    """Raises `BadStats` unless the file has the columns of stats. ``types`` is from name to DuckDB type; further
+    columns are allowed."""
     if any(name.lower() == _ROW for name in types):
         raise BadStats(f"column {_ROW} has a name that DuckDB keeps for itself; rename it")
     for column in STATS_COLUMNS:
         if column not in types:
             raise BadStats(f"column {column} is missing; the file has {printable(', '.join(types)) or 'none'}")
         expected, accepted = ("a string", {"VARCHAR"}) if column == "player_id" else ("an integer", _INTEGERS)
-        if types[column] == _ONLY_NULLS:
+        if types[column] == _UNTYPED:
             raise BadStats(f"column {column} holds nothing but nulls and has no type; {expected} is expected")
         if types[column] not in accepted:
             raise BadStats(f"column {column} is {printable(types[column])}; {expected} is expected")
@@ -119,9 +120,9 @@ def ensure_rankable(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def ensure_each_once(connection: duckdb.DuckDBPyConnection) -> None:
-    """Raises `BadStats` if a player stands in ``stats`` twice."""
-    if _is_sorted(connection):
-        return  # as our own files are, and then nobody stands there twice
+    """Raises `BadStats` if a player is in ``stats`` twice."""
+    if _is_strictly_sorted(connection):
+        return  # true of files that this pipeline wrote
     (repeated,) = _one(connection, "SELECT count(*) - count(DISTINCT player_id) FROM stats")
     if repeated:
         row, player_id = _one(
@@ -129,12 +130,12 @@ def ensure_each_once(connection: duckdb.DuckDBPyConnection) -> None:
             "SELECT row, player_id FROM stats QUALIFY row_number() OVER (PARTITION BY player_id ORDER BY row) = 2 "
             "ORDER BY row LIMIT 1",
         )
-        raise BadStats(f"column player_id, row {row + 1}: {player_id!r} stands here a second time")
+        raise BadStats(f"column player_id, row {row + 1}: {player_id!r} is here a second time")
 
 
-def _is_sorted(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether each player comes behind the one before. In whatever order DuckDB reads them: nobody can stand twice in a
-    row of names that always grow. It takes a tenth of what it takes to count who is there."""
+def _is_strictly_sorted(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether each player id is greater than the one before it, so that none repeats. The order in which DuckDB reads
+    the rows does not matter. Takes a tenth of the time of counting distinct ids."""
     statement = "SELECT player_id, lag(player_id) OVER () AS previous FROM stats"
     return connection.execute(f"SELECT 1 FROM ({statement}) WHERE player_id <= previous LIMIT 1").fetchone() is None  # noqa: S608 - constants
 
@@ -142,9 +143,9 @@ def _is_sorted(connection: duckdb.DuckDBPyConnection) -> bool:
 def _ensure_values(connection: duckdb.DuckDBPyConnection, column: str) -> None:
     is_bad = f"{column} IS NULL" if column == "player_id" else f"{column} IS NULL OR {column} < 0 OR {column} > {_MAX}"
     statement = f"SELECT row, {column} FROM stats WHERE {is_bad} ORDER BY row LIMIT 1"  # noqa: S608 - made of constants
-    found = connection.execute(statement).fetchone()
-    if found is not None:
-        row, value = found
+    first_bad = connection.execute(statement).fetchone()
+    if first_bad is not None:
+        row, value = first_bad
         expected = "a string" if column == "player_id" else "a whole number from 0 to 2^63 - 1"
         raise BadStats(f"column {column}, row {row + 1}: {'null' if value is None else value}; {expected} is expected")
 
@@ -157,8 +158,8 @@ def _one(connection: duckdb.DuckDBPyConnection, statement: str) -> tuple[int, ..
 
 
 def ensure_valid(board: pl.DataFrame) -> None:
-    """Raises `InvalidBoard` unless the board is one: at most ten rows, ranks 1 to n in order, players unique, the
-    ratio recomputable, and everybody behind those who are better."""
+    """Raises `InvalidBoard` unless the board has at most ten rows, ranks 1 to n, unique players, ratios that can be
+    recomputed from its counts, and the rule's order."""
     if board.schema != BOARD:
         raise InvalidBoard(
             f"The board breaks its rules: columns are {dict(board.schema)} instead of {dict(BOARD)}. Nothing was "
@@ -171,7 +172,7 @@ def ensure_valid(board: pl.DataFrame) -> None:
         "no count is negative": board.filter((pl.col("kills") < 0) | (pl.col("deaths") < 0)).is_empty(),
         f"at most {BOARD_SIZE} rows": board.height <= BOARD_SIZE,
         "ranks are 1 to n": board["rank"].to_list() == list(range(1, board.height + 1)),
-        "each player stands once": board["player_id"].n_unique() == board.height,
+        "each player is there once": board["player_id"].n_unique() == board.height,
         "kd_ratio is kills / max(deaths, 1)": board.select((pl.col("kd_ratio") == ratio).all()).item(),
         "the order is the rule's": board.equals(by_the_rule),
     }

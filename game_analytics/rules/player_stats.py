@@ -1,4 +1,4 @@
-"""A day's raw events become one row per player. A new metric is one more entry in `METRICS`."""
+"""Aggregates a day's raw events to one row per player. A new metric is one more entry in `METRICS`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,31 +16,31 @@ class Metric:
 
     description: str
     value: pl.Expr
-    """Over one player's events of the day, each of them once. All columns of the raw events can be used."""
+    """An aggregation over one player's events of the day, without repeats. It may use all columns of the raw events."""
     counts: str | None = None
-    """The event type of which it counts every event; None of any other metric."""
+    """The event type whose events it counts; None for other metrics."""
 
 
 def count_of(event_type: str) -> Metric:
-    """How many events of this type the player has."""
+    """The metric that counts a player's events of this type."""
     is_of_type = pl.col("event_type") == event_type
     return Metric(f"{event_type} events of the day, each once", is_of_type.sum(), event_type)
 
 
 METRICS: Mapping[str, Metric] = {"kills": count_of("KILL"), "deaths": count_of("DEATH")}
-"""By column. Each of `COUNTED_TYPES` needs a `count_of`: the day's account balances over these."""
+"""By column. Each of `COUNTED_TYPES` needs a `count_of`: the day's account is balanced over these."""
 
 STATS = pl.Schema({"player_id": pl.String(), **dict.fromkeys(METRICS, pl.Int64())})
 """One row per player with an event that day, sorted by ``player_id`` (UTF-8 bytes)."""
 
-DESCRIPTIONS = {"player_id": "Who", **{name: metric.description for name, metric in METRICS.items()}}
+DESCRIPTIONS = {"player_id": "The player", **{name: metric.description for name, metric in METRICS.items()}}
 
 FINGERPRINT = pl.when(pl.col("event_id").is_not_null()).then(pl.struct(REPEATED_BY).hash())
-"""Equal for deliveries of the same event, hardly ever equal otherwise; null where an event has no id."""
+"""A 64-bit hash, equal for deliveries of the same event; null for events without an id."""
 
 GROUPED_AT_ONCE = 12_500_000
-"""Events that are grouped by player at the same time, at some 40 bytes of memory each. Grouping in parts takes no
-longer than grouping all at once."""
+"""Events that are grouped by player at a time, at some 40 bytes of memory each. Grouping in parts takes no longer than
+grouping all at once."""
 
 Collect = Callable[[pl.LazyFrame], pl.DataFrame]
 """Runs a lazy query over the events. The lake supplies it, so that its errors name the object."""
@@ -89,13 +89,13 @@ def player_stats(
     fingerprint: pl.Expr = FINGERPRINT,
     grouped_at_once: int = GROUPED_AT_ONCE,
 ) -> tuple[pl.DataFrame, Repeats]:
-    """One row per player of one day's `RAW_EVENTS`, by ``player_id``: the metrics (int64), and ``events`` (int64), how
-    many events of the player count. And the day's repeated events.
+    """Aggregate one day's `RAW_EVENTS`. Returns one row per player, sorted by ``player_id``, with the metrics and
+    ``events``, the number of the player's counted events (all int64); and the day's repeated events.
 
-    Of an event's deliveries the first counts. Events without an ``event_id`` can't be told apart and count each.
+    The first delivery of an event counts. Events without an ``event_id`` count each.
 
-    To save memory the events are not held but read several times, always in the same order: for their fingerprints;
-    for the few that may be repeats, which alone are compared in full; and for each part of the players to count.
+    To save memory the events are not held but read several times, always in the same order: for their fingerprints,
+    for those whose fingerprint repeats, which are compared in full, and for each part of the players.
     """
     events = events.select(columns_read(metrics))
     suspected = _suspected(collect(events.select(fingerprint=fingerprint)).to_series())
@@ -112,7 +112,8 @@ def player_stats(
 
 
 def _each_once(events: pl.LazyFrame, counted: Sequence[str]) -> pl.LazyFrame:
-    """The first delivery of each event, with ``deliveries``, and the ``earliest`` and ``latest`` time they carry."""
+    """The first delivery of each event, with the number of ``deliveries`` and their ``earliest`` and ``latest``
+    time."""
     others = [name for name in counted if name not in REPEATED_BY]
     return events.group_by(REPEATED_BY).agg(
         pl.first(*others) if others else [],
@@ -123,8 +124,8 @@ def _each_once(events: pl.LazyFrame, counted: Sequence[str]) -> pl.LazyFrame:
 
 
 def _suspected(fingerprints: pl.Series) -> pl.Series:
-    """Per event whether another one has the same fingerprint."""
-    in_order = fingerprints.drop_nulls().sort()  # a quarter of the time that grouping them takes
+    """For each event whether another one has the same fingerprint."""
+    in_order = fingerprints.drop_nulls().sort()  # takes a quarter of the time of grouping
     repeated = in_order.filter(in_order == in_order.shift()).unique()
     del in_order
     return fingerprints.is_in(repeated.implode()).fill_null(value=False)

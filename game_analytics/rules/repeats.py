@@ -1,5 +1,5 @@
-"""How a day's events repeat themselves: how many do, and whether their ids name what they should. At-least-once
-producers repeat a few events; many repeats, or repeats that happened at other times, are events that were lost."""
+"""Repeated deliveries of a day's events. At-least-once producers repeat a few events. Many repeats, or repeats whose
+times differ, suggest that the ids don't identify events, so that different events are counted as one."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,11 +9,11 @@ import polars as pl
 from game_analytics.errors import printable
 
 REPEATED_BY = ("event_id", "game_id", "player_id", "event_type")
-"""Events of a day that agree in these are one. Events without an ``event_id`` can't be told apart; those without a
-``game_id`` agree with one another in it."""
+"""Deliveries of a day that agree in all of these are one event; two without a ``game_id`` agree in it. Events without
+an ``event_id`` are never repeats."""
 
-MOST_PERCENT = 5
-"""Of a day's landed events; at-least-once delivery repeats far fewer."""
+MAX_PERCENT = 5
+"""Share of a day's landed events that may be repeats; at-least-once delivery repeats far fewer."""
 
 _ADVICE = (
     "If they are different events, give each its own event_id (it need be unique only within game_id, player_id and "
@@ -23,7 +23,7 @@ _ADVICE = (
 
 @dataclass(frozen=True)
 class Repeated:
-    """An event that was delivered more than once, with the first and the last time that its deliveries tell."""
+    """An event that was delivered more than once, with the earliest and the latest time of its deliveries."""
 
     event_id: str
     game_id: str | None
@@ -40,23 +40,24 @@ class Repeated:
 
 @dataclass(frozen=True)
 class Repeats:
-    """A day's repeated events. ``at_other_times`` counts those whose deliveries differ in their time."""
+    """A day's repeated events."""
 
     most_repeated: Repeated | None = None
     at_other_times: int = 0
+    """Repeated events whose deliveries differ in time."""
     example: Repeated | None = None
-    """The first of those by player and event id."""
+    """The first of those, by player and event id."""
 
     @staticmethod
     def among(events: pl.DataFrame) -> "Repeats":
-        """From events by `REPEATED_BY`, each with its deliveries and their earliest and latest time."""
+        """From one row per event: the columns `REPEATED_BY`, ``deliveries``, ``earliest`` and ``latest``."""
         most = events.filter(pl.col("deliveries") > 1, pl.col("deliveries") == pl.col("deliveries").max())
         differing = events.filter(pl.col("earliest") != pl.col("latest"))
         return Repeats(_first(most), differing.height, _first(differing))
 
     def too_many(self, landed: int, duplicates: int) -> str | None:
-        """What is wrong where more than `MOST_PERCENT` of a day's landed events are repeats."""
-        if self.most_repeated is None or duplicates * 100 <= landed * MOST_PERCENT:
+        """The finding if more than `MAX_PERCENT` of the day's landed events are repeats, else None."""
+        if self.most_repeated is None or duplicates * 100 <= landed * MAX_PERCENT:
             return None
         return (
             f"{duplicates:,} of {landed:,} landed events ({duplicates / landed:.1%}) repeat others and do not count: "
@@ -64,7 +65,7 @@ class Repeats:
         )
 
     def differing(self) -> str | None:
-        """What is wrong where deliveries of one event tell different times."""
+        """The finding if deliveries of one event differ in time, else None."""
         if self.example is None:
             return None
         times = f"{_shown(self.example.earliest)} and {_shown(self.example.latest)}"
@@ -75,7 +76,7 @@ class Repeats:
 
 
 def _first(events: pl.DataFrame) -> Repeated | None:
-    """By player, then by event: to sort millions of them would take longer than to count them."""
+    """The first event by player, then by event. The filter saves sorting millions of rows."""
     of_one = events.filter(pl.col("player_id") == pl.col("player_id").min()).sort("event_id", "game_id", "event_type")
     names = [*REPEATED_BY, "deliveries", "earliest", "latest"]
     return None if of_one.is_empty() else Repeated(**of_one.select(names).row(0, named=True))

@@ -1,5 +1,4 @@
-"""A table for people, independent of where it is shown: `defs.metadata` renders it as Markdown for the UI,
-`cli.terminal` with rich. Pure."""
+"""A table to be shown: `defs.metadata` renders it as Markdown for the UI, `cli.terminal` with rich. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,14 +6,14 @@ from enum import Enum, auto
 
 
 class Kind(Enum):
-    """What a column holds."""
+    """What a column holds, and so how it is laid out."""
 
     NUMBER = auto()
-    """To the right."""
+    """Right-aligned."""
     WORD = auto()
-    """One of this package's own words, a day or a partition: to the left, never broken into lines."""
+    """A short label, such as a day or a reason: left-aligned, never wrapped."""
     TEXT = auto()
-    """Text from outside: to the left, broken into lines where the terminal is narrow."""
+    """Text from outside: left-aligned, wrapped in a narrow terminal."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +24,8 @@ class Table:
     rows: Sequence[Sequence[object]]
 
 
-def written(value: object) -> str:
-    """A value as it is read: whole numbers with their thousands separated, other numbers with two decimals."""
+def formatted(value: object) -> str:
+    """The value as text: integers with thousands separators, floats with two decimals."""
     if isinstance(value, float):
         return f"{value:,.2f}"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,4 +1,4 @@
-"""What is unusual about how much a day holds: the rules behind two warnings. They stop nothing."""
+"""When the volume of a day is unusual: the rules of the checks `usual_volume` and `little_quarantined`. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,24 +6,23 @@ from datetime import date, timedelta
 from statistics import median
 
 WEEKS = 4
-"""A day is compared with the same weekday of so many weeks before it, if all of them are known."""
-LOOKS_BACK = 14
-"""Else with those of so many days before it that are known."""
-FEWEST_DAYS = 5
-"""With fewer of these to compare with, nothing is said."""
+"""A day is compared with the same weekday of this many weeks before it, if all of these are known."""
+LOOKBACK_DAYS = 14
+"""Otherwise with the known ones of this many days before it."""
+MIN_DAYS = 5
+"""If fewer of these are known, the volume is not judged."""
 
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 def compared_with(day: date) -> set[date]:
-    """The earlier days whose volumes `unusual_volume` asks for."""
+    """The earlier days whose volumes `unusual_volume` uses."""
     return {*_days_before(day), *_weekdays_before(day)}
 
 
 def unusual_volume(day: date, volumes: Mapping[date, int], tolerance: float) -> str | None:
-    """What a person should know if the day's landed events differ from what is usual by more than ``tolerance`` (a
-    share of that), upwards or downwards. ``volumes`` are landed events: of the day, and of earlier days as far as they
-    are known."""
+    """A sentence if the day's landed events differ from the usual number by more than ``tolerance``, a fraction of it,
+    in either direction. ``volumes`` are landed events: of the day, and of earlier days where known."""
     usual = _usual(day, volumes)
     if usual is None:
         return None
@@ -37,7 +36,7 @@ def unusual_volume(day: date, volumes: Mapping[date, int], tolerance: float) -> 
 
 
 def much_quarantined(read: int, quarantined: int, tolerated: float) -> str | None:
-    """What a person should know if more messages than the ``tolerated`` share of all could not be read."""
+    """A sentence if more than the ``tolerated`` fraction of all messages could not be read."""
     if quarantined <= tolerated * read:
         return None
     return (
@@ -47,19 +46,19 @@ def much_quarantined(read: int, quarantined: int, tolerated: float) -> str | Non
 
 @dataclass(frozen=True)
 class _Usual:
-    """How many events a day usually has, and which days say so."""
+    """The usual number of events per day, and from which days it was computed."""
 
     events: float
     basis: str
 
 
 def _usual(day: date, volumes: Mapping[date, int]) -> _Usual | None:
-    """None where too few days are known. Players have more time on Saturdays than on Mondays, hence the weekdays."""
+    """None if too few days are known. Weekdays first: volumes differ between them more than between weeks."""
     weekdays = _known(_weekdays_before(day), volumes)
     if len(weekdays) == WEEKS:
         return _Usual(median(weekdays), f"the {WEEKS} {_WEEKDAYS[day.weekday()]}s")
     days = _known(_days_before(day), volumes)
-    return _Usual(median(days), f"{len(days)} days") if len(days) >= FEWEST_DAYS else None
+    return _Usual(median(days), f"{len(days)} days") if len(days) >= MIN_DAYS else None
 
 
 def _known(days: Sequence[date], volumes: Mapping[date, int]) -> list[int]:
@@ -67,7 +66,7 @@ def _known(days: Sequence[date], volumes: Mapping[date, int]) -> list[int]:
 
 
 def _days_before(day: date) -> list[date]:
-    return [day - timedelta(days=back) for back in range(1, LOOKS_BACK + 1)]
+    return [day - timedelta(days=back) for back in range(1, LOOKBACK_DAYS + 1)]
 
 
 def _weekdays_before(day: date) -> list[date]:

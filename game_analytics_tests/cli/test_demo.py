@@ -27,7 +27,7 @@ def test_the_demo_shows_seven_accounts_and_ten_ranked_players_and_leaves_nothing
     progress = [line.split()[0] for line in lines if "landed and counted" in line]
     assert progress == days
     accounts = [line for line in lines if line.startswith(f" {days[0]}"[:5]) or line.strip()[:10] in days]
-    assert len(accounts) == 3 * 7  # landed, published, and the table's line
+    assert len(accounts) == 3 * 7  # landed, published, and a row of the table
     board = lines[lines.index(next(line for line in lines if line.startswith("Top ten of"))) :]
     ranks = [line.split()[0] for line in board if line.strip()[:1].isdigit()]
     assert ranks == [str(rank) for rank in range(1, 11)]

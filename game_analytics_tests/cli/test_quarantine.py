@@ -20,7 +20,7 @@ HOSTILE = b'{"event_type": "\x1b]0;mine\x07", [red]:smile: \xc2\x9b31m \xe2\x80\
 
 
 def lay(lake: LakeResource, messages: dict[int, list[bytes]]) -> None:
-    """Land a day of these messages; each partition's are a minute apart from noon on."""
+    """Land a day with these messages, in each partition at one-minute intervals from noon on."""
     log = ListedLog(
         {
             partition: [
@@ -52,7 +52,7 @@ def test_reasons_counts_and_samples_are_listed(s3: S3Endpoint, lake_resource: La
     assert lines[-1].endswith("with `reread_quarantine: true` in the run config of raw_events.")
 
 
-def test_a_message_can_t_move_the_cursor_colour_the_line_or_turn_the_text_round(
+def test_a_message_can_t_move_the_cursor_colour_the_line_or_reverse_the_text(
     s3: S3Endpoint, lake_resource: LakeResource
 ) -> None:
     lay(lake_resource, {0: [HOSTILE]})
@@ -62,10 +62,8 @@ def test_a_message_can_t_move_the_cursor_colour_the_line_or_turn_the_text_round(
     assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(text)
 
 
-def test_a_message_of_a_producer_that_counts_microseconds_is_shown_with_the_number_it_brought(
-    s3: S3Endpoint, lake_resource: LakeResource
-) -> None:
-    """Python has no name for that moment."""
+def test_a_timestamp_in_microseconds_is_shown_as_a_number(s3: S3Endpoint, lake_resource: LakeResource) -> None:
+    """The time lies outside Python's calendar."""
     wild = 1_767_096_000_000_000
     lay(lake_resource, {0: [b"x"]})
     lake = lake_resource.open()
@@ -102,7 +100,7 @@ def test_a_day_that_was_not_landed_says_so(s3: S3Endpoint, lake_resource: LakeRe
 
 
 def _without_styles(output: str) -> str:
-    """Without what rich itself puts round bold text and a table's head."""
+    """Without the escapes that rich adds for bold text and table headings."""
     for style in ("\x1b[1m", "\x1b[0m"):
         output = output.replace(style, "")
     return output

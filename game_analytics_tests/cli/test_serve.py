@@ -1,4 +1,4 @@
-"""How the services of a deployment wait: each new answer is said once, and one that stays now and then."""
+"""How the services of a deployment wait: a new problem is logged at once, an unchanged one now and then."""
 
 import os
 import subprocess
@@ -14,34 +14,32 @@ from game_analytics.errors import GameAnalyticsError
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
 
-def told(answers: Sequence[str | None]) -> tuple[list[str], int]:
-    """What is said while these are the answers, and how often it is waited."""
-    coming, said, pauses = iter(answers), list[str](), list[float]()
-    # Time passes while it waits and at no other time.
-    wait_until_none(lambda: next(coming), said.append, pauses.append, lambda: 1_000 + sum(pauses))
-    return said, len(pauses)
+def lines_for(answers: Sequence[str | None]) -> tuple[list[str], int]:
+    """The lines logged for this sequence of problems, and the number of pauses."""
+    coming, lines, pauses = iter(answers), list[str](), list[float]()
+    # Time passes only in pauses.
+    wait_until_none(lambda: next(coming), lines.append, pauses.append, lambda: 1_000 + sum(pauses))
+    return lines, len(pauses)
 
 
-def test_what_is_there_is_not_waited_for() -> None:
-    assert told([None]) == ([], 0)
+def test_without_a_problem_it_does_not_wait() -> None:
+    assert lines_for([None]) == ([], 0)
 
 
-def test_each_new_answer_is_said_once() -> None:
-    assert told(["a: refused", "a: refused", "b: wrong password", None]) == (
-        ["waiting for a: refused. Trying again", "waiting for b: wrong password. Trying again", "goes on"],
+def test_each_new_problem_is_logged_once() -> None:
+    assert lines_for(["a: refused", "a: refused", "b: wrong password", None]) == (
+        ["waiting for a: refused. Trying again", "waiting for b: wrong password. Trying again", "continues"],
         3,
     )
 
 
-def test_an_answer_that_stays_is_said_again_every_half_minute() -> None:
-    said, pauses = told(["a"] * 61 + [None])
-    assert said == ["waiting for a. Trying again"] * 3 + ["goes on"]
+def test_an_unchanged_problem_is_logged_again_every_half_minute() -> None:
+    lines, pauses = lines_for(["a"] * 61 + [None])
+    assert lines == ["waiting for a. Trying again"] * 3 + ["continues"]
     assert pauses == 61
 
 
-def test_settings_that_dagster_does_not_know_are_told_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_invalid_dagster_settings_are_reported_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "dagster.yaml").write_text("storage: {nonsense: {}}")
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     with pytest.raises(GameAnalyticsError, match=r"^dagster\.yaml or its settings are wrong: .*nonsense") as error:
@@ -49,7 +47,7 @@ def test_settings_that_dagster_does_not_know_are_told_in_one_line(
     assert "\n" not in str(error.value)
 
 
-def test_a_variable_that_is_missing_is_named_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_variable_is_named_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "dagster.yaml").write_text((DEPLOY / "dagster.yaml").read_text())
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     for name in [name for name in os.environ if name.startswith(("POSTGRES_", "GAME_ANALYTICS_"))]:
@@ -60,7 +58,7 @@ def test_a_variable_that_is_missing_is_named_in_one_line(tmp_path: Path, monkeyp
     assert "\n" not in str(error.value)
 
 
-def test_a_code_location_that_nobody_names_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_workspace_file_is_reported_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "workspace.yaml").write_text((DEPLOY / "workspace.yaml").read_text())
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CODE_LOCATION_HOST", raising=False)
@@ -72,11 +70,11 @@ def test_a_code_location_that_nobody_names_is_told_in_one_line(tmp_path: Path, m
     assert "\n" not in str(error.value)
 
 
-def test_settings_of_the_project_that_are_sound_are_no_problem() -> None:
+def test_valid_settings_are_no_problem() -> None:
     assert settings_problem() is None
 
 
-def test_a_wrong_setting_of_the_project_ends_the_code_location_with_one_line(tmp_path: Path) -> None:
+def test_an_invalid_setting_ends_the_code_location_with_one_line(tmp_path: Path) -> None:
     done = subprocess.run(  # noqa: S603 - our own command
         [Path(sys.executable).with_name("game-analytics"), "serve", "code"],
         env={"PATH": os.defpath, "HOME": str(tmp_path), "KAFKA_TOPIC": "game-events"},

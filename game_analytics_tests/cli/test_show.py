@@ -1,4 +1,4 @@
-"""`game-analytics show` on a lake that others filled."""
+"""`game-analytics show` on a lake with published files."""
 
 import subprocess
 
@@ -14,7 +14,7 @@ DAY = "2025-12-30"
 
 
 def twelve_players() -> pl.DataFrame:
-    """p01 is the best, p12 the worst; the last one's name tries to colour the terminal."""
+    """p01 is the best, p12 the worst; the last name contains a colour escape."""
     names = [f"p{number:02}" for number in range(1, 12)] + ["p12\x1b[31m[bold]"]
     return pl.DataFrame({"player_id": names, "kills": [20 - place for place in range(12)], "deaths": [2] * 12})
 
@@ -30,7 +30,7 @@ def show(s3: S3Endpoint, lake: LakeResource, *words: str) -> subprocess.Complete
 
 
 def lines_of(output: str) -> list[list[str]]:
-    """The words of each line of a table's body."""
+    """The words of each row of a table."""
     return [line.split() for line in output.splitlines() if line.split() and line.split()[0].isdigit()]
 
 
@@ -70,7 +70,7 @@ def test_a_day_without_a_board_and_a_player_who_did_not_play_are_named(s3: S3End
     assert "'nobody' has no kill and no death on 2025-12-30" in show(s3, stats, DAY, "--player", "nobody").stderr
 
 
-def test_a_day_that_is_none_is_refused(s3: S3Endpoint, stats: LakeResource) -> None:
+def test_an_invalid_day_is_refused(s3: S3Endpoint, stats: LakeResource) -> None:
     done = show(s3, stats, "2025-02-30")
     assert done.returncode == 2
     assert "'2025-02-30'" in done.stderr

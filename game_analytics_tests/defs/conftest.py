@@ -1,4 +1,4 @@
-"""The pipeline that the sensor watches, on an instance in memory or on one that keeps its history on disk."""
+"""The pipeline on an instance in memory or on disk."""
 
 import shutil
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ from game_analytics_tests.support.harness import Pipeline, pipeline_on, small_si
 
 @pytest.fixture
 def pipeline(lake_resource: LakeResource) -> Iterator[Pipeline]:
-    """On a lake and an instance that are new and empty."""
+    """The pipeline on a new lake and instance."""
     with pipeline_on(lake_resource) as on_a_new_lake:
         yield on_a_new_lake
 
 
 @pytest.fixture(scope="session")
 def blank_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a persistent instance without history: to be copied, since making one takes a second."""
+    """The folder of an empty persistent instance. Tests copy it, since creating one takes a second."""
     home = tmp_path_factory.mktemp("blank_home")
     with dg.DagsterInstance.local_temp(str(home)):
         return home
@@ -29,13 +29,13 @@ def blank_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def home(blank_home: Path, tmp_path: Path) -> Path:
-    """The folder of a persistent instance of one's own."""
+    """The folder of a new persistent instance."""
     return Path(shutil.copytree(blank_home, tmp_path / "home"))
 
 
 @pytest.fixture
 def kept(home: Path, lake_resource: LakeResource) -> Iterator[Pipeline]:
-    """As `pipeline`, on an instance that stores its history in SQLite files, as a laptop's does."""
+    """As `pipeline`, on an instance that stores its history in SQLite files, as in development."""
     with dg.DagsterInstance.local_temp(str(home)) as instance:
         yield Pipeline(
             definitions_on(small_simulation(), lake_resource, PipelineSettings()),

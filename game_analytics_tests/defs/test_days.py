@@ -1,4 +1,4 @@
-"""One run over one day or many: what is recorded, what is tried again, and what the failure says."""
+"""Runs over one or many days: records, retries and failure messages."""
 
 from collections.abc import Callable
 from datetime import date
@@ -15,9 +15,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:Parameter `backfill_policy`")
 
 
 def run_days(
-    work: Callable[[date], DayReport], first: str, last: str, pauses: tuple[float, ...] = ()
+    work: Callable[[date], DayReport], first: str, last: str, delays: tuple[float, ...] = ()
 ) -> tuple[dg.ExecuteInProcessResult, dict[str, list[object]]]:
-    """Run an asset that does ``work``: the result, and each day's recorded values, oldest first."""
+    """Run an asset with this ``work``. Returns the result and each day's recorded values, oldest first."""
 
     @dg.asset(
         partitions_def=daily,
@@ -25,7 +25,7 @@ def run_days(
         check_specs=[dg.AssetCheckSpec("is_well", asset="diary")],
     )
     def diary(context: dg.AssetExecutionContext) -> Results:
-        yield from materialize_days(context, work, pauses)
+        yield from materialize_days(context, work, delays)
 
     span = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
     with dg.DagsterInstance.ephemeral() as instance:
@@ -64,7 +64,7 @@ def test_a_check_of_a_range_names_its_days() -> None:
 def test_a_day_is_recorded_as_it_finishes_and_not_only_at_the_end() -> None:
     def die_on_the_third(day: date) -> DayReport:
         if day.day == 3:
-            raise KeyboardInterrupt  # the process is told to stop
+            raise KeyboardInterrupt  # the process is interrupted
         return day_of_month(day)
 
     result, recorded = run_days(die_on_the_third, "2025-12-01", "2025-12-03")
@@ -72,12 +72,12 @@ def test_a_day_is_recorded_as_it_finishes_and_not_only_at_the_end() -> None:
     assert recorded == {"2025-12-01": [1], "2025-12-02": [2]}
 
 
-def test_a_range_goes_on_past_failing_days_and_names_them() -> None:
+def test_a_range_continues_past_failing_days_and_names_them() -> None:
     def fail_on_even_days(day: date) -> DayReport:
         if day.day == 2:
             raise GameAnalyticsError("the second is bad")
         if day.day == 4:
-            raise ZeroDivisionError("a fault of our own")
+            raise ZeroDivisionError("a bug")
         return day_of_month(day)
 
     result, recorded = run_days(fail_on_even_days, "2025-12-01", "2025-12-05")
@@ -85,10 +85,10 @@ def test_a_range_goes_on_past_failing_days_and_names_them() -> None:
     failure = failure_of(result)
     assert "2 of 5 days failed" in failure
     assert "2025-12-02: the second is bad" in failure
-    assert "2025-12-04: a fault of our own" in failure
+    assert "2025-12-04: a bug" in failure
 
 
-def test_a_service_that_answers_again_costs_a_pause_and_no_failure() -> None:
+def test_a_service_that_answers_again_is_retried_without_a_failure() -> None:
     answers = iter([Unavailable("gone"), Unavailable("still gone"), None])
 
     def ask(day: date) -> DayReport:
@@ -97,30 +97,30 @@ def test_a_service_that_answers_again_costs_a_pause_and_no_failure() -> None:
             raise answer
         return day_of_month(day)
 
-    result, recorded = run_days(ask, "2025-12-02", "2025-12-02", pauses=(0, 0))
+    result, recorded = run_days(ask, "2025-12-02", "2025-12-02", delays=(0, 0))
     assert result.success
     assert recorded == {"2025-12-02": [2]}
 
 
-def test_a_service_that_stays_away_is_waited_for_once_a_run_and_not_once_a_day() -> None:
+def test_a_service_that_stays_away_is_waited_for_once_per_run_not_per_day() -> None:
     asked: list[date] = []
 
     def ask(day: date) -> DayReport:
         asked.append(day)
         raise Unavailable("S3 does not answer")
 
-    result, _ = run_days(ask, "2025-12-01", "2025-12-03", pauses=(0, 0))
+    result, _ = run_days(ask, "2025-12-01", "2025-12-03", delays=(0, 0))
     assert [day.day for day in asked] == [1, 1, 1]
     assert "3 of 3 days failed" in failure_of(result)
 
 
-def test_a_fault_that_will_not_pass_is_not_tried_again() -> None:
+def test_a_permanent_error_is_not_retried() -> None:
     asked: list[date] = []
 
     def ask(day: date) -> DayReport:
         asked.append(day)
         raise GameAnalyticsError("the bucket does not exist")
 
-    result, _ = run_days(ask, "2025-12-01", "2025-12-01", pauses=(0, 0))
+    result, _ = run_days(ask, "2025-12-01", "2025-12-01", delays=(0, 0))
     assert len(asked) == 1
     assert failure_of(result) == "the bucket does not exist"

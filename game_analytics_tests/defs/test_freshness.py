@@ -1,4 +1,4 @@
-"""Whether the newest board is there as it should be: what the job says of a lake, and which day the schedule names."""
+"""The check `freshness`: its findings, and which day the schedule evaluates."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -42,7 +42,7 @@ def published(lake_resource: LakeResource) -> Iterator[Pipeline]:
 
 
 def verdict(pipeline: Pipeline) -> str:
-    """What is wrong with the board of the 30th; nothing if all is well."""
+    """What is wrong with the board of the 30th; empty if nothing is."""
     return freshness_fault(pipeline.lake, TOP10, date(2025, 12, 30)) or ""
 
 
@@ -50,45 +50,45 @@ def test_a_published_board_is_fresh(published: Pipeline) -> None:
     assert verdict(published) == ""
 
 
-def test_a_day_without_a_board_is_told(published: Pipeline) -> None:
+def test_a_day_without_a_board_fails(published: Pipeline) -> None:
     published.lake.delete([BOARD])
     assert f"/{BOARD} does not exist. Look at the last runs" in verdict(published)
 
 
-def test_a_day_without_stats_names_those(published: Pipeline) -> None:
+def test_a_day_without_stats_fails_naming_them(published: Pipeline) -> None:
     published.lake.delete([BOARD, STATS])
     assert f"/{STATS} does not exist. Look at the last runs" in verdict(published)
 
 
-def test_a_board_behind_its_stats_file_is_told(published: Pipeline) -> None:
+def test_a_stale_board_fails(published: Pipeline) -> None:
     published.put(STATS, foreign_stats(ann=(1, 1)))
-    assert f"/{BOARD} is not made from the stats file that lies there now" in verdict(published)
+    assert f"/{BOARD} is not made from the current stats file" in verdict(published)
 
 
-def test_a_board_that_somebody_else_wrote_is_told(published: Pipeline) -> None:
+def test_a_foreign_board_fails(published: Pipeline) -> None:
     published.put(BOARD, pl.DataFrame({"rank": [1]}))
-    assert "is not made from the stats file that lies there now" in verdict(published)
+    assert "is not made from the current stats file" in verdict(published)
 
 
-def test_a_board_that_somebody_else_wrote_is_told_also_where_there_are_no_stats(published: Pipeline) -> None:
+def test_a_foreign_board_without_stats_fails(published: Pipeline) -> None:
     published.put(BOARD, pl.DataFrame({"rank": [1]}))
     published.lake.delete([STATS])
-    assert "is not made from the stats file that lies there now" in verdict(published)
+    assert "is not made from the current stats file" in verdict(published)
 
 
-def test_stats_behind_their_landing_are_told(published: Pipeline) -> None:
+def test_stale_stats_fail(published: Pipeline) -> None:
     manifest = published.lake.get("raw/manifests/2025_12_30.json")
     assert manifest is not None
     published.put("raw/manifests/2025_12_30.json", manifest.body + b"\n")
-    assert "is not made from the landing that stands now" in verdict(published)
+    assert "is not made from the current landing" in verdict(published)
 
 
-def test_a_landing_that_is_gone_is_told(published: Pipeline) -> None:
+def test_a_missing_landing_fails(published: Pipeline) -> None:
     published.lake.delete(["raw/manifests/2025_12_30.json"])
-    assert "is not made from the landing that stands now" in verdict(published)
+    assert "is not made from the current landing" in verdict(published)
 
 
-def test_a_landing_before_its_window_closed_is_told(lake_resource: LakeResource) -> None:
+def test_a_landing_before_its_window_closed_fails(lake_resource: LakeResource) -> None:
     with pipeline_on(lake_resource, given_log(one_kill())) as pipeline:
         early = land(one_kill(), pipeline.lake, now=utc("2025-12-31 00:10")).manifest
         assert isinstance(early, Manifest)
@@ -104,7 +104,7 @@ def _alone(pipeline: Pipeline, asset: str) -> dg.ExecuteInProcessResult:
     )
 
 
-def test_a_board_of_stats_from_elsewhere_is_taken_as_it_is(lake_resource: LakeResource) -> None:
+def test_a_board_of_foreign_stats_passes(lake_resource: LakeResource) -> None:
     with pipeline_on(lake_resource) as pipeline:
         pipeline.put(STATS, parquet(foreign_stats(ann=(1, 1))))
         assert pipeline.run("leaderboard_job", DAY).success
@@ -112,14 +112,14 @@ def test_a_board_of_stats_from_elsewhere_is_taken_as_it_is(lake_resource: LakeRe
 
 
 def evaluation(pipeline: Pipeline) -> dg.AssetCheckEvaluation:
-    """What the job that the schedule launches says of the board of the 30th."""
+    """The evaluation of the 30th's board by the job of the schedule."""
     job = pipeline.definitions.resolve_job_def("freshness_job")
     result = job.execute_in_process(run_config=freshness_config(DAY), instance=pipeline.instance)
     [evaluation] = result.get_asset_check_evaluations()
     return evaluation
 
 
-def test_the_check_fails_with_the_verdict_and_the_run_succeeds(lake_resource: LakeResource) -> None:
+def test_the_check_fails_with_the_finding_and_the_run_succeeds(lake_resource: LakeResource) -> None:
     with pipeline_on(lake_resource) as pipeline:
         evaluated = evaluation(pipeline)
     assert (evaluated.asset_key.to_user_string(), evaluated.check_name) == ("top10_leaderboard", "freshness")
@@ -131,7 +131,7 @@ def test_the_check_passes_where_all_is_well(published: Pipeline) -> None:
     assert evaluation(published).passed
 
 
-def test_a_run_by_hand_checks_its_own_day_and_the_sensors_job_does_not(published: Pipeline) -> None:
+def test_a_run_by_hand_checks_its_own_day_and_the_sensors_job_checks_none(published: Pipeline) -> None:
     by_hand = [each for each in published.run(ALL, DAY).get_asset_check_evaluations() if each.check_name == "freshness"]
     assert [(each.passed, (each.description or "")[:10]) for each in by_hand] == [(True, DAY)]
     by_sensor = published.run("leaderboard_job", DAY).get_asset_check_evaluations()
@@ -156,7 +156,7 @@ def schedule_with(lateness: int) -> dg.ScheduleDefinition:
         (1440, "0 2 * * *", "2026-01-01T02:00", "2025-12-30"),  # closes a day later, at midnight
     ],
 )
-def test_it_looks_at_the_newest_board_that_must_be_there(lateness: int, cron: str, when: str, looked_at: str) -> None:
+def test_it_checks_the_newest_board_that_is_due(lateness: int, cron: str, when: str, looked_at: str) -> None:
     schedule = schedule_with(lateness)
     assert schedule.cron_schedule == cron
     context = dg.build_schedule_context(scheduled_execution_time=datetime.fromisoformat(when).replace(tzinfo=UTC))
@@ -165,7 +165,7 @@ def test_it_looks_at_the_newest_board_that_must_be_there(lateness: int, cron: st
     assert request.tags["game_analytics/day"] == looked_at
 
 
-def test_before_the_first_day_there_is_nothing_to_look_for() -> None:
+def test_before_the_first_day_no_board_is_due() -> None:
     context = dg.build_schedule_context(scheduled_execution_time=datetime(2024, 1, 1, 3, tzinfo=UTC))
-    told = schedule_with(60).evaluate_tick(context)
-    assert (told.run_requests, told.skip_message) == ([], "No board has to be there yet.")
+    result = schedule_with(60).evaluate_tick(context)
+    assert (result.run_requests, result.skip_message) == ([], "No board is due yet.")

@@ -1,4 +1,4 @@
-"""What an instance remembers of an asset: the latest materialization of each day, and what it recorded."""
+"""The latest materialization of each day in an instance, and its metadata."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from game_analytics.defs.history import RECORDED_BEFORE, latest_facts, latest_materializations, recorded
+from game_analytics.defs.history import RECORDED_BEFORE, latest_materializations, latest_provenance, recorded
 
 BOARD = dg.AssetKey("top10_leaderboard")
 STATS = dg.AssetKey("daily_player_stats")
@@ -15,7 +15,7 @@ DAYS = ["2025-12-28", "2025-12-29", "2025-12-30"]
 
 @pytest.fixture(params=["in memory", "on disk"])
 def instance(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    """The two keep their events in different ways."""
+    """The two store events differently."""
     if request.param == "in memory":
         with dg.DagsterInstance.ephemeral() as forgetful:
             yield forgetful
@@ -69,14 +69,14 @@ def test_wiped_history_is_gone_and_what_comes_after_counts(instance: dg.DagsterI
     assert etags(instance, BOARD) == {"2025-12-30": "after"}
 
 
-def test_days_that_nobody_asks_for_are_left_out(instance: dg.DagsterInstance) -> None:
+def test_days_that_were_not_asked_for_are_left_out(instance: dg.DagsterInstance) -> None:
     note(instance, BOARD, "2025-12-01", etag="of another day")
     assert etags(instance, BOARD) == {}
     assert latest_materializations(instance, BOARD, []) == {}
 
 
-def test_the_second_record_of_a_range_is_older_than_what_came_in_between(instance: dg.DagsterInstance) -> None:
-    """A range records 29 and 30 as they finish and both again at its end; another run has done the 30th meanwhile."""
+def test_a_repeated_record_of_a_range_does_not_hide_a_record_in_between(instance: dg.DagsterInstance) -> None:
+    """A range records the 29th and 30th as they finish and again at its end; another run did the 30th meanwhile."""
     note(instance, BOARD, "2025-12-29", etag="by the range")
     note(instance, BOARD, "2025-12-30", etag="by the range")
     note(instance, BOARD, "2025-12-30", etag="by the other run")
@@ -90,10 +90,10 @@ def note_board(instance: dg.DagsterInstance, day: str, etag: str, lake: str = "h
 
 
 def facts(instance: dg.DagsterInstance) -> dict[str, str]:
-    return {day: fact.etag for day, fact in latest_facts(instance, BOARD, DAYS).items()}
+    return {day: provenance.etag for day, provenance in latest_provenance(instance, BOARD, DAYS).items()}
 
 
-def test_what_is_remembered_gives_way_to_what_is_recorded_later(instance: dg.DagsterInstance) -> None:
+def test_a_later_record_replaces_the_cached_one(instance: dg.DagsterInstance) -> None:
     assert facts(instance) == {}
     note_board(instance, "2025-12-29", "only")
     note_board(instance, "2025-12-30", "first")
@@ -104,8 +104,8 @@ def test_what_is_remembered_gives_way_to_what_is_recorded_later(instance: dg.Dag
     assert facts(instance) == {}
 
 
-def test_a_record_that_does_not_tell_enough_is_no_fact(instance: dg.DagsterInstance) -> None:
-    """Of an earlier version, or reported by hand."""
+def test_an_incomplete_record_has_no_provenance(instance: dg.DagsterInstance) -> None:
+    """Written by an earlier version, or reported by hand."""
     note_board(instance, "2025-12-29", "whole")
     note(instance, BOARD, "2025-12-30", etag="without a lake", source_etag="b")
     assert facts(instance) == {"2025-12-29": "whole"}
@@ -113,15 +113,15 @@ def test_a_record_that_does_not_tell_enough_is_no_fact(instance: dg.DagsterInsta
     assert facts(instance) == {}
 
 
-def test_a_fact_is_of_one_object_in_one_lake(instance: dg.DagsterInstance) -> None:
+def test_provenance_belongs_to_one_object_in_one_lake(instance: dg.DagsterInstance) -> None:
     note_board(instance, "2025-12-30", "this", lake="here")
-    fact = latest_facts(instance, BOARD, DAYS)["2025-12-30"]
-    assert fact.is_of("here", "this")
-    assert not fact.is_of("here", "that")
-    assert not fact.is_of("there", "this")
+    provenance = latest_provenance(instance, BOARD, DAYS)["2025-12-30"]
+    assert provenance.is_of("here", "this")
+    assert not provenance.is_of("here", "that")
+    assert not provenance.is_of("there", "this")
 
 
-def test_what_is_remembered_of_one_instance_is_nothing_to_another(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+def test_the_cache_is_per_instance(instance: dg.DagsterInstance, tmp_path: Path) -> None:
     note_board(instance, "2025-12-30", "here")
     assert facts(instance) == {"2025-12-30": "here"}
     (tmp_path / "other").mkdir()
@@ -132,7 +132,7 @@ def test_what_is_remembered_of_one_instance_is_nothing_to_another(instance: dg.D
     assert facts(instance) == {"2025-12-30": "here"}
 
 
-def test_what_is_remembered_is_not_read_again(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cached_record_is_not_read_again(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
     note_board(instance, "2025-12-30", "read once")
     assert facts(instance) == {"2025-12-30": "read once"}
     monkeypatch.setattr(type(instance), "fetch_materializations", None)
@@ -140,7 +140,7 @@ def test_what_is_remembered_is_not_read_again(instance: dg.DagsterInstance, monk
 
 
 def test_an_entry_of_the_latest_record_is_read_each_time(instance: dg.DagsterInstance) -> None:
-    """Ids of deleted records are used again, and an entry alone does not tell whose it is."""
+    """Ids of deleted records are reused, so an id alone does not identify a record."""
     note(instance, BOARD, "2025-12-30", rows=4)
     assert recorded(latest_materializations(instance, BOARD, DAYS)["2025-12-30"], "rows") == 4
     instance.wipe_assets([BOARD])

@@ -1,4 +1,4 @@
-"""The resources as Dagster configures them: what is set reaches every client, what is not the AWS SDK finds out."""
+"""The resources: settings reach every client, and unset ones come from the AWS SDK."""
 
 import re
 import sys
@@ -31,7 +31,7 @@ SCHEMA = pl.Schema({"number": pl.Int64})
 
 @pytest.fixture
 def server() -> Iterator[AnsweringS3]:
-    """It lets a lake be opened, and refuses everything after that."""
+    """A server that lets a lake be opened and refuses everything after that."""
     with answering(LISTED, s3_error(403, "AccessDenied")) as answers:
         yield answers
 
@@ -79,12 +79,12 @@ def test_a_request_is_made_as_often_as_is_configured() -> None:
             assert len(busy.asked) == attempts
 
 
-def test_a_lake_is_where_it_is_configured_to_be(s3: S3Endpoint, lake_resource: LakeResource) -> None:
+def test_a_lake_uses_its_configured_endpoint(s3: S3Endpoint, lake_resource: LakeResource) -> None:
     lake = lake_resource.open()
     assert (lake.endpoint, lake.bucket) == (s3.url, lake_resource.bucket)
 
 
-def test_a_lake_is_configured_without_asking_a_server() -> None:
+def test_a_lake_is_configured_without_a_request() -> None:
     definitions = dg.Definitions(resources={"lake": resource_at(closed_port())})
     dg.Definitions.validate_loadable(definitions)
 
@@ -103,7 +103,7 @@ OPENERS = [one_step, the_next_step]
 
 
 def hands_out_new_keys(folder: Path) -> Path:
-    """An AWS profile whose credentials are new each time they are asked for, as short-lived ones are."""
+    """An AWS profile that returns new credentials at each request, like short-lived ones."""
     program = folder / "credentials.py"
     program.write_text(
         "import json, pathlib\n"
@@ -117,7 +117,7 @@ def hands_out_new_keys(folder: Path) -> Path:
     return config
 
 
-def test_a_profile_is_asked_for_credentials_once_in_each_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_profile_supplies_credentials_once_per_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", str(hands_out_new_keys(tmp_path)))
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
@@ -143,7 +143,7 @@ def test_what_is_not_configured_comes_from_the_environment(monkeypatch: pytest.M
 
 
 class ListedLogResource(EventLogResource):
-    """A source of events as somebody would add one."""
+    """A further source of events."""
 
     def open(self) -> EventLog:
         return ListedLog({0: []})

@@ -1,4 +1,4 @@
-"""Runs and their code location as processes: the monitor leaves a living run alone, and finds the one that was lost."""
+"""Runs and their code location as processes: the monitor keeps a live run and detects a lost one."""
 
 import logging
 import os
@@ -51,7 +51,7 @@ SETTINGS = {
 
 @dataclass
 class CodeLocation:
-    """A server of one job that waits for a file, and what starts and kills it with all its runs."""
+    """A code location with one job, which waits for a file; it can be started, and killed with all its runs."""
 
     folder: Path
     port: int
@@ -67,7 +67,7 @@ class CodeLocation:
         eventually(lambda: client.health_check_query() == "SERVING", "it serves", (self.folder / "code.log").read_text)
 
     def kill(self) -> None:
-        """Outright, with all its children."""
+        """SIGKILL to it and all its children."""
         if self.process is not None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
@@ -119,11 +119,11 @@ def status(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus:
 
 
 def looks(workspace: WorkspaceProcessContext) -> None:
-    """What the daemon does every minute."""
+    """The daemon's monitoring, which runs every minute."""
     assert list(execute_run_monitoring_iteration(workspace, logging.getLogger("monitor"))) == [None]
 
 
-def test_a_living_run_is_left_alone_and_one_that_was_killed_with_its_code_location_has_failed(
+def test_a_live_run_continues_and_one_killed_with_its_code_location_fails(
     instance: dg.DagsterInstance, code: CodeLocation
 ) -> None:
     with workspace_of(instance, code) as workspace:
@@ -132,17 +132,17 @@ def test_a_living_run_is_left_alone_and_one_that_was_killed_with_its_code_locati
         assert status(instance, run_id) == dg.DagsterRunStatus.STARTED
 
         code.kill()
-        looks(workspace)  # nobody knows yet what became of the run
+        looks(workspace)  # the state of the run is unknown yet
         assert status(instance, run_id) == dg.DagsterRunStatus.STARTED
 
         code.start()
         looks(workspace)
         assert status(instance, run_id) == dg.DagsterRunStatus.FAILURE
-        [told] = [event.message for event in instance.all_logs(run_id, of_type=dg.DagsterEventType.RUN_FAILURE)]
-        assert "the code location was started anew" in told
+        [message] = [event.message for event in instance.all_logs(run_id, of_type=dg.DagsterEventType.RUN_FAILURE)]
+        assert "the code location was restarted" in message
 
 
-def test_a_run_that_was_not_launched_from_here_is_left_alone(instance: dg.DagsterInstance) -> None:
+def test_a_run_of_another_launcher_is_not_failed(instance: dg.DagsterInstance) -> None:
     run = create_run_for_test(instance, "elsewhere", status=dg.DagsterRunStatus.STARTED)
     launcher = instance.run_launcher
     assert isinstance(launcher, WatchedRunLauncher)

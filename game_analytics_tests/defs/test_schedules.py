@@ -1,4 +1,4 @@
-"""When the schedule ticks and what it asks for then: after downtime, after a failure, after a day landed too early."""
+"""When the schedule ticks and what it requests: after downtime, failures and days landed too early."""
 
 import shutil
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def blank_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a persistent instance without history: to be copied, since making one takes a second."""
+    """The folder of an empty persistent instance. Tests copy it, since creating one takes a second."""
     home = tmp_path_factory.mktemp("blank_home")
     with dg.DagsterInstance.local_temp(str(home)):
         return home
@@ -48,7 +48,7 @@ def blank_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def instance(blank_home: Path, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    """A persistent instance without history: a schedule can't be evaluated on one in memory."""
+    """An empty persistent instance: a schedule can't be evaluated on one in memory."""
     home = shutil.copytree(blank_home, tmp_path / "home")
     with dg.DagsterInstance.local_temp(str(home)) as kept:
         yield kept
@@ -62,13 +62,13 @@ def with_lateness(minutes: int) -> dg.RepositoryDefinition:
 
 
 def quiet_days(name: str = TOPIC) -> EventLogResource:
-    """Nobody played: each day lands and is counted in no time."""
+    """An empty log, of which each day is landed and counted quickly."""
     return given_log(ListedLog({0: []}, name))
 
 
 @dataclass(frozen=True)
 class Ground:
-    """What the schedule looks at."""
+    """What the schedule reads."""
 
     instance: dg.DagsterInstance
     lake_resource: LakeResource
@@ -89,8 +89,7 @@ def at(text: str) -> datetime:
 
 
 def tick(ground: Ground, when: datetime, lateness: int = 60) -> tuple[list[dg.RunRequest], str]:
-    """What the schedule asks for, or why it asks for nothing. Called as a function and evaluated as the daemon does,
-    it must say the same."""
+    """The schedule's requests or skip reason. Calling it and evaluating it as the daemon does must agree."""
     repository = with_lateness(lateness)
     schedule = repository.get_schedule_def("daily_stats")
 
@@ -119,7 +118,7 @@ def tick(ground: Ground, when: datetime, lateness: int = 60) -> tuple[list[dg.Ru
     return requests, ""
 
 
-def asked_for(ground: Ground, when: datetime, lateness: int = 60) -> list[str]:
+def requested(ground: Ground, when: datetime, lateness: int = 60) -> list[str]:
     return [str(request.partition_key) for request in tick(ground, when, lateness)[0]]
 
 
@@ -140,7 +139,9 @@ def december(first: int, last: int) -> list[str]:
         (1600, "55 2 * * *"),  # closes a day later, at 02:40
     ],
 )
-def test_it_ticks_a_quarter_past_one_or_a_quarter_after_the_window_closed(lateness: int, cron: str) -> None:
+def test_it_ticks_at_a_quarter_past_one_or_a_quarter_of_an_hour_after_the_window_closes(
+    lateness: int, cron: str
+) -> None:
     schedule = with_lateness(lateness).get_schedule_def("daily_stats")
     assert schedule.cron_schedule == cron
     assert schedule.execution_timezone == "UTC"
@@ -159,7 +160,7 @@ def test_it_ticks_a_quarter_past_one_or_a_quarter_after_the_window_closed(latene
         (1600, "2026-01-01T02:55", "2025-12-30"),
     ],
 )
-def test_each_tick_asks_for_the_day_whose_window_closed_last(
+def test_each_tick_requests_the_day_whose_window_closed_last(
     ground: Ground, lateness: int, when: str, newest: str
 ) -> None:
     put_counted(ground.lake, *december(24, 29))
@@ -178,178 +179,178 @@ def test_it_lands_and_counts_and_leaves_the_board_to_the_sensor() -> None:
     }
 
 
-def test_after_five_days_of_downtime_all_five_are_asked_for(ground: Ground) -> None:
+def test_after_five_days_of_downtime_all_five_are_requested(ground: Ground) -> None:
     put_counted(ground.lake, *december(21, 24))
     requests, _ = tick(ground, at("2025-12-30T01:15"))
     assert [request.partition_key for request in requests] == december(25, 29)
     assert len({request.run_key for request in requests}) == 5
 
 
-def test_after_ten_days_of_downtime_the_last_seven_are_asked_for(ground: Ground) -> None:
+def test_after_ten_days_of_downtime_the_last_seven_are_requested(ground: Ground) -> None:
     put_counted(ground.lake, *december(18, 19))
     requests, _ = tick(ground, at("2025-12-30T01:15"))
     assert [request.partition_key for request in requests] == december(23, 29)
     assert len({request.run_key for request in requests}) == 7
 
 
-def test_a_gap_between_days_that_are_done_is_asked_for(ground: Ground) -> None:
+def test_a_missing_day_between_finished_ones_is_requested(ground: Ground) -> None:
     put_counted(ground.lake, *december(23, 25), *december(27, 29))
-    assert asked_for(ground, at("2025-12-30T01:15")) == ["2025-12-26"]
+    assert requested(ground, at("2025-12-30T01:15")) == ["2025-12-26"]
 
 
-def test_a_tick_that_comes_late_asks_for_the_same(ground: Ground) -> None:
+def test_a_late_tick_requests_the_same_days(ground: Ground) -> None:
     put_counted(ground.lake, *december(23, 28))
-    assert asked_for(ground, at("2025-12-30T23:59")) == ["2025-12-29"]
+    assert requested(ground, at("2025-12-30T23:59")) == ["2025-12-29"]
 
 
-def test_nothing_owed_is_said_in_the_tick(ground: Ground) -> None:
+def test_a_tick_with_no_day_due_says_so(ground: Ground) -> None:
     put_counted(ground.lake, *december(23, 29))
     requests, skipped = tick(ground, at("2025-12-30T01:15"))
     assert requests == []
     assert skipped == "The last 7 days are landed and counted, each from a closed window."
 
 
-def test_a_manifest_that_can_t_be_read_keeps_no_other_day_waiting(ground: Ground) -> None:
+def test_an_unreadable_manifest_does_not_hold_up_other_days(ground: Ground) -> None:
     put_counted(ground.lake, *december(23, 27))
     ground.lake.put("raw/manifests/2025_12_28.json", b"damaged")
-    assert asked_for(ground, at("2025-12-30T01:15")) == ["2025-12-29"]
+    assert requested(ground, at("2025-12-30T01:15")) == ["2025-12-29"]
 
 
-def test_a_day_landed_too_early_is_asked_for_after_its_window_closed_and_not_before(
+def test_a_day_landed_too_early_is_requested_once_its_window_has_closed(
     ground: Ground,
 ) -> None:
     put_counted(ground.lake, *december(23, 28))
     put_counted(ground.lake, "2025-12-29", closed=False)
-    assert asked_for(ground, at("2025-12-30T03:19"), lateness=200) == []
-    assert asked_for(ground, at("2025-12-30T03:20"), lateness=200) == ["2025-12-29"]
-    assert asked_for(ground, at("2025-12-30T03:35"), lateness=200) == ["2025-12-29"]
+    assert requested(ground, at("2025-12-30T03:19"), lateness=200) == []
+    assert requested(ground, at("2025-12-30T03:20"), lateness=200) == ["2025-12-29"]
+    assert requested(ground, at("2025-12-30T03:35"), lateness=200) == ["2025-12-29"]
     put_counted(ground.lake, "2025-12-29")
-    assert asked_for(ground, at("2025-12-31T03:35"), lateness=200) == ["2025-12-30"]
+    assert requested(ground, at("2025-12-31T03:35"), lateness=200) == ["2025-12-30"]
 
 
-def test_a_day_without_stats_whose_window_is_not_closed_yet_waits(ground: Ground) -> None:
-    """The newest partition where events may be a day and more late."""
+def test_a_day_without_stats_waits_until_its_window_has_closed(ground: Ground) -> None:
+    """The newest partition if events may be more than a day late."""
     put_counted(ground.lake, *december(22, 27))
-    assert asked_for(ground, at("2025-12-30T02:55"), lateness=1600) == ["2025-12-28"]
-    assert asked_for(ground, at("2025-12-31T02:39"), lateness=1600) == ["2025-12-28"]
-    assert asked_for(ground, at("2025-12-31T02:40"), lateness=1600) == ["2025-12-28", "2025-12-29"]
+    assert requested(ground, at("2025-12-30T02:55"), lateness=1600) == ["2025-12-28"]
+    assert requested(ground, at("2025-12-31T02:39"), lateness=1600) == ["2025-12-28"]
+    assert requested(ground, at("2025-12-31T02:40"), lateness=1600) == ["2025-12-28", "2025-12-29"]
 
 
-def test_a_day_that_was_landed_but_not_counted_is_asked_for(ground: Ground) -> None:
+def test_a_day_that_was_landed_but_not_counted_is_requested(ground: Ground) -> None:
     put_counted(ground.lake, *december(23, 28))
     put_landing(ground.lake, "2025-12-29")
-    assert asked_for(ground, at("2025-12-30T01:15")) == ["2025-12-29"]
+    assert requested(ground, at("2025-12-30T01:15")) == ["2025-12-29"]
 
 
-def test_a_day_that_was_landed_again_and_not_counted_since_is_asked_for(ground: Ground) -> None:
-    """A run that healed it was killed between the manifest's commit and its record."""
+def test_a_day_that_was_landed_again_but_not_counted_again_is_requested(ground: Ground) -> None:
+    """The run was killed between committing the manifest and recording it."""
     put_counted(ground.lake, *december(23, 29))
     put_landing(ground.lake, "2025-12-27", manifest_of("2025-12-27", read=1, landed=1))
-    assert asked_for(ground, at("2025-12-30T01:15")) == ["2025-12-27"]
+    assert requested(ground, at("2025-12-30T01:15")) == ["2025-12-27"]
 
 
-def test_another_bucket_is_empty_whatever_the_history_says(ground: Ground, client: "S3Client", s3: S3Endpoint) -> None:
+def test_the_history_of_another_bucket_does_not_count(ground: Ground, client: "S3Client", s3: S3Endpoint) -> None:
     """`GAME_ANALYTICS_BUCKET` was changed, or `.local/s3` was removed."""
     put_counted(ground.lake, *december(23, 29))
     for day in december(23, 29):
         manifest = manifest_of(day)
         note_stats(ground.instance, ground.lake, day, manifest, stats_of(manifest))
-    assert asked_for(ground, at("2025-12-30T01:15")) == []
+    assert requested(ground, at("2025-12-30T01:15")) == []
     client.create_bucket(Bucket=f"{ground.lake.bucket}-2")
     other = replace(ground, lake_resource=lake_at(s3, f"{ground.lake.bucket}-2"))
-    assert asked_for(other, at("2025-12-30T01:15")) == december(23, 29)
+    assert requested(other, at("2025-12-30T01:15")) == december(23, 29)
 
 
-def test_a_new_history_asks_for_nothing_that_lies_there(ground: Ground) -> None:
+def test_with_an_empty_history_existing_files_are_not_requested(ground: Ground) -> None:
     put_counted(ground.lake, *december(23, 29))
     assert tick(ground, at("2025-12-30T01:15"))[1].startswith("The last 7 days are landed and counted")
 
 
-def test_files_of_before_are_understood(ground: Ground) -> None:
-    """The manifest at its old place, and ETags in place of hashes."""
+def test_files_of_earlier_versions_are_understood(ground: Ground) -> None:
+    """The manifest at its old key, with ETags instead of hashes."""
     put_counted(ground.lake, *december(23, 28))
     manifest = manifest_of("2025-12-29")
     etag = ground.lake.put(old_manifest_file("2025-12-29"), manifest)
     ground.lake.put(stats_file("2025-12-29"), parquet_with({"game_analytics.manifest_etag": etag}))
-    assert asked_for(ground, at("2025-12-30T01:15")) == []
+    assert requested(ground, at("2025-12-30T01:15")) == []
     ground.lake.put(old_manifest_file("2025-12-29"), manifest + b" ")
-    assert asked_for(ground, at("2025-12-30T01:15")) == ["2025-12-29"]
+    assert requested(ground, at("2025-12-30T01:15")) == ["2025-12-29"]
 
 
-def test_stats_that_somebody_else_wrote_do_for_a_day_that_is_landed_and_for_no_other(ground: Ground) -> None:
+def test_foreign_stats_are_enough_only_for_a_landed_day(ground: Ground) -> None:
     put_counted(ground.lake, *december(23, 28))
     ground.lake.put(stats_file("2025-12-29"), stats_of(None))
-    assert asked_for(ground, at("2025-12-30T01:15")) == ["2025-12-29"]
+    assert requested(ground, at("2025-12-30T01:15")) == ["2025-12-29"]
     put_landing(ground.lake, "2025-12-29", manifest_of("2025-12-29", closed=False))
-    assert asked_for(ground, at("2025-12-30T01:15")) == ["2025-12-29"]
+    assert requested(ground, at("2025-12-30T01:15")) == ["2025-12-29"]
     put_landing(ground.lake, "2025-12-29")
-    assert asked_for(ground, at("2025-12-30T01:15")) == []
+    assert requested(ground, at("2025-12-30T01:15")) == []
 
 
-def test_a_landing_that_would_be_refused_is_not_asked_for(ground: Ground) -> None:
-    """Another topic, or the same name on another cluster: the day landed from the first stays as it is."""
+def test_a_landing_that_would_be_refused_is_not_requested(ground: Ground) -> None:
+    """Another topic, or the same name on another cluster: the committed landing stays."""
     put_counted(ground.lake, *december(23, 27))
     put_landing(ground.lake, "2025-12-28", manifest_of("2025-12-28", closed=False, log="the topic of before"))
     moved = replace(ground, event_log=quiet_days())
-    assert asked_for(moved, at("2025-12-30T01:15")) == ["2025-12-29"]
+    assert requested(moved, at("2025-12-30T01:15")) == ["2025-12-29"]
     put_counted(ground.lake, "2025-12-29")
     _, skipped = tick(moved, at("2025-12-30T01:15"))
-    assert skipped.startswith("2025-12-28 is not asked for: it was landed from another log, the topic of before")
+    assert skipped.startswith("2025-12-28 is not requested: it was landed from another log, the topic of before")
     assert "allow_truncated" in skipped
 
 
 class NoAnswer(EventLogResource):
-    """Brokers that are away."""
+    """A cluster that does not answer."""
 
     def open(self) -> EventLog:
         raise Unavailable("The brokers do not answer. Start them.")
 
 
-def test_where_the_log_can_t_be_asked_the_run_will_say_what_is_wrong(ground: Ground) -> None:
+def test_if_the_log_does_not_answer_the_run_is_requested_and_reports_it(ground: Ground) -> None:
     put_counted(ground.lake, *december(23, 28))
     put_landing(ground.lake, "2025-12-29", manifest_of("2025-12-29", closed=False))
-    assert asked_for(replace(ground, event_log=NoAnswer()), at("2025-12-30T01:15")) == ["2025-12-29"]
+    assert requested(replace(ground, event_log=NoAnswer()), at("2025-12-30T01:15")) == ["2025-12-29"]
 
 
 class NotToBeAsked(EventLogResource):
-    """A log that nobody has a reason to open."""
+    """A log that must not be opened."""
 
     def open(self) -> EventLog:
         raise AssertionError("it was opened")
 
 
-def test_the_log_is_asked_only_about_a_landing_that_stands(ground: Ground) -> None:
+def test_the_log_is_opened_only_to_compare_a_committed_landing(ground: Ground) -> None:
     put_counted(ground.lake, *december(23, 28))
-    assert asked_for(replace(ground, event_log=NotToBeAsked()), at("2025-12-30T01:15")) == ["2025-12-29"]
+    assert requested(replace(ground, event_log=NotToBeAsked()), at("2025-12-30T01:15")) == ["2025-12-29"]
 
 
 @pytest.mark.parametrize(
     ("job", "asked"),
     [("daily_stats_job", []), ("stats_job", ["2025-12-29"]), ("leaderboard_job", ["2025-12-29"])],
 )
-def test_a_day_that_a_run_under_way_lands_is_left_to_it(ground: Ground, job: str, asked: list[str]) -> None:
+def test_a_day_that_an_unfinished_run_lands_is_not_requested(ground: Ground, job: str, asked: list[str]) -> None:
     put_counted(ground.lake, *december(23, 28))
     span = {"dagster/asset_partition_range_start": "2025-12-29", "dagster/asset_partition_range_end": "2025-12-29"}
     ground.instance.add_run(dg.DagsterRun(job, status=dg.DagsterRunStatus.STARTED, tags=span))
-    assert asked_for(ground, at("2025-12-30T01:15")) == asked
+    assert requested(ground, at("2025-12-30T01:15")) == asked
 
 
-def test_a_run_of_another_lake_is_no_reason_to_wait(ground: Ground) -> None:
-    """Staging and production on one instance tick in the same second."""
+def test_an_unfinished_run_of_another_lake_does_not_count(ground: Ground) -> None:
+    """Staging and production share an instance and tick in the same second."""
     put_counted(ground.lake, *december(23, 28))
     tags = {"dagster/partition": "2025-12-29", "game_analytics/lake": "s3://staging at https://s3.example.org"}
     ground.instance.add_run(dg.DagsterRun("daily_stats_job", status=dg.DagsterRunStatus.STARTED, tags=tags))
-    assert asked_for(ground, at("2025-12-30T01:15")) == ["2025-12-29"]
+    assert requested(ground, at("2025-12-30T01:15")) == ["2025-12-29"]
 
 
-def test_s3_that_does_not_answer_fails_the_tick_by_name(ground: Ground) -> None:
+def test_a_tick_fails_naming_the_s3_that_does_not_answer(ground: Ground) -> None:
     nobody = S3Endpoint(closed_port(), "key", "secret")
     with pytest.raises(Unavailable, match="does not answer"):
         tick(replace(ground, lake_resource=lake_at(nobody, "game-analytics")), at("2025-12-30T01:15"))
 
 
-def test_a_day_still_owed_a_day_later_gets_a_new_run_key(ground: Ground) -> None:
-    """A run key is spent by a run that failed, so the same one would ask for nothing."""
+def test_a_day_still_due_a_day_later_gets_a_new_run_key(ground: Ground) -> None:
+    """A failed run uses up its run key, so a request with the same key would be ignored."""
     put_counted(ground.lake, *december(23, 28))
     first, _ = tick(ground, at("2025-12-30T01:15"))
     second, _ = tick(ground, at("2025-12-31T01:15"))
@@ -358,18 +359,18 @@ def test_a_day_still_owed_a_day_later_gets_a_new_run_key(ground: Ground) -> None
     assert not {request.run_key for request in first} & {request.run_key for request in second}
 
 
-def test_the_same_tick_evaluated_twice_asks_with_the_same_run_keys(ground: Ground) -> None:
-    """As when the daemon was killed in the middle of one."""
+def test_the_same_tick_evaluated_twice_uses_the_same_run_keys(ground: Ground) -> None:
+    """As after the daemon was killed during a tick."""
     assert tick(ground, at("2025-12-30T01:15")) == tick(ground, at("2025-12-30T01:15"))
 
 
 def test_before_and_after_the_first_partition_was_over(ground: Ground) -> None:
-    assert asked_for(ground, at("2024-01-01T01:15")) == []
-    assert asked_for(ground, at("2024-01-02T01:15")) == ["2024-01-01"]
-    assert asked_for(ground, at("2024-01-04T01:15")) == ["2024-01-01", "2024-01-02", "2024-01-03"]
+    assert requested(ground, at("2024-01-01T01:15")) == []
+    assert requested(ground, at("2024-01-02T01:15")) == ["2024-01-01"]
+    assert requested(ground, at("2024-01-04T01:15")) == ["2024-01-01", "2024-01-02", "2024-01-03"]
 
 
-def test_what_real_runs_made_counts_one_by_one_and_in_a_range(
+def test_days_done_by_real_runs_singly_or_in_a_range_are_not_due(
     ground: Ground,
 ) -> None:
     pipeline = Pipeline(
@@ -377,13 +378,13 @@ def test_what_real_runs_made_counts_one_by_one_and_in_a_range(
     )
     assert pipeline.run("daily_stats_job", days=("2025-12-25", "2025-12-27")).success
     assert pipeline.run("daily_stats_job", "2025-12-29").success
-    assert asked_for(ground, at("2025-12-30T01:15")) == ["2025-12-23", "2025-12-24", "2025-12-28"]
+    assert requested(ground, at("2025-12-30T01:15")) == ["2025-12-23", "2025-12-24", "2025-12-28"]
 
 
-def test_a_real_landing_before_its_window_closed_is_asked_for_again_once_it_is(
+def test_a_real_landing_before_its_window_closed_is_requested_again_after_that(
     ground: Ground,
 ) -> None:
-    """Events may be two days late here, so yesterday's window is open now, and until two days after its end."""
+    """Events may be two days late here, so yesterday's window is still open."""
     two_days = 2 * 24 * 60
     yesterday = days_ago(1)
     midnight = at(yesterday)
@@ -396,5 +397,5 @@ def test_a_real_landing_before_its_window_closed_is_asked_for_again_once_it_is(
     assert pipeline.recorded("daily_player_stats", yesterday, "window_closed") is False
     put_counted(ground.lake, *((midnight - timedelta(days=number)).date().isoformat() for number in range(1, 7)))
     closes = midnight + timedelta(days=3)
-    assert asked_for(ground, closes - timedelta(minutes=1), two_days) == []
-    assert asked_for(ground, closes, two_days) == [yesterday]
+    assert requested(ground, closes - timedelta(minutes=1), two_days) == []
+    assert requested(ground, closes, two_days) == [yesterday]

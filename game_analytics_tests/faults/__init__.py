@@ -1,1 +1,1 @@
-"""Trials: the pipeline under every fault that its contract speaks of, with counts of what was tried."""
+"""Fault injection: the pipeline under every fault that its contract covers, with counts of the cases tried."""

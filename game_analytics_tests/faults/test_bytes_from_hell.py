@@ -1,5 +1,5 @@
-"""Whatever bytes a topic holds: no message stops a landing, holds it up or gets lost, and each is decided as the slow
-reference decoder decides it, in the rules and in what then lies in the lake."""
+"""Arbitrary bytes in a topic: no message stops or delays a landing or gets lost, and each is classified as by the slow
+reference decoder, both by the rules and in the lake."""
 
 import json
 import re
@@ -34,7 +34,7 @@ Trial = Callable[[str, object], None]
 
 PARTITIONS = 3
 SECONDS_AT_MOST = 20.0
-"""Ten times and more what the slowest family takes here; one that takes the square of its length takes hours."""
+"""At least ten times the time of the slowest family here; quadratic decoding would take hours."""
 
 _WORKED_OUT_ALREADY: dict[str, tuple[Values, list[Fate]]] = {}
 
@@ -44,7 +44,7 @@ def named(family: Callable[[], Iterator[bytes | None]]) -> str:
 
 
 def of_family(family: Callable[[], Iterator[bytes | None]]) -> tuple[Values, list[Fate]]:
-    """Its messages and what the reference decoder says of them, if they are delivered at noon."""
+    """A family's messages with the reference decoder's results, all delivered at noon."""
     name = named(family)
     if name not in _WORKED_OUT_ALREADY:
         values = corpus(family)
@@ -57,7 +57,7 @@ def expected(value: bytes | None, delivered_ms: int) -> Fate:
 
 
 def dealt(values: Values) -> ListedLog:
-    """The messages in turns to the partitions, all delivered at noon; each eleventh offset is a gap."""
+    """The messages dealt to the partitions, all delivered at noon; each eleventh offset is a gap."""
     partitions: dict[int, list[Message]] = {partition: [] for partition in range(PARTITIONS)}
     for number, value in enumerate(values):
         held = partitions[number % PARTITIONS]
@@ -69,7 +69,7 @@ Row = tuple[object, ...]
 
 
 def rows_of(lake: Lake, manifest: Manifest, kind: str) -> dict[tuple[int, int], Row]:
-    """The rows of the objects that the manifest lists, by partition and offset; times as numbers."""
+    """The rows of the objects that the manifest lists, by partition and offset, with times as integers."""
     found: dict[tuple[int, int], Row] = {}
     for listed in manifest.objects:
         if listed.kind != kind:
@@ -84,7 +84,7 @@ def rows_of(lake: Lake, manifest: Manifest, kind: str) -> dict[tuple[int, int], 
 
 
 def ensure_landed_as_decided(lake: Lake, values: Values, decided: Sequence[Fate]) -> None:
-    """Land the messages, read all back, and hold it against what was decided of each."""
+    """Land the messages, read everything back, and compare with the expected results."""
     log = dealt(values)
     land(log, lake)
     manifest = standing(lake)
@@ -115,7 +115,7 @@ def ensure_landed_as_decided(lake: Lake, values: Values, decided: Sequence[Fate]
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=named)
-def test_no_message_of_a_family_crashes_hangs_or_is_decided_otherwise_than_by_the_reference(
+def test_no_message_crashes_hangs_or_is_classified_differently_from_the_reference(
     lake: Lake, family: Callable[[], Iterator[bytes | None]], record_property: Trial
 ) -> None:
     values, decided = of_family(family)
@@ -124,8 +124,8 @@ def test_no_message_of_a_family_crashes_hangs_or_is_decided_otherwise_than_by_th
     assert time.monotonic() - started < SECONDS_AT_MOST
     ensure_landed_as_decided(lake, values, decided)
     seen = Counter("landed" if isinstance(fate, Landed) else word(fate) for fate in decided)
-    told = ", ".join(f"{count:,} {reason}" for reason, count in seen.most_common(4))
-    record_property("trial", f"bytes from hell, {named(family)}: {len(values):,} messages ({told}, …), none amiss")
+    counts = ", ".join(f"{count:,} {reason}" for reason, count in seen.most_common(4))
+    record_property("trial", f"bytes from hell, {named(family)}: {len(values):,} messages ({counts}, …), none amiss")
 
 
 def test_there_are_more_than_39_000_different_messages_in_all() -> None:
@@ -133,8 +133,8 @@ def test_there_are_more_than_39_000_different_messages_in_all() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 3, 64, 65])
-def test_neighbours_in_a_batch_do_not_change_what_a_message_is(size: int) -> None:
-    """A good message beside any other lands, and the other is what it is alone."""
+def test_neighbours_in_a_batch_do_not_change_a_messages_class(size: int) -> None:
+    """A valid message beside any other lands, and the other is classified as it is alone."""
     values, decided = of_family(truncated)
     good = valid_messages()[0]
     mixed = [each for value in values[:300] for each in [value, *[good] * size]]
@@ -142,7 +142,7 @@ def test_neighbours_in_a_batch_do_not_change_what_a_message_is(size: int) -> Non
     assert fates(mixed) == kept
 
 
-# By chance
+# Random messages
 
 TOKENS = [
     *(b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b"0", b"-", b"\n", b"\x00", b"\x7f", b"\xff", b"\xc3", b"null"),
@@ -168,7 +168,7 @@ CHANGES = st.lists(
 
 
 def changed(message: bytes, changes: list[Change]) -> bytes:
-    """Bytes turned over, lost, doubled, moved, put in or put in place of others."""
+    """Bytes flipped, removed, doubled, moved, inserted or replaced."""
     for kind, place, length, number in changes:
         at = place % (len(message) + 1)
         before, slice_, after = message[:at], message[at : at + length], message[at + length :]
@@ -198,9 +198,7 @@ PATIENT = settings(
 )
 
 
-def test_messages_drawn_by_chance_are_decided_as_by_the_reference_and_land_so(
-    lake: Lake, record_property: Trial
-) -> None:
+def test_random_messages_are_classified_as_by_the_reference_and_land_so(lake: Lake, record_property: Trial) -> None:
     decided: dict[bytes | None, Fate] = {}
 
     @settings(PATIENT, max_examples=400)
@@ -225,7 +223,7 @@ def test_messages_drawn_by_chance_are_decided_as_by_the_reference_and_land_so(
     record_property("trial", f"bytes from hell, by chance: {len(decided):,} messages, {len(kinds)} kinds, none amiss")
 
 
-# The reference itself, where it leaves something to Python
+# The reference itself, where it relies on Python
 
 _UTF_8 = re.compile(
     rb"(?:[\x00-\x7f]++|[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}"

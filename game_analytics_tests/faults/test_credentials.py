@@ -1,5 +1,5 @@
-"""Credentials are seen nowhere: not in logs, events, metadata, snapshots, errors, representations or process lists,
-when all goes well and when it does not."""
+"""Credentials appear nowhere, in success or failure: not in logs, events, metadata, snapshots, errors, representations
+or process lists."""
 
 import logging
 import os
@@ -48,14 +48,14 @@ TALKATIVE = ("boto3", "botocore", "urllib3")
 KEY = "events/2025_12_30_events.parquet"
 
 
-def ensure_silent(told: str) -> None:
+def ensure_silent(text: str) -> None:
     for canary in ALL_CANARIES:
-        assert canary not in told, told[max(0, told.index(canary) - 300) :][:600]
+        assert canary not in text, text[max(0, text.index(canary) - 300) :][:600]
 
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Credentials where a deployment has them."""
+    """Credentials in the places where a deployment has them."""
     for name, canary in CANARIES.items():
         monkeypatch.setenv(name, canary)
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
@@ -69,7 +69,7 @@ def everything_said(
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> Iterator[None]:
-    """All that is logged or written during the test is looked through at its end, also by other processes."""
+    """Searches all logs and output of the test, including other processes, at its end."""
     caplog.set_level(logging.DEBUG)
     yield
     spoken = [
@@ -82,14 +82,14 @@ def everything_said(
 
 
 def lake_as_deployed(endpoint_url: str, bucket: str = "game-analytics") -> LakeResource:
-    """As the definitions make it: credentials are for the AWS SDK to find."""
+    """As in the definitions: credentials come from the AWS SDK's chain."""
     return LakeResource(
         bucket=bucket, s3=S3Resource(endpoint_url=endpoint_url, region_name="eu-central-1", max_attempts=1)
     )
 
 
 def kafka_as_deployed(folder: Path) -> KafkaEventLogResource:
-    """Nobody listens there."""
+    """An address on which no server listens."""
     file = folder / "kafka.properties"
     file.write_text(
         "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nsasl.username=reader\n"
@@ -100,7 +100,7 @@ def kafka_as_deployed(folder: Path) -> KafkaEventLogResource:
 
 
 def all_that_the_instance_knows(pipeline: Pipeline) -> str:
-    """Events, runs with their config and tags, snapshots of jobs and plans, and what the UI is told of the code."""
+    """Events, runs with their config and tags, snapshots of jobs and plans, and what the UI is text of the code."""
     instance = pipeline.instance
     runs = instance.get_runs()
     known: list[object] = [*runs, *(record for run in runs for record in instance.all_logs(run.run_id))]
@@ -111,13 +111,13 @@ def all_that_the_instance_knows(pipeline: Pipeline) -> str:
         if run.execution_plan_snapshot_id
     ]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of Dagster's own, on the way
+        warnings.simplefilter("ignore", DeprecationWarning)  # raised within Dagster
         known.append(RepositorySnap.from_def(pipeline.definitions.get_repository_def()))
     return "\n".join([*(dg.serialize_value(each) for each in known), *(str(run.run_config) for run in runs)])  # type: ignore[arg-type]
 
 
 def ran(pipeline: Pipeline, *jobs: str) -> list[bool]:
-    """Whether each succeeds, and a tick of the sensor at the end. Nothing of it may tell."""
+    """Run each job, then tick the sensor; no output may contain a secret. Returns which jobs succeeded."""
     succeeded = [pipeline.run(job, str(DAY)).success for job in jobs]
     try:
         tick = pipeline.tick()
@@ -125,15 +125,15 @@ def ran(pipeline: Pipeline, *jobs: str) -> list[bool]:
         ensure_silent(with_causes(error))
     else:
         ensure_silent(repr(tick))
-    told = all_that_the_instance_knows(pipeline)
-    assert "raw_events" in told
-    ensure_silent(told)
+    text = all_that_the_instance_knows(pipeline)
+    assert "raw_events" in text
+    ensure_silent(text)
     ensure_silent(repr([pipeline.lake_resource, pipeline.definitions.resources, vars(pipeline.lake_resource)]))
     return succeeded
 
 
 def with_causes(error: BaseException) -> str:
-    """An error and all that led to it, as Python prints them."""
+    """An error and its causes, as Python prints them."""
     return "".join(traceback.format_exception(error))
 
 
@@ -145,7 +145,7 @@ def bucket(lake_resource: LakeResource) -> str:
     return lake_resource.bucket
 
 
-def test_a_run_that_goes_well_tells_nothing(s3: S3Endpoint, bucket: str, record_property: Trial) -> None:
+def test_a_successful_run_reveals_no_secret(s3: S3Endpoint, bucket: str, record_property: Trial) -> None:
     settings = PipelineSettings(workers=2, slice_messages=1_000)
     with pipeline_on(lake_as_deployed(s3.url, bucket), small_simulation(), settings) as pipeline:
         assert ran(pipeline, ALL) == [True]
@@ -153,7 +153,7 @@ def test_a_run_that_goes_well_tells_nothing(s3: S3Endpoint, bucket: str, record_
     record_property("trial", "credentials: a run of three assets in two processes and a tick tell none of 4 secrets")
 
 
-def test_runs_without_an_answer_tell_nothing(
+def test_runs_without_an_answer_reveal_no_secret(
     tmp_path: Path, s3: S3Endpoint, bucket: str, record_property: Trial
 ) -> None:
     kafka = kafka_as_deployed(tmp_path)
@@ -166,7 +166,7 @@ def test_runs_without_an_answer_tell_nothing(
 
 
 def refusal(status: int, code: str) -> Answer:
-    """As S3 words it, with all that it knows of the request."""
+    """S3's error response, with all details of the request."""
     key, _, token = CANARIES.values()
     return Answer(
         status,
@@ -202,7 +202,7 @@ def ask_for_stats(lake: Lake) -> None:
 
 
 @pytest.mark.parametrize(("status", "code"), REFUSALS, ids=[code for _, code in REFUSALS])
-def test_a_refusal_tells_nothing_of_what_s3_says_of_the_request(status: int, code: str, record_property: Trial) -> None:
+def test_a_refusal_does_not_reveal_s3s_details_of_the_request(status: int, code: str, record_property: Trial) -> None:
     asks = (ask_by_boto3, ask_by_polars, ask_for_stats)
     for ask in asks:
         with answering(LISTED, refusal(status, code)) as server:
@@ -216,7 +216,7 @@ def test_a_refusal_tells_nothing_of_what_s3_says_of_the_request(status: int, cod
     record_property("trial", f"credentials: {code} tells none, by {len(asks)} ways to ask and in a run")
 
 
-def test_files_that_can_t_be_read_tell_nothing(s3: S3Endpoint, bucket: str) -> None:
+def test_unreadable_files_reveal_no_secret(s3: S3Endpoint, bucket: str) -> None:
     lake = lake_as_deployed(s3.url, bucket).open()
     lake.put(KEY, b"PAR1 this is no Parquet PAR1")
     for ask in (ask_by_polars, ask_for_stats):
@@ -227,7 +227,7 @@ def test_files_that_can_t_be_read_tell_nothing(s3: S3Endpoint, bucket: str) -> N
         assert ran(pipeline, "leaderboard_job", "daily_stats_job") == [False, False]  # and nobody replaces it
 
 
-def test_what_duckdb_was_given_is_not_told_by_duckdb(s3: S3Endpoint, bucket: str) -> None:
+def test_duckdb_does_not_reveal_its_settings(s3: S3Endpoint, bucket: str) -> None:
     lake = lake_as_deployed(s3.url, bucket).open()
     lake.put(KEY, b"no Parquet")
     with closing(connect()) as connection:
@@ -237,7 +237,7 @@ def test_what_duckdb_was_given_is_not_told_by_duckdb(s3: S3Endpoint, bucket: str
             ensure_silent(repr(connection.execute(statement).fetchall()))
 
 
-def test_the_command_line_tells_nothing_of_a_refusal(record_property: Trial) -> None:
+def test_the_command_line_reveals_nothing_about_a_refusal(record_property: Trial) -> None:
     with answering(refusal(403, "SignatureDoesNotMatch")) as server:
         done = subprocess.run(  # noqa: S603 - our own command
             [Path(sys.executable).parent / "game-analytics", "show", str(DAY)],

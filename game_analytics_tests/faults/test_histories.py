@@ -1,7 +1,7 @@
-"""Trial: thousands of histories of four days, and no event of a landed day lost in silence.
+"""Trial: thousands of random histories of four days, none of which loses an event of a landed day without a report.
 
-Each event of a landed day is in that day's raw objects once the sensor has nothing more to heal, or lies where the next
-day's landing begins, or before the first landing, which has named the offsets. A message that can't be read is in some
+Once the sensor requests nothing more, each event of a landed day is in that day's raw objects, or in the range of the
+next landing, or before the first landing, which has reported these offsets. Each message that can't be read is in some
 day's quarantine.
 """
 
@@ -24,7 +24,7 @@ SEEDS = [
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seeds", SEEDS)
-def test_no_event_of_a_landed_day_is_lost_in_silence(
+def test_no_event_of_a_landed_day_is_lost_without_a_report(
     seeds: range, record_property: Callable[[str, object], None]
 ) -> None:
     sums, lost = Counter[str](), {}

@@ -1,5 +1,5 @@
-"""A run of all three assets is killed before and after each of its writes: readers see the day as it was or as it is
-now, the next run makes it as if nothing had happened, and what the dead run left goes after a day."""
+"""A run of all three assets is killed before and after each of its writes: readers see the day either as it was or as
+it will be, the next run gives the same result as an undisturbed one, and leftovers are removed after a day."""
 
 import os
 import signal
@@ -49,7 +49,7 @@ ENDS_WITHIN_SECONDS = 60
 
 
 class Reader:
-    """Reads all three datasets over and over, and keeps count of what it saw: ``then``, ``now``, or anything else."""
+    """Reads all three datasets repeatedly and counts what it saw: ``then``, ``now``, or anything else."""
 
     def __init__(self, lake: Lake, then: Whole, now: Whole) -> None:
         self._lake, self._then, self._now = lake, then, now
@@ -70,7 +70,7 @@ class Reader:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Read once, then in a thread until the block ends, and once more after it."""
+        """Read once, then in a thread during the block, and once after it."""
         self.read()
         ended = threading.Event()
 
@@ -89,7 +89,7 @@ class Reader:
 
 
 class Killer:
-    """The proxy's hook: kills a process before S3 sees a certain write of it, or after S3 has done it."""
+    """A proxy hook that kills a process before a certain write reaches S3, or after S3 has done it."""
 
     def __init__(self, moment: str, write_number: int) -> None:
         self._moment, self._write_number = moment, write_number
@@ -114,7 +114,7 @@ class Killer:
 
 
 def killed_run(server: S3Endpoint, bucket: str, killer: Killer, workers: int) -> int | None:
-    """A run of all three assets as a process of its own, by way of a proxy. How it ended."""
+    """Run all three assets in another process, through a proxy. Returns how it ended."""
     with proxy_before(server, killer) as proxy:
         process = PROCESSES.Process(target=materialize_all_and_exit, args=(proxy.endpoint, bucket, NOW, workers))
         process.start()
@@ -133,7 +133,7 @@ def new_name() -> str:
 
 @pytest.fixture(scope="module")
 def day_then(s3: S3Endpoint, client: "S3Client") -> Whole:
-    """The day as it was landed when fewer messages had come."""
+    """The day as landed when fewer messages had arrived."""
     bucket = new_name()
     client.create_bucket(Bucket=bucket)
     lake = lake_at(s3, bucket).open()
@@ -143,7 +143,7 @@ def day_then(s3: S3Endpoint, client: "S3Client") -> Whole:
 
 @pytest.fixture(scope="module")
 def day_now(s3: S3Endpoint, client: "S3Client", day_then: Whole) -> Whole:
-    """The day that a run makes of it which nothing disturbs."""
+    """The day after an undisturbed run."""
     bucket = new_name()
     put_all(client, bucket, {**day_then.objects(), **LEFTOVERS}, hours_old=A_WEEK_OLD)
     with proxy_before(s3) as proxy:
@@ -156,7 +156,7 @@ def day_now(s3: S3Endpoint, client: "S3Client", day_then: Whole) -> Whole:
 
 @dataclass(frozen=True)
 class Trial:
-    """One run that is killed, and what came after."""
+    """A killed run and the observations after it."""
 
     point: str
     lost: list[str]
@@ -165,7 +165,7 @@ class Trial:
 
 @pytest.fixture
 def kill(s3: S3Endpoint, client: "S3Client", day_then: Whole, day_now: Whole) -> Callable[[str, int, int], Trial]:
-    """Kill a run before or after a write of it, finish what it began, and let a day pass."""
+    """Kill a run before or after a write, run again, and let a day pass."""
 
     def kill_at(moment: str, number: int, workers: int) -> Trial:
         bucket = new_name()
@@ -191,7 +191,7 @@ def kill(s3: S3Endpoint, client: "S3Client", day_then: Whole, day_now: Whole) ->
 
 
 def test_the_day_then_is_another_than_the_day_now(day_then: Whole, day_now: Whole) -> None:
-    """Else a reader could not tell them apart."""
+    """Otherwise readers could not distinguish them."""
     assert day_then.raw != day_now.raw
     assert day_then.stats != day_now.stats
     assert day_then.board != day_now.board
@@ -233,7 +233,7 @@ def test_a_run_that_is_killed_at_any_write_leaves_a_whole_day_and_the_next_one_f
 def test_a_run_that_lands_by_two_processes_is_killed(
     kill: Callable[[str, int, int], Trial], record_property: Callable[[str, object], None]
 ) -> None:
-    """Nobody is left who goes on with what it began, or what he still stores is never read."""
+    """No process continues its work, or nothing that one still writes is read."""
     trials = [kill(moment, number, 2) for moment, number in (("before", 4), ("after", 9), ("before", 12))]
     lost = [what for trial in trials for what in trial.lost]
     record_property("trial", f"killed while two processes land: {len(trials)} tried, {len(lost)} lost")

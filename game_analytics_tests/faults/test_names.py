@@ -1,4 +1,4 @@
-"""Nobody gets in by a name: whatever players, keys and files are called, it is shown as text and executed nowhere."""
+"""Injection by names: any name of a player, key or file is shown as text and executed nowhere."""
 
 import fcntl
 import json
@@ -48,7 +48,7 @@ STATS_KEY = "events/2025_12_30_events.parquet"
 
 
 def shown(name: str) -> str:
-    """The name as it should be seen: what is not printable as Python writes it in a string, all else as it is."""
+    """The name as it should be shown: non-printable characters as Python escapes, all others unchanged."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in name)
 
 
@@ -58,11 +58,11 @@ _MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethr
 _LINK_OF_THE_UI = re.compile(
     r"(https?://|www(?=\.))([-.\w]+)([^ \t\r\n]*)|([-.\w+]+)@([-\w]+(?:\.[-\w]+)+)", re.IGNORECASE
 )
-"""What remark-gfm, with which Dagster's UI renders, turns into a link wherever it stands in text, escaped or not."""
+"""What remark-gfm, the renderer of Dagster's UI, turns into a link anywhere in text, escaped or not."""
 
 
 def cells_of(markdown: str) -> list[list[str]]:
-    """The rows of a Markdown table as their text. Nothing but text and code may be in it, and nothing be besides it."""
+    """The text of a Markdown table's rows. It may contain only text and code, and nothing may surround it."""
     tokens = _MARKDOWN.parse(markdown)
     assert {token.type for token in tokens} <= {"inline"} | {
         f"{part}_{end}" for part in ("table", "thead", "tbody", "tr", "th", "td") for end in ("open", "close")
@@ -122,7 +122,7 @@ def test_any_name_is_text_in_markdown(name: str) -> None:
 
 
 def markdown_of(result: dg.ExecuteInProcessResult) -> dict[str, str]:
-    """Every Markdown in the materializations of a run: name to text."""
+    """All Markdown metadata of a run's materializations, by name."""
     return {
         name: str(value.md_str)
         for event in result.all_events
@@ -133,7 +133,7 @@ def markdown_of(result: dg.ExecuteInProcessResult) -> dict[str, str]:
 
 
 def odd_keys() -> list[str]:
-    """Without the dots that clients resolve."""
+    """Without `.` and `..` segments, which clients resolve."""
     return [f"events/{number} {name}".replace("..", "…") for number, name in enumerate(all_names())]
 
 
@@ -219,13 +219,13 @@ def test_an_error_that_names_it_stays_one_line(lake_resource: LakeResource, reco
     with pipeline_on(lake_resource) as pipeline:
         for name in twice:
             pipeline.put(STATS_KEY, pl.DataFrame({"player_id": [name, name], "kills": [1, 1], "deaths": [1, 1]}))
-            told = failure_of(pipeline.run("leaderboard_job", DAY))
-            ensure_one_line(told)
-            assert f"{name!r} stands here a second time" in told
+            message = failure_of(pipeline.run("leaderboard_job", DAY))
+            ensure_one_line(message)
+            assert f"{name!r} is here a second time" in message
         pipeline.put(STATS_KEY, pl.DataFrame({name: [1] for name in columns}))
-        told = failure_of(pipeline.run("leaderboard_job", DAY))
-    ensure_one_line(told)
-    assert all(shown(name) in told for name in columns)
+        message = failure_of(pipeline.run("leaderboard_job", DAY))
+    ensure_one_line(message)
+    assert all(shown(name) in message for name in columns)
     record_property("trial", f"names: {len(twice)} players and {len(columns)} columns stand in errors of one line each")
 
 
@@ -253,7 +253,7 @@ def test_a_manifest_and_an_answer_of_s3_can_t_add_lines_to_an_error(name: str) -
 
 
 def listing_of(keys: list[str]) -> Answer:
-    """What S3 says lies in the bucket."""
+    """A listing of the bucket by S3."""
     contents = "".join(
         f"<Contents><Key>{quote(key)}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>"
         '<ETag>"e"</ETag><Size>1</Size></Contents>'
@@ -282,7 +282,7 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def without_colours(output: str) -> str:
-    """What remains besides rich's own colours; no other escape may be there."""
+    """The text without rich's colours; there must be no other escape."""
     text = _COLOURS.sub("", output)
     assert all(char == "\n" or char.isprintable() for char in text)
     return text
@@ -313,7 +313,7 @@ def test_names_are_literally_the_text_of_their_cells(record_property: Trial) -> 
 
 
 def in_a_terminal(s3: S3Endpoint, lake: LakeResource, *words: str) -> tuple[int, str]:
-    """A command as a person sees it: on a terminal of 160 columns that knows all colours."""
+    """A command's output on a terminal of 160 columns with all colours."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 160, 0, 0))
     process = subprocess.Popen(  # noqa: S603 - our own command
@@ -337,9 +337,9 @@ def in_a_terminal(s3: S3Endpoint, lake: LakeResource, *words: str) -> tuple[int,
     os.close(theirs)
     output = b""
     try:
-        while slice_ := os.read(ours, 65_536):
-            output += slice_
-    except OSError:  # so Linux says that nobody has the terminal open any more
+        while piece := os.read(ours, 65_536):
+            output += piece
+    except OSError:  # EIO on Linux: no process has the terminal open any more
         pass
     finally:
         os.close(ours)

@@ -1,6 +1,5 @@
-"""The same ten in the same order, whatever a stats file looks like inside: the ranking against an oracle that compares
-whole numbers and bytes, over files with their rows in any order and row groups of any size, read by one thread or by
-several."""
+"""The ranking against an oracle that compares integers and bytes, over stats files with rows in any order and row
+groups of any size, read by one or several threads."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -26,15 +25,15 @@ from game_analytics.rules.leaderboard import ensure_columns, ensure_rankable, en
 from game_analytics_tests.support.harness import parquet
 
 Player = tuple[str, int, int]
-"""Who, kills, deaths."""
+"""Player id, kills, deaths."""
 Board = list[tuple[int, str, int, int, float]]
 Trial = Callable[[str, object], None]
 
 DAY = date(2025, 12, 30)
 EXACT = 2**26
-"""Up to here float64 tells all ratios of counts apart, so that whole numbers alone must give its order."""
+"""Up to here float64 distinguishes all ratios of counts, so comparing integers gives the same order."""
 LARGEST = 2**53
-"""Up to here float64 holds the counts themselves, so that a ratio is one division, correctly rounded."""
+"""Up to here float64 holds the counts exactly, so a ratio is one correctly rounded division."""
 
 ROW_GROUPS = (1, 2, 7, 1_000)
 MOST_OF: dict[DataTypeClass, int] = {
@@ -52,7 +51,7 @@ MOST_OF: dict[DataTypeClass, int] = {
 
 
 def compared_by_whole_numbers(one: Player, other: Player) -> int:
-    """Below 0 if the one stands before the other. Ratios are multiplied crosswise; nothing is ever divided."""
+    """Negative if the first player ranks higher. Ratios are cross-multiplied, without division."""
     (name, kills, deaths), (other_name, other_kills, other_deaths) = one, other
     own, others = kills * max(other_deaths, 1), other_kills * max(deaths, 1)
     if own != others:
@@ -70,7 +69,7 @@ def by_whole_numbers(players: list[Player], min_engagements: int) -> Board:
 
 
 def by_float64(players: list[Player], min_engagements: int) -> Board:
-    """By the ratio as Python divides two whole numbers, which is correctly rounded."""
+    """By the ratio as Python divides two integers, which is correctly rounded."""
     ranked = (player for player in players if player[1] + player[2] >= min_engagements)
     return board(
         nsmallest(10, ranked, key=lambda each: (-(each[1] / max(each[2], 1)), -each[1], each[2], each[0].encode()))
@@ -83,7 +82,7 @@ def board(best: list[Player]) -> Board:
     ]
 
 
-# Days of players
+# Generated days
 
 
 @dataclass(frozen=True)
@@ -110,13 +109,13 @@ NAMES = st.sampled_from(sorted({one + other for one in _CHARACTERS for other in 
 
 
 def counts(most: int) -> st.SearchStrategy[int]:
-    """Small ones by which many players are equal, those at the borders, and any."""
+    """Small counts, with which many players are equal; limits; and any others."""
     borders = [0, 1, 2, 3, most - 1, most, most // 2, most // 3 * 2]
     return st.one_of(st.integers(0, 3), st.sampled_from(borders), st.integers(0, most))
 
 
 def crowds(most: int) -> st.SearchStrategy[list[Player]]:
-    """Players of all kinds; some days are ten and more equals besides, so that the tenth place is among them."""
+    """Random players; on some days ten or more equal ones, so that the tenth place is tied."""
     players = st.lists(st.tuples(NAMES, counts(most), counts(most)), min_size=3, max_size=20)
     equals = st.one_of(
         st.just([]),
@@ -131,7 +130,7 @@ def crowds(most: int) -> st.SearchStrategy[list[Player]]:
 
 @st.composite
 def files(draw: st.DrawFn, most: int) -> File:
-    """Any order, row groups and integers that hold as many as ``most``."""
+    """Any row order, row groups, and integer types that hold ``most``."""
     wide_enough = [dtype for dtype, holds in MOST_OF.items() if holds >= most]
     return File(
         draw(st.integers(0, 2**16)),
@@ -162,7 +161,7 @@ class Rankings:
         self._numbers = count()
 
     def of(self, players: list[Player], files: Sequence[File], minima: Sequence[int]) -> Iterator[tuple[int, Board]]:
-        """For each minimum the board from each file, read by the connections in turns."""
+        """The board for each minimum and file, read by the connections in turn."""
         for file, connection in zip(files, cycle(self._connections)):
             path = self._folder / f"{next(self._numbers)}.parquet"
             lay(connection, file.write(players, path))
@@ -178,7 +177,7 @@ class Rankings:
 
 
 def lay(connection: duckdb.DuckDBPyConnection, path: str) -> None:
-    """The view ``stats`` over a file, as the asset lays and checks it."""
+    """The view ``stats`` over a file, created and checked as by the asset."""
     columns = connection.execute("SELECT * FROM read_parquet($path) LIMIT 0", {"path": path}).description or []
     ensure_columns({name: str(dtype) for name, dtype, *_ in columns})
     connection.execute("SET VARIABLE stats_path = $path", {"path": path})
@@ -240,12 +239,12 @@ def test_any_day_is_ranked_as_the_oracle_ranks_it(
 
 
 def is_cut_among_equals(players: list[Player], ranked: Board) -> bool:
-    """Whether somebody is left out who differs from the tenth by the name alone."""
+    """Whether an unranked player differs from the tenth only by name."""
     shown = {row[1] for row in ranked}
     return any(name not in shown and (kills, deaths) == ranked[-1][2:4] for name, kills, deaths in players)
 
 
-# Days by hand, on the way that a board takes
+# Days written by hand, published as a board
 
 
 def days_by_hand() -> dict[str, list[Player]]:
@@ -287,7 +286,7 @@ def test_a_board_is_published_as_the_oracle_ranks_it_however_its_file_was_writte
 
 
 def a_crowd(seed: int) -> list[Player]:
-    """60,000 players of whom many are equal: enough row groups for several threads to have work."""
+    """60,000 players, many of them equal: enough row groups for several threads."""
     chance = Random(seed)  # noqa: S311
     best = [0, 1, 2, 3, 6] if seed % 2 else [0, 5]
     return [(f"player {number:06}", chance.choice(best), chance.choice([0, 1, 2])) for number in range(60_000)]

@@ -1,5 +1,5 @@
-"""S3 answers with errors, breaks off, stalls and refuses, by a schedule that is the same each time. Each run ends with
-the right bytes or says clearly what is the matter, and leaves nothing half-written."""
+"""S3 answers with errors, breaks off, stalls and refuses, by a fixed schedule. Each run ends with the right bytes or
+with an error that names the problem, and leaves nothing half-written."""
 
 import random
 import threading
@@ -61,19 +61,19 @@ BROKEN: Sequence[Fate] = [ResetRequest(), ResetAnswer(), TruncateAnswer()]
 SLOW: Sequence[Fate] = [Stall(0.3), StallAnswer(0.3)]
 DENIED: Sequence[Fate] = [Refuse(403, "AccessDenied")]
 SILENT: Sequence[Fate] = [Stall(600)]
-"""Longer than anybody waits: a client that has a time-out goes after 12 seconds."""
+"""Longer than any client waits: their time-out is 12 seconds."""
 SILENT_IN_THE_MIDDLE: Sequence[Fate] = [StallAnswer(600)]
 
 FOREIGN = ("Traceback", "botocore", "polars", "duckdb", "object-store", "Caused by", "Exception")
-"""What a message has when nobody has made it readable."""
+"""Parts of messages that were not made readable."""
 
-WRONG_IF_DOWN = ("policy", "Renew", "and the day", "Write the file anew", "Remove", "replaced by others")
-"""Advice that is wrong where S3 is out of order."""
+WRONG_IF_DOWN = ("policy", "Renew", "and the day", "Write the file again", "Remove", "replaced by others")
+"""Advice that is wrong if S3 is at fault."""
 WRONG_IF_DENIED = ("Try again later", "Start it", *WRONG_IF_DOWN[1:])
 
 
 class Faults:
-    """A proxy's hook that keeps count of what it did to requests."""
+    """A proxy hook that counts what it did to requests."""
 
     def __init__(self, schedule: Callable[[int], Fate | None]) -> None:
         self._schedule = schedule
@@ -91,24 +91,24 @@ class Faults:
 
 
 def scattered(seed: float, fates: Sequence[Fate], share: float) -> Callable[[int], Fate | None]:
-    """Any request may be struck."""
+    """Any request may fail."""
     rng = random.Random(seed)  # noqa: S311 - no secret hangs on it
     return lambda _number: rng.choice(fates) if rng.random() < share else None
 
 
 def from_on(first: int, fates: Sequence[Fate], at_most: int = 1_000) -> Callable[[int], Fate | None]:
-    """From one request on, each one is struck, of so many."""
+    """This many requests in a row fail."""
     rng = random.Random(first)  # noqa: S311 - no secret hangs on it
     return lambda number: rng.choice(fates) if first <= number < first + at_most else None
 
 
 class RunFailed(Exception):
-    """A run of the assets failed, and says so."""
+    """A run of the assets failed, with this message."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """Something that the pipeline does with S3: what stands before, what stands after, and how it is done."""
+    """A task of the pipeline on S3: the lake before, the lake after, and the function."""
 
     name: str
     before: Whole
@@ -118,7 +118,7 @@ class Work:
 
 @dataclass
 class Outcome:
-    """What became of the runs."""
+    """The outcomes of the runs."""
 
     runs: int = 0
     failed: int = 0
@@ -134,7 +134,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Trial:
-    """One run of a work, and the faults that it meets."""
+    """One run of a task with its faults."""
 
     work: Work
     faults: Faults
@@ -164,12 +164,12 @@ class Trial:
             self.work.do(resource)
             if read_whole(direct) != self.work.after:
                 lost.append("the next run gave other bytes")
-        told = [f"{self.work.name}, {dict(self.faults.struck)}: {what}" for what in lost]
-        return Outcome(1, int(not is_done), self.faults.struck, told)
+        problems = [f"{self.work.name}, {dict(self.faults.struck)}: {what}" for what in lost]
+        return Outcome(1, int(not is_done), self.faults.struck, problems)
 
 
 def unclear(error: Exception, bucket: str, *, is_denied: bool) -> list[str]:
-    """What is wrong with an error that a user is to act upon."""
+    """What is wrong with an error message for users."""
     expected = RunFailed if isinstance(error, RunFailed) else GameAnalyticsError if is_denied else Unavailable
     if type(error) is not expected:
         return [f"{type(error).__name__} instead of {expected.__name__}: {error}"]
@@ -213,7 +213,7 @@ def works(s3: S3Endpoint, client: "S3Client") -> Mapping[str, Work]:
         Work("landing by two processes", then, landed, lambda resource: land(log, resource.open(), workers=2)),
         Work("stats", landed, counted, lambda resource: publish_stats(resource.open(), DAY)),
         Work("board", counted, now, lambda resource: publish(resource.open())),
-        # The datasets of a run that fails in the middle are of different ages, so a run has one of them to renew.
+        # After a run that fails in the middle, datasets differ in age, so each task renews only one.
         Work("run of all assets", counted, now, lambda resource: materialize(resource, log)),
     ]
     return {work.name: work for work in each}
@@ -248,13 +248,13 @@ def trials_of(works: Mapping[str, Work]) -> list[Trial]:
     return [*silent, *by_processes, refused_processes, *for_good, *now_and_then, *denied, *at_the_door]
 
 
-def test_a_run_ends_with_the_right_bytes_or_says_clearly_that_s3_is_out_of_order_or_refuses(
+def test_a_run_ends_with_the_right_bytes_or_an_error_that_names_s3(
     s3: S3Endpoint, client: "S3Client", works: Mapping[str, Work], record_property: Callable[[str, object], None]
 ) -> None:
     outcome = Outcome()
     all_assets = works["run of all assets"]
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        # Several at once, since most of their time they wait; but Dagster's runs belong to the main thread.
+        # Concurrently, since they mostly wait; but Dagster's runs need the main thread.
         running = [threads.submit(trial.run, s3, client) for trial in trials_of(works)]
         outcome.add(Trial(all_assets, Faults(from_on(6, OUT_OF_ORDER, at_most=2))).run(s3, client))
         outcome.add(Trial(all_assets, Faults(from_on(0, BROKEN))).run(s3, client))
@@ -276,8 +276,8 @@ def test_a_run_ends_with_the_right_bytes_or_says_clearly_that_s3_is_out_of_order
     assert outcome.runs - outcome.failed >= 10
 
 
-def test_an_error_that_breaks_off_while_it_is_told_is_one_of_the_connection(s3: S3Endpoint, lake: Lake) -> None:
-    """There is no such object, which botocore does not get to hear."""
+def test_an_error_response_that_breaks_off_is_a_connection_error(s3: S3Endpoint, lake: Lake) -> None:
+    """The object does not exist, but the error response breaks off before botocore has read it."""
     with proxy_before(s3) as proxy:
         through = lake_at(proxy.endpoint, lake.bucket, max_attempts=1).open()
         proxy.hook = lambda _request: ResetAnswer()

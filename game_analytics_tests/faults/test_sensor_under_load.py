@@ -1,5 +1,5 @@
-"""A thousand files land within seconds, bad ones among them, and some are written over while the sensor and the runs
-that it asks for are at work: each day ends as its file stands, and none is asked for more often than it is owed."""
+"""A thousand files are written within seconds, some of them bad, and some are overwritten while the sensor and its runs
+work: each day's board ends up to date, and no day gets more runs than versions of its file."""
 
 import time
 from collections import Counter
@@ -42,10 +42,10 @@ SEED = 20251230
 WRITERS = 4
 WORKERS = 2
 STILL_QUEUED = 8
-"""Runs that wait or are at work when the next tick comes."""
+"""Runs queued or in progress at the next tick."""
 
 PATIENT = 6
-"""Attempts of each request: it is not S3 that is tried here, and its server may be starved on a busy machine."""
+"""Attempts per S3 request: S3 is not under test, and its server may be slow on a busy machine."""
 
 CPU_SECONDS_AT_MOST = 1.0
 EVALUATED_AT_MOST = 3
@@ -53,7 +53,7 @@ EVALUATED_AT_MOST = 3
 
 @dataclass(frozen=True)
 class Place:
-    """A lake and an instance, as another process reaches them."""
+    """A lake and an instance, to be opened in another process."""
 
     endpoint: S3Endpoint
     bucket: str
@@ -66,8 +66,8 @@ class Place:
             yield Pipeline(definitions_on(small_simulation(), lake, PipelineSettings()), lake, instance)
 
     def instance(self) -> dg.DagsterInstance:
-        """One that keeps its history in SQLite files; the events of all runs in one of them, since Dagster takes longer
-        to make a file for each run than to run it, and without what a run prints."""
+        """An instance on SQLite files. The events of all runs are in one file, since creating a file per run would take
+        longer than the run; output is not captured."""
         return dg.DagsterInstance.local_temp(
             str(self.home),
             overrides={
@@ -85,7 +85,7 @@ class Place:
 
 
 def execute(place: Place, run_id: str) -> bool:
-    """What a process does with a run that was launched. Whether it succeeded."""
+    """Executes a launched run in a process. Returns whether it succeeded."""
     pipeline = _opened_once(place)
     run = pipeline.instance.get_run_by_id(run_id)
     assert run is not None
@@ -96,7 +96,8 @@ def execute(place: Place, run_id: str) -> bool:
 
 @cache
 def _opened_once(place: Place) -> Pipeline:
-    """A pipeline for all runs of this process, with one S3 client: to make one takes as long as to rank a small day."""
+    """A pipeline for all runs of this process, with one S3 client: creating one takes as long as ranking a small
+    day."""
     resource = lake_at(place.endpoint, place.bucket, PATIENT)
     lake = resource.open()
 
@@ -109,7 +110,7 @@ def _opened_once(place: Place) -> Pipeline:
 
 
 class Writer:
-    """Lands the files from several threads at once, and writes over them in one thread, in the order of the plan."""
+    """Writes the files with several threads, and overwrites them in one thread, in the order of the plan."""
 
     def __init__(self, lake: Lake, plan: Plan, thread: ThreadPoolExecutor) -> None:
         self._lake, self._plan, self._thread = lake, plan, thread
@@ -147,42 +148,42 @@ class Writer:
 
 
 @dataclass
-class Told:
-    """What the ticks asked for, and how long they took."""
+class Ticks:
+    """The ticks' requests and durations."""
 
-    asked_for: list[str] = field(default_factory=list)
+    requested: list[str] = field(default_factory=list)
     wall_seconds: list[float] = field(default_factory=list)
     cpu_seconds: list[float] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     outcomes: list[Future[bool]] = field(default_factory=list)
-    last_words: str = ""
+    last_message: str = ""
 
 
-def tick_on(pipeline: Pipeline, place: Place, workers: ProcessPoolExecutor, writer: Writer) -> Told:
-    """Tick after tick, with runs queued and at work meanwhile, until one that comes after all else asks for nothing."""
-    told = Told()
+def tick_on(pipeline: Pipeline, place: Place, workers: ProcessPoolExecutor, writer: Writer) -> Ticks:
+    """Ticks, with runs in progress meanwhile, until one after all writes and runs requests nothing."""
+    ticks = Ticks()
     for number in count():
-        at_rest = writer.is_finished and all(each.done() for each in told.outcomes)
-        never_asked_for = len(writer.versions.keys() - set(told.asked_for)) if writer.has_landed else 0
+        at_rest = writer.is_finished and all(each.done() for each in ticks.outcomes)
+        never_requested = len(writer.versions.keys() - set(ticks.requested)) if writer.has_landed else 0
         writer.tick_begins(number)
-        evaluated = tick_measured(pipeline, told)
+        evaluated = tick_measured(pipeline, ticks)
         requests = list(evaluated.run_requests or [])
-        if len(requests) < min(never_asked_for, MAX_REQUESTS):
-            told.wrong.append(
-                f"tick {number} asks for {len(requests)} runs, {never_asked_for} days were never asked for"
+        if len(requests) < min(never_requested, MAX_REQUESTS):
+            ticks.wrong.append(
+                f"tick {number} asks for {len(requests)} runs, {never_requested} days were never asked for"
             )
         if at_rest and not requests:
-            told.last_words = str(evaluated.skip_message)
-            return told
-        told.asked_for += [str(request.partition_key) for request in requests]
-        told.outcomes += [workers.submit(execute, place, launched(pipeline, request)) for request in requests]
-        wait_for(told.outcomes, left=STILL_QUEUED if requests else 0)
+            ticks.last_message = str(evaluated.skip_message)
+            return ticks
+        ticks.requested += [str(request.partition_key) for request in requests]
+        ticks.outcomes += [workers.submit(execute, place, launched(pipeline, request)) for request in requests]
+        wait_for(ticks.outcomes, left=STILL_QUEUED if requests else 0)
     raise AssertionError("it counts without end")
 
 
-def tick_measured(pipeline: Pipeline, told: Told) -> Any:
-    """A tick has no effect before its runs are launched. One that took too long is evaluated again and counts as its
-    fastest evaluation: with runs at work on each core, a second of CPU time may be half a second of work."""
+def tick_measured(pipeline: Pipeline, ticks: Ticks) -> Any:
+    """Evaluate a tick, again if it took too long: with runs on each core, a second of CPU time may be half a second of
+    work. The fastest evaluation counts; a tick has no effect before its runs are launched."""
     measured: list[tuple[float, float]] = []
     while len(measured) < EVALUATED_AT_MOST:
         began, began_cpu = time.perf_counter(), time.thread_time()
@@ -191,13 +192,13 @@ def tick_measured(pipeline: Pipeline, told: Told) -> Any:
         if measured[-1][0] < CPU_SECONDS_AT_MOST:
             break
     cpu_seconds, wall_seconds = min(measured)
-    told.cpu_seconds.append(cpu_seconds)
-    told.wall_seconds.append(wall_seconds)
+    ticks.cpu_seconds.append(cpu_seconds)
+    ticks.wall_seconds.append(wall_seconds)
     return evaluated
 
 
 def launched(pipeline: Pipeline, request: dg.RunRequest) -> str:
-    """The run of a request as the daemon launches it, before any process has begun with it. Its id."""
+    """Create the run of a request as the daemon does, before a process has started it. Returns its id."""
     run = pipeline.instance.create_run_for_job(
         pipeline.definitions.resolve_job_def(leaderboard_job.name),
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
@@ -213,7 +214,7 @@ def wait_for(outcomes: Sequence[Future[bool]], left: int) -> None:
 
 @dataclass(frozen=True)
 class Board:
-    """What stands in the lake."""
+    """The lake's contents."""
 
     rows: tuple[tuple[object, ...], ...]
     made_from: str
@@ -230,13 +231,13 @@ def boards_in(lake: Lake, days: Sequence[str]) -> dict[str, Board]:
 
 
 def recorded_sources(instance: dg.DagsterInstance) -> dict[str, str]:
-    """The ETag that each day's latest materialization tells of, whatever the sensor reads of it."""
+    """The ETag in each day's latest materialization, read without the sensor's code."""
     records = instance.fetch_materializations(top10_leaderboard.key, limit=5_000).records
     return {str(record.partition_key): str(recorded(record, "source_etag")) for record in reversed(records)}
 
 
 def wrong_with(day: str, versions: Sequence[Version], board: Board | None, source: str | None) -> Iterator[str]:
-    """How a day differs from what its file asks for, after all that was written to it."""
+    """How a day differs from the board that its last file version should have."""
     final = versions[-1]
     if final.board is not None:
         if board is None:
@@ -252,7 +253,7 @@ def wrong_with(day: str, versions: Sequence[Version], board: Board | None, sourc
 
 
 def wrong_runs(runs: Sequence[dg.DagsterRun], versions: Mapping[str, Sequence[Version]]) -> Iterator[str]:
-    """A day is owed one run for each time that its file was written, and none for the same reason twice."""
+    """A day gets at most one run for each version of its file, and no request twice."""
     of_day = Counter(run.tags["dagster/partition"] for run in runs)
     for day, number in of_day.items():
         if number > len(versions.get(day, [])):
@@ -278,7 +279,7 @@ def test_a_thousand_files_that_land_at_once_are_each_ranked_as_they_stand_in_the
         ThreadPoolExecutor(1) as thread,
     ):
         writer = Writer(pipeline.lake, plan, thread)
-        told = tick_on(pipeline, place, workers, writer)
+        ticks = tick_on(pipeline, place, workers, writer)
         writer.raise_failures()
 
         runs = pipeline.instance.get_runs()
@@ -289,7 +290,7 @@ def test_a_thousand_files_that_land_at_once_are_each_ranked_as_they_stand_in_the
     bad = [day for day, versions in writer.versions.items() if versions[-1].board is None]
     failed = [run for run in runs if run.status is dg.DagsterRunStatus.FAILURE]
     wrong = [
-        *told.wrong,
+        *ticks.wrong,
         *wrong_runs(runs, writer.versions),
         *(
             each
@@ -300,13 +301,13 @@ def test_a_thousand_files_that_land_at_once_are_each_ranked_as_they_stand_in_the
     record_property(
         "trial",
         f"sensor under load: {len(plan.landed):,} files and {len(plan.rewrites)} rewrites, {len(wrong)} wrong; "
-        f"{len(runs):,} runs ({len(failed)} failed), {len(told.cpu_seconds)} ticks of {median(told.cpu_seconds):.2f} s "
-        f"CPU (the slowest {max(told.cpu_seconds):.2f} s), by the clock {median(told.wall_seconds):.2f} s (the slowest "
-        f"{max(told.wall_seconds):.2f} s)",
+        f"{len(runs):,} runs ({len(failed)} failed), {len(ticks.cpu_seconds)} ticks of "
+        f"{median(ticks.cpu_seconds):.2f} s CPU (the slowest {max(ticks.cpu_seconds):.2f} s), by the clock "
+        f"{median(ticks.wall_seconds):.2f} s (the slowest {max(ticks.wall_seconds):.2f} s)",
     )
     assert wrong == []
     assert all(standing[stats_file(day)] == versions[-1].etag for day, versions in writer.versions.items())
-    assert len(runs) == len(told.asked_for) == len(told.outcomes)
+    assert len(runs) == len(ticks.requested) == len(ticks.outcomes)
     assert len(runs) <= len(plan.landed) + len(plan.rewrites)
-    assert told.last_words.startswith(f"{len(bad)} boards are behind their stats files, but were asked for already")
-    assert max(told.cpu_seconds) < CPU_SECONDS_AT_MOST
+    assert ticks.last_message.startswith(f"{len(bad)} boards are behind their stats files, but were already requested")
+    assert max(ticks.cpu_seconds) < CPU_SECONDS_AT_MOST

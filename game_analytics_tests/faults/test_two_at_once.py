@@ -1,4 +1,4 @@
-"""Two processes at once on the same day: the end is what one of them made, whole, and a run that loses says so."""
+"""Two processes at once on the same day: the result is that of one of them, complete, and a run that loses says so."""
 
 import uuid
 from collections import Counter
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.trial
 
-Tell = Callable[[str, object], None]
+Record = Callable[[str, object], None]
 NewLake = Callable[[], tuple[Place, Lake]]
 
 AT_SIX = utc("2025-12-30 18:00")
@@ -66,14 +66,14 @@ def both() -> Iterator[Pair]:
 
 @pytest.fixture(scope="module")
 def proxy(s3: S3Endpoint) -> Iterator[Proxy]:
-    """What the two reach the server by: it lets one write after the other, and counts answers."""
+    """The proxy between the two processes and the server. It serializes writes and counts answers."""
     with proxy_before(s3) as running:
         yield running
 
 
 @pytest.fixture
 def new_lake(s3: S3Endpoint, client: "S3Client", proxy: Proxy) -> NewLake:
-    """An empty lake for each repetition: as the two reach it, and as the test looks into it."""
+    """An empty lake for each repetition: through the proxy, and directly."""
 
     def make() -> tuple[Place, Lake]:
         bucket = f"lake-{uuid.uuid4()}"
@@ -83,13 +83,13 @@ def new_lake(s3: S3Endpoint, client: "S3Client", proxy: Proxy) -> NewLake:
     return make
 
 
-def report(tell: Tell, name: str, tried: int, lost: list[str], told: str) -> None:
-    tell("trial", f"two at once, {name}: {tried} tried, {len(lost)} lost, {told}")
+def report(record: Record, name: str, tried: int, lost: list[str], results: str) -> None:
+    record("trial", f"two at once, {name}: {tried} tried, {len(lost)} lost, {results}")
     assert lost == []
 
 
 def landed_alone(new_lake: NewLake, already: int, *clocks: datetime) -> Mapping[str, bytes]:
-    """What landings leave that come one after the other."""
+    """The result of two landings in sequence."""
     _, lake = new_lake()
     land_before(lake, already)
     for now in clocks:
@@ -107,9 +107,9 @@ def land_at(now: datetime, lake: Lake) -> None:
     land_day(day_log(NOW, partitions=1), lake, DAY, options, clock=lambda: now)
 
 
-def test_two_landings(both: Pair, new_lake: NewLake, proxy: Proxy, record_property: Tell) -> None:
-    """Of the same window, or of one that was closed for one of them only; of a day that stood before or did not."""
-    lost, said = list[str](), Counter[str]()
+def test_two_landings(both: Pair, new_lake: NewLake, proxy: Proxy, record_property: Record) -> None:
+    """With the same window, or one that was closed for one of them only; with and without an earlier landing."""
+    lost, outcomes = list[str](), Counter[str]()
     refused_before = proxy.count.answers[412]
     for already in (0, THEN):
         for clocks in ((MORNING_AFTER, MORNING_AFTER), (AT_SIX, MORNING_AFTER)):
@@ -118,59 +118,59 @@ def test_two_landings(both: Pair, new_lake: NewLake, proxy: Proxy, record_proper
             for _ in range(3):
                 place, lake = new_lake()
                 land_before(lake, already)
-                told = both.do(*((land_when_both_have_read, (place, NOW, now)) for now in clocks))
-                said.update(told)
+                results = both.do(*((land_when_both_have_read, (place, NOW, now)) for now in clocks))
+                outcomes.update(results)
                 if read_raw(lake) not in possible:
                     lost.append(f"{clocks}, {already} messages before: a day that nobody landed")
-                if told == [CONTESTED, CONTESTED]:
+                if results == [CONTESTED, CONTESTED]:
                     lost.append(f"{clocks}, {already} messages before: both say that they lost")
     refused = proxy.count.answers[412] - refused_before
-    report(record_property, "landings", 12, lost, f"{refused} refused a commit, {said[CONTESTED]} runs gave up")
-    assert said.total() == 24
-    assert refused >= 12  # of each two, one came second
+    report(record_property, "landings", 12, lost, f"{refused} refused a commit, {outcomes[CONTESTED]} runs gave up")
+    assert outcomes.total() == 24
+    assert refused >= 12  # one of each two comes second
 
 
-def test_two_runs_of_all_three(both: Pair, new_lake: NewLake, record_property: Tell) -> None:
+def test_two_runs_of_all_three(both: Pair, new_lake: NewLake, record_property: Record) -> None:
     _, alone = new_lake()
     work_all(alone, day_log(THEN, partitions=1))
     then = read_whole(alone)
     work_all(alone, day_log(NOW, partitions=1))
     now = read_whole(alone)
-    lost, said = list[str](), Counter[str]()
+    lost, outcomes = list[str](), Counter[str]()
     for number in range(6):
         place, lake = new_lake()
         for key, body in then.objects().items():
             lake.put(key, body)
-        said.update(both.do((do_all, (place, NOW)), (do_all, (place, NOW))))
+        outcomes.update(both.do((do_all, (place, NOW)), (do_all, (place, NOW))))
         if read_whole(lake) != now:
             lost.append(f"{number}: other bytes than those of one run")
-    report(record_property, "runs of all three", 6, lost, f"{said[CONTESTED]} runs gave up")
-    assert said.total() == 12
+    report(record_property, "runs of all three", 6, lost, f"{outcomes[CONTESTED]} runs gave up")
+    assert outcomes.total() == 12
 
 
 @pytest.mark.parametrize(("way", "times"), [(do_range, 4), (materialize_range, 2)])
 def test_two_ranges_that_overlap(
-    both: Pair, new_lake: NewLake, record_property: Tell, way: Callable[..., str], times: int
+    both: Pair, new_lake: NewLake, record_property: Record, way: Callable[..., str], times: int
 ) -> None:
     _, alone = new_lake()
     for day in RANGE:
         work_all(alone, range_log(), day)
     expected = [read_whole(alone, day) for day in RANGE]
-    lost, said = list[str](), Counter[str]()
+    lost, outcomes = list[str](), Counter[str]()
     for number in range(times):
         place, lake = new_lake()
-        said.update(both.do((way, (place, RANGE[:2])), (way, (place, RANGE[1:]))))
+        outcomes.update(both.do((way, (place, RANGE[:2])), (way, (place, RANGE[1:]))))
         lost += [
             f"{number}: {day} is another"
             for day, whole in zip(RANGE, expected, strict=True)
             if read_whole(lake, day) != whole
         ]
-    lost += [f"said {told!r}" for told in said if told != "done"]
-    report(record_property, f"ranges that overlap ({way.__name__})", times, lost, f"{said['done']} runs done")
+    lost += [f"result {outcome!r}" for outcome in outcomes if outcome != "done"]
+    report(record_property, f"ranges that overlap ({way.__name__})", times, lost, f"{outcomes['done']} runs done")
 
 
 def test_stats_that_are_replaced_while_boards_are_made_of_them(
-    both: Pair, new_lake: NewLake, record_property: Tell
+    both: Pair, new_lake: NewLake, record_property: Record
 ) -> None:
     place, lake = new_lake()
     files = [parquet(foreign_stats(**{f"player{n}": (n, 40 - n) for n in range(1, last)})) for last in range(2, 42)]
@@ -181,17 +181,17 @@ def test_stats_that_are_replaced_while_boards_are_made_of_them(
         boards.append(body_of(lake, board_key(DAY)))
     answers = both.do((replace_stats, (place, files)), (make_boards, (place, boards, 24)))
     publish(lake)
-    told = answers[1].split()
-    lost = ["a board of no file"] * told.count("none")
+    results = answers[1].split()
+    lost = ["a board of no file"] * results.count("none")
     if body_of(lake, board_key(DAY)) != boards[-1]:
         lost.append("the board at the end is not that of the file")
-    report(record_property, "boards while the stats are replaced", len(told), lost, f"of files {' '.join(told)}")
-    assert len(told) == 24
-    assert len(set(told)) >= 3
+    report(record_property, "boards while the stats are replaced", len(results), lost, f"of files {' '.join(results)}")
+    assert len(results) == 24
+    assert len(set(results)) >= 3
 
 
 def test_a_file_that_is_replaced_and_put_back_while_it_is_read_is_one_of_both(s3: S3Endpoint, lake: Lake) -> None:
-    """By whatever requests it is read: before each of them but the first, the file becomes the other one."""
+    """However many requests read it: before each but the first, the file is replaced by the other version."""
     ann, cid = parquet(foreign_stats(ann=(5, 1), bob=(3, 2))), parquet(foreign_stats(cid=(9, 1), dan=(3, 2)))
     boards = []
     for file in (ann, cid):
@@ -215,7 +215,7 @@ def put_stats(lake: Lake, file: bytes) -> None:
     lake.put(stats_key(DAY), file)
 
 
-def test_a_day_that_is_landed_anew_while_it_is_counted(both: Pair, new_lake: NewLake, record_property: Tell) -> None:
+def test_a_day_that_is_landed_again_while_it_is_counted(both: Pair, new_lake: NewLake, record_property: Record) -> None:
     states = [200, 500, 800, 1_100, 1_300, 1_600, 1_900, 2_100, 2_300, 2_500]
     expected = []
     _, alone = new_lake()
@@ -227,13 +227,13 @@ def test_a_day_that_is_landed_anew_while_it_is_counted(both: Pair, new_lake: New
     land(day_log(states[0], partitions=1), lake)
     answers = both.do((land_again_and_again, (place, states)), (count_again_and_again, (place, expected, 24)))
     publish_stats(lake, DAY)
-    told = answers[1].split()
-    lost = ["stats of no landing"] * told.count("none")
+    results = answers[1].split()
+    lost = ["stats of no landing"] * results.count("none")
     if body_of(lake, stats_key(DAY)) != expected[-1]:
         lost.append("the stats at the end are not those of the day")
-    seen = [int(which) for which in told if which.isdecimal()]
+    seen = [int(which) for which in results if which.isdecimal()]
     if seen != sorted(seen):
         lost.append("older stats came after newer ones")
-    report(record_property, "stats while the day is landed anew", len(told), lost, f"of states {' '.join(told)}")
-    assert len(told) == 24
+    report(record_property, "stats while the day is landed again", len(results), lost, f"of states {' '.join(results)}")
+    assert len(results) == 24
     assert len(set(seen)) >= 3

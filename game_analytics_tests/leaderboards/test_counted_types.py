@@ -1,4 +1,4 @@
-"""A third counted event type, from messages to the published stats file, by the arguments alone."""
+"""A third counted event type, from messages to the published stats file, by arguments only."""
 
 from datetime import timedelta
 
@@ -23,7 +23,7 @@ MESSAGES = [
 
 
 def land_with_assists(lake: Lake) -> None:
-    """Put the day's raw object and its receipt there, as a landing does that also counts assists."""
+    """Write the day's raw object and manifest as a landing would that also counts assists."""
     classified = classify(batch(MESSAGES), PARTITION, DAY, JSON, types=(*COUNTED_TYPES, ASSIST))
     assert classified.ignored == 1
     rows, body = classified.landed.height, to_parquet(classified.landed)

@@ -1,1 +1,1 @@
-"""Tests of the rules of the game: pure functions against tables written by hand and oracles in plain Python."""
+"""Tests of `game_analytics.rules`: pure functions against tables written by hand and reference implementations."""

@@ -1,6 +1,6 @@
-"""The field table of "An event": into which class a message falls, and the first reason for which it is quarantined.
+"""The contract's table of fields: a message's class, and the first reason for quarantine.
 
-What is JSON at all is tested in `test_events_json`, the timestamps in `test_events_time`.
+JSON is tested in `test_events_json`, timestamps in `test_events_time`.
 """
 
 import json
@@ -49,7 +49,7 @@ def a_batch_of_every_class() -> pl.DataFrame:
             None,  # a tombstone
             b'{"event_type":"ASSIST","player_id":"p00042"}',
             b'{"event_type":"DEATH","player_id":"p00023","ts":"2025-12-29T23:59:59Z"}',  # a late one
-            b'{"event_type":"DEATH","player_id":"p00023"}',  # with nothing that is optional
+            b'{"event_type":"DEATH","player_id":"p00023"}',  # without optional fields
             b"oops",
         ]
     )
@@ -103,7 +103,7 @@ def test_what_is_quarantined_has_its_bytes_as_received_its_place_and_its_timesta
     assert_frame_equal(classify(a_batch_of_every_class(), 3, DAY, decode=JSON).quarantined, expected)
 
 
-def test_of_other_events_their_number_and_of_other_days_their_day_and_offset_are_kept() -> None:
+def test_ignored_events_are_counted_and_events_of_other_days_keep_day_and_offset() -> None:
     sorted_out = classify(a_batch_of_every_class(), 3, DAY, decode=JSON)
     assert sorted_out.ignored == 1
     expected = pl.DataFrame(
@@ -147,7 +147,7 @@ def test_a_bad_message_is_quarantined_whatever_the_day(day: date) -> None:
 
 
 def messages_healed_fault_by_fault() -> list[tuple[bytes, str]]:
-    """The first has every fault; each one after it lacks the fault for which the one before was quarantined."""
+    """The first message has every fault; each further one lacks the fault for which the one before was quarantined."""
     return [
         (b'[{"event_type":7,"note":"\xff"', "not_utf8"),
         (b'[{"event_type":7', "not_json"),
@@ -216,7 +216,7 @@ def test_an_event_of_another_type_is_quarantined_if_it_cannot_be_read(value: byt
 
 
 @pytest.mark.parametrize("event_type", ["7", "7.5", "true", "false", "[]", '["KILL"]', "{}", '{"KILL":1}', "1e999"])
-def test_an_event_type_that_is_no_string_is_bad(event_type: str) -> None:
+def test_an_event_type_that_is_not_a_string_is_bad(event_type: str) -> None:
     assert fate(f'{{"event_type":{event_type},"player_id":"p00017"}}'.encode()) == "bad_event_type"
 
 
@@ -227,7 +227,7 @@ def test_an_event_type_that_is_no_string_is_bad(event_type: str) -> None:
         b'{"event_type":null,"player_id":"p00017"}',
         b'{"EVENT_TYPE":"KILL","player_id":"p00017"}',  # case counts in keys too
         b'{"event_type ":"KILL","player_id":"p00017"}',
-        b'{"event":{"event_type":"KILL"},"player_id":"p00017"}',  # further down is elsewhere
+        b'{"event":{"event_type":"KILL"},"player_id":"p00017"}',  # nested fields do not count
     ],
 )
 def test_an_event_type_that_is_absent_or_null_is_missing(value: bytes) -> None:
@@ -274,7 +274,7 @@ def test_control_characters_that_json_lets_stand_unescaped_are_bad_too(field: st
 
 @pytest.mark.parametrize("field", NAMES)
 @pytest.mark.parametrize("value", ["7", "-0.0", "1e999", "true", "false", "[]", '["p"]', "{}", '{"id":"p"}'])
-def test_a_name_that_is_no_string_is_bad(field: str, value: str) -> None:
+def test_a_name_that_is_not_a_string_is_bad(field: str, value: str) -> None:
     assert fate(kill_with(f'"{field}":{value}')) == f"bad_{field}"
 
 

@@ -1,6 +1,6 @@
-"""A message fares in a batch as it fares alone: whatever stands beside it, wherever it stands, however long the batch.
+"""A message is classified in a batch as it is alone, for any neighbours, position and batch length.
 
-Expectations are the reference decoder's, which sees one message at a time.
+Expected values come from the reference decoder, which reads one message at a time.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ def each_alone(values: Sequence[bytes | None]) -> list[Fate]:
 
 
 def good_messages(count: int) -> list[bytes | None]:
-    """All of them different, so that none can be taken for another."""
+    """Distinct messages, so that none can be confused with another."""
     return [kill(player_id=f"p{number}", event_id=f"e-{number}", game_id=None) for number in range(count)]
 
 
@@ -27,7 +27,7 @@ def malformed() -> list[bytes | None]:
 
 
 def good_messages_of_rarer_forms() -> list[bytes]:
-    """Good ones too, but not as most messages are written."""
+    """Valid messages in unusual notation."""
     return [
         kill(event_type="ASSIST"),
         b" " + kill() + b"\n",
@@ -39,7 +39,7 @@ def good_messages_of_rarer_forms() -> list[bytes]:
     ]
 
 
-# Where it stands
+# Positions
 
 
 @pytest.mark.parametrize("size", [1, 2, 1_999, 2_000, 2_001, 4_000, 4_001])
@@ -57,7 +57,7 @@ def test_trouble_in_every_place_of_a_long_batch_leaves_the_messages_beside_it_al
 
 
 @pytest.mark.parametrize("at", [0, 1_999, 2_000, 4_500])
-def test_a_single_bad_message_is_found_where_it_stands(at: int) -> None:
+def test_a_single_bad_message_is_found_at_its_position(at: int) -> None:
     values = good_messages(4_501)
     expected = each_alone(values)
     for bad in (None, b"", b"\xff", b"{", b"[]", kill(player_id=""), kill_with('"bag":' + "[" * 64 + "]" * 64)):
@@ -71,7 +71,7 @@ def test_a_batch_in_which_nothing_is_good_comes_out_message_by_message() -> None
     assert fates(values) == each_alone(values)
 
 
-# What stands beside it
+# Neighbours
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_batch_in_which_nothing_is_good_comes_out_message_by_message() -> None
     list(permutations([None, b"", b"\xff", kill_with('"bag":' + "[" * 64 + "]" * 64)])),
     ids=shown,
 )
-def test_faults_that_are_looked_for_in_a_whole_batch_at_once_are_told_apart(
+def test_faults_checked_over_a_whole_batch_are_distinguished(
     faults: tuple[bytes | None, ...],
 ) -> None:
     values = [kill(), *faults, kill(), *faults]
@@ -87,10 +87,10 @@ def test_faults_that_are_looked_for_in_a_whole_batch_at_once_are_told_apart(
 
 
 def neighbours_that_make_sense_together() -> list[list[bytes]]:
-    """Joined by nothing, a space, a line break or a comma, each group reads as so many objects, or as JSON at least."""
+    """Groups that are valid JSON, or that many objects, when joined by nothing, a space, a line break or a comma."""
     one, two = kill(player_id="a"), kill(player_id="b")
     return [
-        # Two that make one, and one that makes two.
+        # Two halves of an object, and one message with two.
         [b'{"event_type":"KILL","player_id":', b'"p"}', one + two],
         [b'{"event_type":"KILL","player_id":"p","bag":[{}', b"{}]}", one + b"\n" + two],
         [b'{"event_type":"KILL","player_id":"p","bag":[{}', b",{}]}", one + b" " + two],
@@ -98,7 +98,7 @@ def neighbours_that_make_sense_together() -> list[list[bytes]]:
         [b'{"event_type":"KILL","player_id":"p"', b"}", one + two],
         [one + two, b"", one],
         [one + b"\n" + two, b" ", b"\n"],
-        # A string that the next one goes on with.
+        # A string that continues in the next message.
         [b'{"event_type":"KILL","player_id":"p', b'q"}', one + b"\n" + two],
         [b'{"event_type":"KILL","player_id":"p","note":"}', b'{"}', one + two],
         [b'{"event_type":"KILL","player_id":"p","note":"\\', b'n"}', one + two],
@@ -108,7 +108,7 @@ def neighbours_that_make_sense_together() -> list[list[bytes]]:
         [b"[" + one, two + b"]"],
         [b"[", one, b",", two, b"]"],
         [one + b",", two],
-        # Comments, marks and line breaks of other habits.
+        # Comments, byte order marks and other line breaks.
         [b"/*", one, b"*/"],
         [b"\xef\xbb\xbf" + one, two],
         [b"\x1e" + one, b"\x1e" + two],

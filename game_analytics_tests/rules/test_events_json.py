@@ -1,5 +1,5 @@
-"""What a message must be before its fields are looked at: UTF-8, one RFC 8259 document, not nested too deep, without
-half a surrogate pair anywhere, and an object."""
+"""What a message must be before its fields are read: UTF-8, one RFC 8259 document without lone surrogates, nested at
+most 64 levels, and an object."""
 
 import sys
 
@@ -16,14 +16,14 @@ from game_analytics_tests.support.event_samples import (
 from game_analytics_tests.support.reference_decoder import Landed
 
 REPLACED = '"game_id":7,"game_id":null,'
-"""Members that change nothing, for the last one counts. But a decoder that goes by types has to look twice."""
+"""Repeated keys that change nothing, since the last one counts; a decoder by types has to parse twice."""
 
 
 # UTF-8
 
 
 @pytest.mark.parametrize("value", bytes_that_are_no_utf8(), ids=shown)
-def test_bytes_that_are_no_utf8_are_quarantined_as_such(value: bytes) -> None:
+def test_invalid_utf_8_is_quarantined_as_such(value: bytes) -> None:
     assert words([kill(), value, kill()]) == ["landed", "not_utf8", "landed"]
 
 
@@ -31,7 +31,7 @@ def test_halves_of_a_character_in_two_messages_do_not_make_one() -> None:
     assert words([b'{"note":"\xc3', b'\xa9"}']) == ["not_utf8", "not_utf8"]
 
 
-def test_utf_16_without_a_mark_is_utf_8_but_no_json() -> None:
+def test_utf_16_without_a_byte_order_mark_is_utf_8_but_not_json() -> None:
     assert fate(kill().decode().encode("utf-16-le")) == "not_json"
 
 
@@ -39,13 +39,13 @@ def test_utf_16_without_a_mark_is_utf_8_but_no_json() -> None:
 
 
 @pytest.mark.parametrize("value", texts_that_are_no_json(), ids=shown)
-def test_what_is_no_json_is_quarantined_as_such(value: bytes) -> None:
+def test_invalid_json_is_quarantined_as_such(value: bytes) -> None:
     assert words([kill(), value, kill()]) == ["landed", "not_json", "landed"]
 
 
 @pytest.mark.parametrize("value", values_that_are_no_json(), ids=shown)
 @pytest.mark.parametrize("member", ["damage", "player_id", "event_type", "ts"])
-def test_a_broken_value_breaks_the_message_whether_or_not_anybody_asked_for_it(member: str, value: str) -> None:
+def test_a_broken_value_breaks_the_message_even_in_an_unused_field(member: str, value: str) -> None:
     assert fate(kill_with(f'"{member}":{value}')) == "not_json"
     assert fate(kill_with(f'"bag":[{{"{member}":{value}}}]')) == "not_json"
 
@@ -63,7 +63,7 @@ def test_a_message_cut_off_anywhere_is_no_json() -> None:
 
 
 @pytest.mark.parametrize("value", values_that_are_json(), ids=shown)
-def test_any_json_may_stand_in_a_field_that_nobody_asked_for(value: str) -> None:
+def test_an_unused_field_may_hold_any_json(value: str) -> None:
     more = f'"damage":{value},"bag":[{{"damage":{value}}}]'
     plain, with_more, looked_at_twice = fates([kill(), kill_with(more), kill_with(REPLACED + more)])
     assert isinstance(plain, Landed)
@@ -107,11 +107,11 @@ def test_a_message_of_a_megabyte_is_read_like_any_other() -> None:
     assert fate(b'"' + b"\\" * 1_000_001) == "not_json"
 
 
-# Half a surrogate pair
+# Lone surrogates
 
 
 @pytest.mark.parametrize("content", strings_with_a_lone_surrogate(), ids=shown)
-def test_half_a_surrogate_pair_is_no_json_wherever_it_stands(content: str) -> None:
+def test_a_lone_surrogate_anywhere_is_not_json(content: str) -> None:
     messages = [
         f'"{content}"',  # and not `not_an_object`
         f'{{"event_type":"{content}"}}',
@@ -141,7 +141,7 @@ def test_two_halves_in_two_strings_are_no_pair() -> None:
         (r"\uD83D\uDE00", "😀"),
         (r"\uD83d\uDe00", "😀"),
         (r"x\ud83d\ude00\ud83d\ude00", "x😀😀"),
-        (r"\ud800\udc00\udbff\udfff", "\U00010000\U0010ffff"),  # the first and the last that there are
+        (r"\ud800\udc00\udbff\udfff", "\U00010000\U0010ffff"),  # the first and the last surrogate pair
     ],
 )
 def test_a_whole_surrogate_pair_is_a_character(escaped: str, characters: str) -> None:
@@ -162,7 +162,7 @@ def test_a_whole_surrogate_pair_is_a_character(escaped: str, characters: str) ->
         (r"\u005cud83d", r"\ud83d"),  # an escaped backslash too
     ],
 )
-def test_the_text_of_an_escape_behind_an_escaped_backslash_is_mere_text(content: str, name: str) -> None:
+def test_an_escape_after_an_escaped_backslash_is_plain_text(content: str, name: str) -> None:
     members = f'"player_id":"{content}","note":"{content}","{content}":1'
     found, looked_at_twice = fates([kill_with(members), kill_with(REPLACED + members)])
     assert isinstance(found, Landed)
@@ -196,7 +196,7 @@ def test_nesting_is_looked_at_before_the_fields() -> None:
     assert [fate(value.encode()) for value in values] == expected
 
 
-def test_depth_is_found_wherever_it_stands() -> None:
+def test_depth_is_detected_anywhere() -> None:
     deep = arrays(64)
     values = [
         kill_with(f'"player_id":{deep}'),
@@ -236,7 +236,7 @@ def test_many_brackets_side_by_side_are_not_deep() -> None:
     )
 
 
-def test_deep_and_short_messages_in_one_batch_are_told_apart() -> None:
+def test_deep_and_short_messages_in_one_batch_are_distinguished() -> None:
     short, deep, too_deep = kill(), kill_with(f'"bag":{arrays(63)}'), kill_with(f'"bag":{arrays(64)}')
     assert words([short, deep, too_deep, short, None, too_deep, b"{", short]) == [
         "landed",
@@ -288,5 +288,5 @@ def test_a_hundred_thousand_levels_are_quarantined_and_stop_nothing(value: str) 
         b" 7 ",
     ],
 )
-def test_json_that_is_no_object_is_quarantined_as_such(value: bytes) -> None:
+def test_json_that_is_not_an_object_is_quarantined_as_such(value: bytes) -> None:
     assert words([kill(), value, kill()]) == ["landed", "not_an_object", "landed"]

@@ -1,7 +1,7 @@
-"""Whatever lies in a topic, the rules and the slow reference decoder say the same of it, column by column.
+"""The rules and the slow reference decoder agree on any messages, column by column.
 
-Examples are the same in each run of the same tests: a red build is then the change's doing, not luck's, and red at the
-next desk too. (Hypothesis draws on the constants of all modules that are loaded, so further tests may change them.)
+Examples are the same in each run of the same tests, so that a failure is caused by a change and can be reproduced.
+(Hypothesis uses constants of all loaded modules, so adding tests may change the examples.)
 """
 
 from collections import Counter
@@ -13,7 +13,7 @@ from game_analytics_tests.support.batches import NOON_MS, fates, word
 from game_analytics_tests.support.odd_messages import DELIVERED_MS, MESSAGES, TIMED_EVENTS
 from game_analytics_tests.support.reference_decoder import fate_of
 
-# Examples are large on purpose: a busy machine must not fail for making them slowly.
+# Examples are large; generating them slowly on a busy machine must not fail.
 PATIENT = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 CLASSES_AND_REASONS = {
@@ -34,7 +34,7 @@ CLASSES_AND_REASONS = {
 }
 
 
-def test_any_batch_of_messages_is_sorted_as_the_reference_decoder_sorts_them_one_by_one() -> None:
+def test_any_batch_is_classified_as_the_reference_decoder_classifies_each_message() -> None:
     seen: Counter[str] = Counter()
 
     @settings(PATIENT, max_examples=600)
@@ -45,13 +45,13 @@ def test_any_batch_of_messages_is_sorted_as_the_reference_decoder_sorts_them_one
         assert fates([value for value, _ in messages], [delivered_ms for _, delivered_ms in messages]) == expected
 
     same()
-    # Else the examples would have grown too tame to tell anything. The rarest may be missing.
+    # The examples must cover nearly all reasons; only the rarest may be missing.
     assert set(seen) <= CLASSES_AND_REASONS
     assert len(seen) >= len(CLASSES_AND_REASONS) - 2
     assert seen.total() > 2_000
 
 
-def test_any_ts_is_the_moment_that_the_reference_decoder_makes_of_it() -> None:
+def test_any_ts_is_parsed_as_by_the_reference_decoder() -> None:
     seen: Counter[str] = Counter()
 
     @settings(PATIENT, max_examples=350)

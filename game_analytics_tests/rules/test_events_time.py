@@ -1,4 +1,4 @@
-"""When an event happened: the grammar of ``ts``, its borders, and what happens where there is no ``ts``."""
+"""Event times: the grammar of ``ts``, its limits, and messages without ``ts``."""
 
 import json
 from datetime import date, datetime
@@ -24,7 +24,7 @@ def test_timestamps_of_every_form_in_one_batch_keep_their_own_moments() -> None:
 
 
 @pytest.mark.parametrize("ts", bad_timestamps(), ids=shown)
-def test_a_ts_that_is_no_timestamp_of_the_contract_is_bad(ts: str) -> None:
+def test_a_ts_outside_the_contracts_grammar_is_bad(ts: str) -> None:
     assert fate(kill_with(f'"ts":{json.dumps(ts)}')) == "bad_ts"
 
 
@@ -37,7 +37,7 @@ def test_bad_timestamps_beside_good_ones_leave_those_alone() -> None:
 @pytest.mark.parametrize(
     "ts", ["1767117600", "1767117600.5", "0", "1e999", "true", "false", "[]", '["2025-12-30T18:07:12Z"]', "{}"]
 )
-def test_a_ts_that_is_no_string_is_bad(ts: str) -> None:
+def test_a_ts_that_is_not_a_string_is_bad(ts: str) -> None:
     assert fate(kill_with(f'"ts":{ts}')) == "bad_ts"
 
 
@@ -46,7 +46,7 @@ def test_a_ts_with_escapes_is_read_like_any_other() -> None:
 
 
 @pytest.mark.parametrize("clock", ["12:00:00Z", "12:00:00.000Z", "12:00:00.999Z", "12:00:00.000001", "12:00:00+00:00"])
-def test_every_day_of_the_calendar_is_taken_and_no_other(clock: str) -> None:
+def test_every_day_of_the_calendar_is_accepted_and_no_other(clock: str) -> None:
     days = [(year, month, day) for year in (2023, 2024, 2100) for month in range(14) for day in range(33)]
     found = fates([kill(ts=f"{year}-{month:02}-{day:02}T{clock}") for year, month, day in days], day=DAY)
     taken = [
@@ -62,7 +62,7 @@ def test_every_day_of_the_calendar_is_taken_and_no_other(clock: str) -> None:
 
 
 @pytest.mark.parametrize("rest", ["", "Z", ".000Z", ".999Z", ".999999999Z", "+00:00"])
-def test_every_second_of_the_clock_is_taken_and_no_other(rest: str) -> None:
+def test_every_second_of_the_clock_is_accepted_and_no_other(rest: str) -> None:
     clocks = [(hour, 0, 0) for hour in range(100)] + [(23, minute, 0) for minute in range(100)]
     clocks += [(23, 59, second) for second in range(100)]
     found = words([kill(ts=f"2025-12-30T{hour:02}:{minute:02}:{second:02}{rest}") for hour, minute, second in clocks])
@@ -72,7 +72,7 @@ def test_every_second_of_the_clock_is_taken_and_no_other(rest: str) -> None:
 
 
 @pytest.mark.parametrize("rest", ["", "Z", ".000Z", ".999Z", ".999999999Z", "+00:00"])
-def test_every_year_from_1970_to_9999_is_taken_and_no_other(rest: str) -> None:
+def test_every_year_from_1970_to_9999_is_accepted_and_no_other(rest: str) -> None:
     found = words([kill(ts=f"{year:04}-01-01T00:00:00{rest}") for year in range(10_000)])
     assert found == ["bad_ts"] * 1970 + ["other day"] * 8030
 
@@ -104,12 +104,12 @@ def test_a_bad_ts_is_bad_however_good_the_timestamp_of_the_message() -> None:
     "delivered_ms",
     [
         None,  # never set
-        -1,  # as Kafka says that there is none
+        -1,  # Kafka's value for no timestamp
         -(2**63),
         2**63 - 1,
         -62_135_596_800_001,  # before the year 1
         253_402_300_800_000,  # the first moment of the year 10000
-        # In µs these overflow 64 bits and come round to some moment after 1970.
+        # In µs these overflow 64 bits and wrap to a time after 1970.
         18_446_744_073_709_552,
         18_446_744_073_710_000,
         -18_446_742_306_452_000,
@@ -119,7 +119,7 @@ def test_a_message_with_neither_ts_nor_a_timestamp_from_1970_to_9999_is_bad(deli
     assert fates([kill(), kill(ts=None)], [delivered_ms] * 2) == [Quarantined("bad_ts")] * 2
 
 
-def test_the_first_and_the_last_timestamp_of_a_message_that_will_do() -> None:
+def test_the_first_and_the_last_valid_timestamp_of_a_message() -> None:
     [first] = fates([kill()], [0], day=date(1970, 1, 1))
     [last] = fates([kill()], [253_402_300_799_999], day=date(9999, 12, 31))
     assert event_time(first) == utc(1970, 1, 1)

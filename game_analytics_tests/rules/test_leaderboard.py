@@ -1,6 +1,6 @@
-"""The ranking: who stands where and why, who is not ranked at all, and a player's neighbours among all.
+"""The ranking: order, tie-breaks, unranked players, and a player's neighbours.
 
-Through DuckDB, over Parquet files of every shape that stats may have.
+By DuckDB, over Parquet files in every form that stats may have.
 """
 
 from functools import cmp_to_key
@@ -82,7 +82,7 @@ def test_of_equal_ratios_more_kills_come_first(stats_files: StatsFiles) -> None:
 
 
 def test_of_equal_ratios_and_kills_fewer_deaths_come_first(stats_files: StatsFiles) -> None:
-    # One death is like none for the ratio; without a kill all are 0.
+    # One death gives the same ratio as none; without kills all are 0.
     assert names_of(stats_files, [("a", 5, 1), ("b", 5, 0), ("c", 0, 9), ("d", 0, 1), ("e", 0, 0)]) == [
         *["b", "a", "e", "d", "c"]
     ]
@@ -133,7 +133,7 @@ def test_a_player_who_never_died_is_ranked_by_kills(stats_files: StatsFiles) -> 
     ]
 
 
-def test_an_idle_player_stands_last_with_a_ratio_of_0(stats_files: StatsFiles) -> None:
+def test_an_idle_player_is_last_with_a_ratio_of_0(stats_files: StatsFiles) -> None:
     assert board_of(stats_files, [("a", 0, 0), ("b", 1, 1_000_000)])[1] == (2, "a", 0, 0, 0.0)
 
 
@@ -156,7 +156,7 @@ def test_the_largest_counts_there_are_have_a_finite_ratio(stats_files: StatsFile
 # How many
 
 
-def test_who_has_fewer_kills_than_his_ratio_is_rounded_to_is_ranked(stats_files: StatsFiles) -> None:
+def test_a_player_with_fewer_kills_than_the_rounded_ratio_is_ranked(stats_files: StatsFiles) -> None:
     kills = 2**53 + 3  # as a float 2^53 + 4
     names = [f"player-{number}" for number in range(10)]
     assert names_of(stats_files, [(name, kills, 0) for name in names]) == names
@@ -202,7 +202,7 @@ def test_with_no_minimum_an_idle_player_is_ranked_and_with_1_not(stats_files: St
 
 
 @pytest.mark.parametrize("min_engagements", [12, 2**31, 2**63, 2**70])
-def test_a_minimum_that_nobody_reaches_gives_an_empty_board(stats_files: StatsFiles, min_engagements: int) -> None:
+def test_a_minimum_that_no_player_reaches_gives_an_empty_board(stats_files: StatsFiles, min_engagements: int) -> None:
     assert board_of(stats_files, [("a", 10, 1), ("b", 0, 11)], min_engagements) == []
 
 
@@ -260,7 +260,7 @@ def test_neither_the_order_of_rows_nor_row_groups_matter(stats_files: StatsFiles
         assert top_players(stats_files.lay(shuffled, row_group_size), 0).rows() == expected
 
 
-def test_a_table_does_as_well_as_a_file() -> None:
+def test_a_table_can_be_ranked_like_a_file() -> None:
     with duckdb.connect() as connection:
         connection.execute("CREATE TABLE stats (player_id VARCHAR, kills UTINYINT, deaths BIGINT, row BIGINT)")
         connection.executemany("INSERT INTO stats VALUES (?, ?, ?, ?)", [("a", 1, 1, 0), ("b", 200, 100, 1)])
@@ -271,7 +271,7 @@ def test_a_table_does_as_well_as_a_file() -> None:
 
 
 def compared_by_whole_numbers(one: Player, other: Player) -> int:
-    """Negative if the one stands before the other. Ratios are compared crosswise, with no fraction made."""
+    """Negative if the first player ranks higher. Ratios are cross-multiplied, without division."""
     (name, kills, deaths), (other_name, other_kills, other_deaths) = one, other
     by_ratio = other_kills * max(deaths, 1) - kills * max(other_deaths, 1)
     by_name = -1 if name.encode() < other_name.encode() else 1
@@ -279,13 +279,13 @@ def compared_by_whole_numbers(one: Player, other: Player) -> int:
 
 
 def ranked_by_whole_numbers(players: list[Player], min_engagements: int) -> list[Player]:
-    """Everybody who is ranked, in order. Right as long as float64 tells all the ratios apart: counts to 2^26."""
+    """All ranked players, in order. Correct while float64 distinguishes all ratios: counts up to 2^26."""
     engaged = [player for player in players if player[1] + player[2] >= min_engagements]
     return sorted(engaged, key=cmp_to_key(compared_by_whole_numbers))
 
 
 def ranked_by_float64(players: list[Player]) -> list[Player]:
-    """The same by the ratio as a float64. Right as long as it holds the counts themselves: to 2^53."""
+    """The same by the ratio as float64. Correct while float64 holds the counts exactly: up to 2^53."""
     return sorted(
         players, key=lambda player: (-player[1] / max(player[2], 1), -player[1], player[2], player[0].encode())
     )
@@ -334,7 +334,7 @@ def test_any_day_of_larger_counts_is_ranked_as_float64_ranks_it(stats_files: Sta
 
 
 def a_day_of_20() -> list[Player]:
-    """From ``p01``, who is first, to ``p20``, who is last; ``idle`` did nothing."""
+    """From ``p01`` (first) to ``p20`` (last), and ``idle`` without events."""
     return [*((f"p{place:02}", 100 - place, 10) for place in range(1, 21)), ("idle", 0, 0)]
 
 
@@ -344,13 +344,13 @@ def a_day_of_20() -> list[Player]:
         ("p15", 2, [13, 14, 15, 16, 17]),
         ("p10", 1, [9, 10, 11]),  # on the board and beyond it
         ("p15", 0, [15]),
-        ("p01", 2, [1, 2, 3]),  # nobody is before the first
+        ("p01", 2, [1, 2, 3]),  # the first has no neighbour above
         ("p02", 2, [1, 2, 3, 4]),
         ("p20", 2, [18, 19, 20]),
         ("p05", 100, list(range(1, 21))),
     ],
 )
-def test_a_player_stands_among_neighbours_with_the_rank_among_all(
+def test_a_player_is_shown_among_neighbours_with_the_rank_among_all(
     stats_files: StatsFiles, player_id: str, neighbours: int, ranks: list[int]
 ) -> None:
     found = players_around(stats_files.lay(frame_of(a_day_of_20())), player_id, 1, neighbours)

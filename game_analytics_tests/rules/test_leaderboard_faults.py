@@ -1,4 +1,4 @@
-"""Stats that can't be ranked, refused with column and first bad row named; and boards that break their rules."""
+"""Stats that can't be ranked, refused naming column and first bad row; and invalid boards."""
 
 import re
 from datetime import date
@@ -64,9 +64,9 @@ def test_a_further_column_named_as_duckdb_counts_rows_is_refused(stats_files: St
 
 
 def columns_of_other_types() -> list[tuple[pl.Series, str]]:
-    """And what DuckDB calls their types."""
+    """Column types, and DuckDB's names for them."""
     return [
-        (pl.Series([1.0, 2.0]), "DOUBLE"),  # whole numbers, but by luck
+        (pl.Series([1.0, 2.0]), "DOUBLE"),  # whole numbers, but not by type
         (pl.Series([1.0, 2.0], dtype=pl.Float32), "FLOAT"),
         (pl.Series([Decimal(1), Decimal(2)], dtype=pl.Decimal(10, 0)), "DECIMAL(10,0)"),
         (pl.Series([Decimal("1.50"), Decimal("2.00")], dtype=pl.Decimal(18, 2)), "DECIMAL(18,2)"),
@@ -80,7 +80,7 @@ def columns_of_other_types() -> list[tuple[pl.Series, str]]:
 
 @pytest.mark.parametrize(("values", "type_name"), columns_of_other_types(), ids=lambda part: str(part)[:20])
 @pytest.mark.parametrize("column", ["kills", "deaths"])
-def test_counts_that_are_no_integers_are_refused(
+def test_counts_that_are_not_integers_are_refused(
     stats_files: StatsFiles, column: str, values: pl.Series, type_name: str
 ) -> None:
     file = STATS.head(2).with_columns(values.alias(column))
@@ -98,7 +98,7 @@ def test_counts_written_as_strings_are_refused(stats_files: StatsFiles) -> None:
     [*columns_of_other_types(), (pl.Series([1, 2]), "BIGINT"), (pl.Series([1, 2], dtype=pl.UInt8), "UTINYINT")],
     ids=lambda part: str(part)[:20],
 )
-def test_players_that_are_no_strings_are_refused(stats_files: StatsFiles, values: pl.Series, type_name: str) -> None:
+def test_players_that_are_not_strings_are_refused(stats_files: StatsFiles, values: pl.Series, type_name: str) -> None:
     file = STATS.head(2).with_columns(values.alias("player_id"))
     with pytest.raises(BadStats, match=f"^column player_id is {re.escape(type_name)}; a string is expected$"):
         ensure_columns(stats_files.types(file))
@@ -185,15 +185,15 @@ def test_a_player_without_a_name_is_refused_with_the_first_such_row(
     [
         ({100: "p000"}, 100, "p000"),
         ({2: "p000"}, 2, "p000"),
-        ({50: "p003", 40: "p090"}, 50, "p003"),  # p090 stands at 40 and again at 91 only
+        ({50: "p003", 40: "p090"}, 50, "p003"),  # p090 is only in rows 40 and 91
         ({50: "p003", 30: "p010", 60: "p010"}, 30, "p010"),
     ],
 )
-def test_a_player_who_stands_twice_is_refused_at_the_first_repetition(
+def test_a_player_who_is_there_twice_is_refused_at_the_first_repetition(
     stats_files: StatsFiles, row_group_size: int | None, values: dict[int, object], row: int, player: str
 ) -> None:
     connection = stats_files.lay(replaced("player_id", values), row_group_size)
-    with pytest.raises(BadStats, match=f"^column player_id, row {row}: '{player}' stands here a second time$"):
+    with pytest.raises(BadStats, match=f"^column player_id, row {row}: '{player}' is here a second time$"):
         ensure_rankable(connection)
 
 
@@ -218,9 +218,9 @@ def a_good_board() -> pl.DataFrame:
         [
             (1, "emil", 7, 2, 3.5),
             (2, "ben", 3, 0, 3.0),
-            (3, "olga", 3, 1, 3.0),  # as good as ben, but one death more
+            (3, "olga", 3, 1, 3.0),  # like ben, with one death more
             (4, "anna", 2, 1, 2.0),
-            (5, "bert", 2, 1, 2.0),  # as good as anna, but later by name
+            (5, "bert", 2, 1, 2.0),  # like anna, but later by name
             (6, "fritz", 1, 3, 1 / 3),
             (7, "cleo", 0, 0, 0.0),
         ]
@@ -251,7 +251,7 @@ def boards_that_break_a_rule() -> list[tuple[pl.DataFrame, str]]:
         (good.with_columns(rank=pl.lit(1, pl.Int32)), "ranks are 1 to n"),
         (good.reverse(), "ranks are 1 to n"),
         (good.filter(pl.col("player_id") != "anna"), "ranks are 1 to n"),  # one is gone
-        (good.with_columns(player_id=pl.col("player_id").replace("cleo", "emil")), "each player stands once"),
+        (good.with_columns(player_id=pl.col("player_id").replace("cleo", "emil")), "each player is there once"),
         (good.with_columns(kd_ratio=pl.col("kd_ratio").round(2)), "kd_ratio is kills / max(deaths, 1)"),
         (good.with_columns(kd_ratio=pl.col("kills") / pl.col("deaths")), "kd_ratio is kills / max(deaths, 1)"),
         (good.with_columns(kd_ratio=float("inf")), "kd_ratio is kills / max(deaths, 1)"),
@@ -284,7 +284,7 @@ def test_of_a_board_that_breaks_several_rules_each_is_named() -> None:
     for rule in (
         "at most 10 rows",
         "ranks are 1 to n",
-        "each player stands once",
+        "each player is there once",
         "kd_ratio is kills / max(deaths, 1)",
     ):
         assert rule in str(refusal.value)

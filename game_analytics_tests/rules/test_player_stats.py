@@ -1,4 +1,4 @@
-"""A day's raw events become one row per player: what is one event, whose it is, in which order the players stand."""
+"""Aggregating a day's raw events per player: repeats, attribution to players, and order."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -28,11 +28,11 @@ from game_analytics.rules.repeats import Repeats
 NOON = datetime(2025, 12, 30, 12, tzinfo=UTC)
 
 Event = tuple[str, str, str | None] | tuple[str, str, str | None, str | None]
-"""Type, player and event id; and the game, where it matters."""
+"""Event type, player and event id, and the game where it matters."""
 
 
 def raw_events(events: Sequence[Event]) -> pl.LazyFrame:
-    """As they were landed: each at a moment and at an offset of its own, which don't matter."""
+    """Raw events with distinct times and offsets, which don't matter."""
     rows = [
         (NOON.replace(microsecond=number), player_id, event_type, game[0] if game else None, event_id, 0, number)
         for number, (event_type, player_id, event_id, *game) in enumerate(events)
@@ -41,7 +41,7 @@ def raw_events(events: Sequence[Event]) -> pl.LazyFrame:
 
 
 def rows_of(events: Sequence[Event]) -> list[tuple[str, int, int]]:
-    """Player, kills and deaths of each row; each event that counts is a kill or a death."""
+    """Player, kills and deaths of each row, after checking that ``events`` is their sum."""
     stats, _ = player_stats(raw_events(events))
     assert stats["events"].to_list() == (stats["kills"] + stats["deaths"]).to_list()
     return stats.select("player_id", "kills", "deaths").rows()
@@ -59,13 +59,13 @@ def test_kills_and_deaths_are_counted_by_player() -> None:
     ) == [("anna", 2, 1), ("ben", 0, 1), ("cleo", 1, 0)]
 
 
-def test_an_event_that_was_delivered_thrice_counts_once_and_the_others_not() -> None:
+def test_an_event_delivered_three_times_counts_once() -> None:
     assert rows_of(
         [("KILL", "anna", "e1"), ("KILL", "anna", "e1"), ("KILL", "anna", "e2"), ("KILL", "anna", "e1")]
     ) == [("anna", 2, 0)]
 
 
-def test_a_repeated_delivery_is_known_by_its_id_whatever_else_it_says() -> None:
+def test_a_repeated_delivery_is_recognized_by_its_id_alone() -> None:
     first = (NOON, "anna", "KILL", "g1", "e1", 0, 7)
     other_time_and_place = (NOON.replace(hour=18), "anna", "KILL", "g1", "e1", 2, 9)
     events = pl.LazyFrame([first, other_time_and_place], schema=RAW_EVENTS, orient="row")
@@ -79,7 +79,7 @@ def test_ids_that_count_within_a_match_are_no_repeats() -> None:
     assert rows_of([*kills, *kills[3:7]]) == [("anna", 12, 0)]
 
 
-def test_events_without_a_game_repeat_one_another_and_none_of_a_game() -> None:
+def test_events_without_a_game_repeat_only_each_other() -> None:
     assert rows_of([("KILL", "anna", "e1", None), ("KILL", "anna", "e1", "g1"), ("KILL", "anna", "e1", None)]) == [
         ("anna", 2, 0)
     ]
@@ -109,12 +109,12 @@ def test_names_that_differ_in_one_bit_or_look_alike_are_different_players() -> N
     assert sorted(row[0] for row in rows_of([("KILL", name, "e1") for name in names])) == sorted(names)
 
 
-def test_a_kill_on_top_of_many_repetitions_adds_up_for_each_player_alone() -> None:
+def test_a_kill_besides_many_repeats_counts_for_its_player_only() -> None:
     events = [("KILL", "anna", "e1")] * 5 + [("DEATH", "anna", "e1")] * 4 + [("DEATH", "ben", "e1")] * 3
     assert rows_of(events) == [("anna", 1, 1), ("ben", 0, 1)]
 
 
-def test_players_stand_in_the_order_of_their_utf_8_bytes() -> None:
+def test_players_are_sorted_by_their_utf_8_bytes() -> None:
     in_order = [
         " ",
         "10",
@@ -157,7 +157,7 @@ EVENTS = st.lists(
 
 
 def counted_by_hand(events: Sequence[Event]) -> list[tuple[str, int, int]]:
-    """The same by sets and counters: what was seen before is a duplicate."""
+    """The same with sets and counters in plain Python."""
     seen: set[Event] = set()
     counts: Counter[tuple[str, str]] = Counter()
     for event in events:
@@ -194,7 +194,7 @@ def test_neither_parts_of_the_players_nor_equal_fingerprints_change_a_count(at_o
     assert stats.drop("events").rows() == counted_by_hand(events)
 
 
-def test_a_day_of_300_000_deliveries_comes_to_what_arithmetic_says() -> None:
+def test_a_day_of_300_000_deliveries_has_the_computed_counts() -> None:
     delivery = pl.int_range(300_000, dtype=pl.Int64)
     number = (delivery * 7_919) % 100_000  # each event three times, far from one another
     events = pl.LazyFrame().select(
@@ -220,7 +220,7 @@ def test_a_day_of_300_000_deliveries_comes_to_what_arithmetic_says() -> None:
 ASSISTS = {**METRICS, "assists": count_of("ASSIST")}
 
 
-def test_another_type_is_one_word_and_a_metric_beside_it() -> None:
+def test_another_type_needs_one_word_and_a_metric() -> None:
     events: list[Event] = [("KILL", "anna", "e1"), ("ASSIST", "ben", "e1"), ("ASSIST", "ben", "e1")]
     stats, repeats = player_stats(raw_events(events), metrics=ASSISTS)
     assert stats.columns == ["player_id", "kills", "deaths", "assists", "events"]
@@ -234,12 +234,12 @@ def test_each_counted_type_has_its_metric() -> None:
     assert count_columns() == ["kills", "deaths"]
 
 
-def test_a_type_whose_metric_was_forgotten_is_named_with_the_line_to_add() -> None:
+def test_a_type_without_a_metric_is_named_with_the_line_to_add() -> None:
     with pytest.raises(ValueError, match=r'ASSIST is in COUNTED_TYPES .*"column": count_of\("ASSIST"\)'):
         count_columns(METRICS, ("KILL", "DEATH", "ASSIST"))
 
 
-def test_a_type_that_two_metrics_count_would_be_in_the_account_twice() -> None:
+def test_a_type_that_two_metrics_count_is_refused() -> None:
     with pytest.raises(ValueError, match=r"KILL .*\['kills', 'eliminations'\]"):
         count_columns({**METRICS, "eliminations": count_of("KILL")})
 

@@ -1,4 +1,4 @@
-"""What is said of repeats: many of them, and ones that happened at another time, each with an example."""
+"""Findings about repeats: too many of them, or at differing times, each with an example."""
 
 from datetime import UTC, datetime
 
@@ -14,21 +14,21 @@ ADVICE = "give each its own event_id (it need be unique only within game_id, pla
 
 
 def repeats_of(*events: tuple[datetime, str, str | None, str | None]) -> Repeats:
-    """Of kills: when, by whom, with which event id, in which game."""
+    """Repeats among kills, given as time, player, event id and game."""
     rows = [
         (time, player, "KILL", game, event_id, 0, place) for place, (time, player, event_id, game) in enumerate(events)
     ]
     return player_stats(pl.LazyFrame(rows, schema=RAW_EVENTS, orient="row"))[1]
 
 
-def test_events_that_are_each_delivered_once_say_nothing() -> None:
+def test_events_delivered_once_have_no_finding() -> None:
     repeats = repeats_of((NOON, "ann", "e1", None), (NOON, "ann", "e2", None), (NOON, "bob", "e1", None))
     assert repeats == Repeats()
     assert repeats.too_many(landed=3, duplicates=0) is None
     assert repeats.differing() is None
 
 
-def test_events_without_an_id_are_no_repeats_whenever_they_happened() -> None:
+def test_events_without_an_id_are_never_repeats() -> None:
     repeats = repeats_of(
         (NOON, "ann", None, None), (NOON, "ann", None, None), (NOON.replace(hour=13), "ann", None, None)
     )
@@ -41,15 +41,15 @@ def test_up_to_five_percent_of_repeats_pass(landed: int, duplicates: int) -> Non
     assert repeats.too_many(landed, duplicates) is None
 
 
-def test_more_than_five_percent_are_told_with_the_event_that_came_most_often() -> None:
+def test_more_than_five_percent_are_reported_with_the_most_repeated_event() -> None:
     twice, thrice = (NOON, "ann", "e1", None), (NOON, "bob", "7", "m1")
-    told = repeats_of(twice, twice, thrice, thrice, thrice).too_many(landed=59, duplicates=3)
-    assert told is not None
-    assert told.startswith(
+    finding = repeats_of(twice, twice, thrice, thrice, thrice).too_many(landed=59, duplicates=3)
+    assert finding is not None
+    assert finding.startswith(
         "3 of 59 landed events (5.1%) repeat others and do not count: "
         "KILL of 'bob' with event_id '7' in game 'm1' came 3 times. "
     )
-    assert ADVICE in told
+    assert ADVICE in finding
 
 
 def test_repeats_at_one_time_agree() -> None:
@@ -58,8 +58,8 @@ def test_repeats_at_one_time_agree() -> None:
     assert repeats.differing() is None
 
 
-def test_repeats_at_other_times_are_told_with_both_times() -> None:
-    """An id that names an attack: each of its kills happened at a moment of its own."""
+def test_repeats_at_other_times_are_reported_with_both_times() -> None:
+    """An id that identifies an attack, whose kills happened at different times."""
     repeats = repeats_of(
         (NOON.replace(microsecond=250_000), "zoe", "a2", None),
         (NOON, "zoe", "a2", None),
@@ -70,23 +70,23 @@ def test_repeats_at_other_times_are_told_with_both_times() -> None:
         (NOON, "bob", "e1", None),
     )
     assert repeats.at_other_times == 2
-    told = repeats.differing()
-    assert told is not None
-    assert told.startswith(
+    finding = repeats.differing()
+    assert finding is not None
+    assert finding.startswith(
         "2 events were repeated with another ts and count once each: KILL of 'ann' with event_id 'a1' in game 'm1' "
         "happened at 2025-12-30 12:00:01 and 2025-12-30 12:00:03. "
     )
-    assert ADVICE in told
+    assert ADVICE in finding
 
 
-def test_a_difference_of_a_microsecond_is_one() -> None:
-    told = repeats_of((NOON, "ann", "e1", None), (NOON.replace(microsecond=1), "ann", "e1", None)).differing()
-    assert told is not None
-    assert "happened at 2025-12-30 12:00:00 and 2025-12-30 12:00:00.000001." in told
+def test_a_difference_of_a_microsecond_counts() -> None:
+    finding = repeats_of((NOON, "ann", "e1", None), (NOON.replace(microsecond=1), "ann", "e1", None)).differing()
+    assert finding is not None
+    assert "happened at 2025-12-30 12:00:00 and 2025-12-30 12:00:00.000001." in finding
 
 
-def test_a_name_that_would_colour_a_terminal_is_told_as_text() -> None:
-    told = repeats_of((NOON, "\u202eann", "e1", None), (NOON, "\u202eann", "e1", None)).too_many(2, 1)
-    assert told is not None
-    assert r"\u202eann" in told
-    assert told.isprintable()
+def test_a_name_that_would_colour_a_terminal_is_escaped() -> None:
+    finding = repeats_of((NOON, "\u202eann", "e1", None), (NOON, "\u202eann", "e1", None)).too_many(2, 1)
+    assert finding is not None
+    assert r"\u202eann" in finding
+    assert finding.isprintable()

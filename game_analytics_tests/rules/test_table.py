@@ -1,11 +1,11 @@
-"""How values are written for people, and one description of a table in both of its renderings."""
+"""Formatting of values, and a table in both renderings."""
 
 import pytest
 from rich.console import Console
 
 from game_analytics.cli.terminal import rich_table
 from game_analytics.defs.metadata import markdown
-from game_analytics.rules.table import Kind, Table, written
+from game_analytics.rules.table import Kind, Table, formatted
 
 TABLE = Table(
     {"rank": Kind.NUMBER, "player_id": Kind.TEXT, "kd_ratio": Kind.NUMBER},
@@ -16,11 +16,11 @@ TABLE = Table(
 @pytest.mark.parametrize(
     ("value", "text"), [(0, "0"), (1_234_567, "1,234,567"), (2 / 3, "0.67"), (1e6, "1,000,000.00"), ("1234", "1234")]
 )
-def test_values_are_written_as_people_read_them(value: object, text: str) -> None:
-    assert written(value) == text
+def test_values_are_formatted_for_reading(value: object, text: str) -> None:
+    assert formatted(value) == text
 
 
-def test_in_markdown_numbers_stand_to_the_right_and_text_is_code() -> None:
+def test_in_markdown_numbers_are_right_aligned_and_text_is_code() -> None:
     assert markdown(TABLE).md_str == (
         "| rank | player_id | kd_ratio |\n"
         "| --: | --- | --: |\n"
@@ -29,7 +29,7 @@ def test_in_markdown_numbers_stand_to_the_right_and_text_is_code() -> None:
     )
 
 
-def test_in_a_terminal_numbers_stand_to_the_right_and_control_characters_are_seen() -> None:
+def test_in_a_terminal_numbers_are_right_aligned_and_control_characters_are_escaped() -> None:
     console = Console(width=80, highlight=False, force_terminal=False)
     with console.capture() as capture:
         console.print(rich_table(TABLE, "Top ten"))
@@ -38,7 +38,7 @@ def test_in_a_terminal_numbers_stand_to_the_right_and_control_characters_are_see
     assert (ann, bob) == (r"    1  ann|\x1b[31m  1,234.50", "    2  bob               0.12")
 
 
-def test_the_row_of_one_player_stands_out() -> None:
+def test_the_row_of_one_player_is_highlighted() -> None:
     console = Console(width=80, highlight=False, force_terminal=True, color_system="standard")
     with console.capture() as capture:
         console.print(rich_table(TABLE, highlighted="bob"))

@@ -1,4 +1,4 @@
-"""When a day's volume or its quarantine is worth a person's look."""
+"""When a day's volume or quarantine is unusual."""
 
 from datetime import date, timedelta
 
@@ -8,11 +8,11 @@ from game_analytics.rules.volume import compared_with, much_quarantined, unusual
 
 TUESDAY = date(2025, 12, 30)
 A_WEEK = [100, 90, 110, 95, 105, 1_000, 100]
-"""The median is 100; one day was wild."""
+"""Volumes with median 100 and one outlier."""
 
 
 def after(landed: int, earlier: list[int], tolerance: float = 0.5) -> str | None:
-    """What is said of a Tuesday after days of so many events, the latest of them first."""
+    """The finding for a Tuesday after days with these numbers of events, the latest first."""
     before = {TUESDAY - timedelta(days=back): events for back, events in enumerate(earlier, 1)}
     return unusual_volume(TUESDAY, {**before, TUESDAY: landed}, tolerance)
 
@@ -39,7 +39,7 @@ def test_the_share_decides() -> None:
     assert after(91, A_WEEK, 0.1) is None
 
 
-def test_with_fewer_than_five_days_nothing_is_said() -> None:
+def test_with_fewer_than_five_days_there_is_no_finding() -> None:
     assert after(0, [100] * 4) is None
     assert after(0, [100] * 5) is not None
 
@@ -49,7 +49,7 @@ def test_an_empty_day_after_empty_days_is_usual() -> None:
 
 
 def busy_tuesdays(*busy: int) -> dict[date, int]:
-    """Four weeks of 100 events a day, but for the Tuesdays, the latest of them first."""
+    """Four weeks with 100 events per day, except on Tuesdays, the latest first."""
     days = {TUESDAY - timedelta(days=back): 100 for back in range(1, 29)}
     return {**days, **{TUESDAY - timedelta(weeks=back): events for back, events in enumerate(busy, 1)}}
 
@@ -67,7 +67,7 @@ def test_from_four_weeks_on_a_day_is_compared_with_those_of_its_weekday() -> Non
 
 
 @pytest.mark.parametrize("weeks", [1, 2, 3, 4])
-def test_where_one_of_the_four_is_not_known_the_two_weeks_before_are_what_is_usual(weeks: int) -> None:
+def test_if_one_of_the_four_is_not_known_the_two_weeks_before_are_compared(weeks: int) -> None:
     three = busy_tuesdays(300, 300, 300, 300)
     del three[TUESDAY - timedelta(weeks=weeks)]
     said = unusual_volume(TUESDAY, {**three, TUESDAY: 300}, 0.5)
@@ -75,12 +75,12 @@ def test_where_one_of_the_four_is_not_known_the_two_weeks_before_are_what_is_usu
     assert said.endswith(f"the median of {13 if weeks <= 2 else 14} days before is 100")
 
 
-def test_a_weekday_five_weeks_before_is_no_longer_looked_at() -> None:
+def test_a_weekday_five_weeks_before_is_not_compared() -> None:
     old = {TUESDAY - timedelta(weeks=back): 300 for back in (2, 3, 4, 5)}
     assert unusual_volume(TUESDAY, {**old, TUESDAY: 0}, 0.5) is None
 
 
-def test_what_is_asked_for_is_two_weeks_and_the_two_weekdays_before_them() -> None:
+def test_two_weeks_and_the_two_weekdays_before_them_are_needed() -> None:
     assert sorted((TUESDAY - day).days for day in compared_with(TUESDAY)) == [*range(1, 15), 21, 28]
 
 

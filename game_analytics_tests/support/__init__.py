@@ -1,1 +1,1 @@
-"""What tests share: logs, lakes, samples, servers, harnesses."""
+"""Shared by tests: logs, lakes, samples, servers, harnesses."""

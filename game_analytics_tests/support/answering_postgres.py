@@ -1,4 +1,4 @@
-"""A server on loopback that speaks as much of PostgreSQL's protocol as it takes to let somebody in, or to refuse it."""
+"""A server on loopback that implements PostgreSQL's protocol just enough to accept or refuse a client."""
 
 import socket
 import struct
@@ -13,8 +13,8 @@ _SETTINGS = {"server_version": "15.19", "client_encoding": "UTF8", "DateStyle": 
 
 @contextmanager
 def answering_postgres(*answers: str) -> Iterator[int]:
-    """The port of a server that refuses with these reasons in turn, the last one again and again. An empty one lets in,
-    and ``ASKS`` wants a password."""
+    """The port of a server that refuses with these reasons in turn, repeating the last one. An empty reason accepts the
+    client, and ``ASKS`` requires a password."""
     remaining = list(answers)
     listener = socket.create_server(("127.0.0.1", 0))
 
@@ -50,7 +50,7 @@ def _answer(connection: socket.socket, refusal: str) -> None:
     for name, value in _SETTINGS.items():
         connection.sendall(_message(b"S", f"{name}\0{value}\0".encode()))
     connection.sendall(_message(b"Z", b"I"))
-    connection.recv(1024)  # until it leaves
+    connection.recv(1024)  # until the client disconnects
 
 
 def _request(connection: socket.socket) -> int:

@@ -1,5 +1,4 @@
-"""A real server on loopback that answers as a test tells it to: for what S3 says and moto never does. It keeps what it
-was asked."""
+"""A server on loopback with scripted answers, for S3 responses that moto never gives. It records the requests."""
 
 import socket
 import threading
@@ -44,22 +43,22 @@ class AnsweringS3:
 
 @contextmanager
 def answering(*answers: Answer) -> Iterator[AnsweringS3]:
-    """Give these answers in this order whatever is asked, and the last one again and again."""
+    """Answer any requests with these answers in order, repeating the last one."""
     remaining, asked = list(answers), list[Asked]()
 
     def answer(request: BaseHTTPRequestHandler) -> None:
         request.rfile.read(int(request.headers.get("Content-Length") or 0))
         headers = {name.lower(): value for name, value in request.headers.items()}
         asked.append(Asked(request.command, request.path.partition("?")[0], headers))
-        told = remaining.pop(0) if len(remaining) > 1 else remaining[0]
-        request.send_response(told.status)
-        for name, value in told.headers.items():
+        response = remaining.pop(0) if len(remaining) > 1 else remaining[0]
+        request.send_response(response.status)
+        for name, value in response.headers.items():
             request.send_header(name, value)
-        request.send_header("Content-Length", str(len(told.body) + told.missing))
+        request.send_header("Content-Length", str(len(response.body) + response.missing))
         request.send_header("Connection", "close")
         request.end_headers()
         if request.command != "HEAD":
-            request.wfile.write(told.body)
+            request.wfile.write(response.body)
 
     # Python's server finds these by name.
     parts: dict[str, object] = {f"do_{method}": answer for method in ("DELETE", "GET", "HEAD", "POST", "PUT")}
@@ -87,7 +86,7 @@ SECRETS = ("hush-hush/secret+key", "hush-hush/session+token")
 
 
 def resource_at(url: str, bucket: str = "game-analytics", *, max_attempts: int = 2) -> LakeResource:
-    """A lake at any URL, with credentials that must not be seen anywhere."""
+    """A lake at any URL, with credentials that must not appear anywhere."""
     secret, token = SECRETS
     return LakeResource(
         bucket=bucket,
@@ -103,4 +102,4 @@ def resource_at(url: str, bucket: str = "game-analytics", *, max_attempts: int =
 
 
 LISTED = Answer(200, b"<ListBucketResult></ListBucketResult>")
-"""What a bucket that answers says when it is opened."""
+"""The answers of a healthy bucket when a lake is opened."""

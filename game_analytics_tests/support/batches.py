@@ -1,4 +1,4 @@
-"""Messages as a batch from the log, and what the rules made of each of them, in the order of the messages."""
+"""Batches of messages, and the class that the rules gave each message, in order."""
 
 import json
 from collections.abc import Sequence
@@ -21,17 +21,17 @@ NOON_MS = 1_767_096_000_000
 
 
 def kill(**fields: object) -> bytes:
-    """A good ``KILL`` with these fields besides, or instead."""
+    """A valid ``KILL`` with these fields added or replaced."""
     return json.dumps({"event_type": "KILL", "player_id": "p00017", **fields}, ensure_ascii=False).encode()
 
 
 def kill_with(members: str) -> bytes:
-    """A good ``KILL`` with this JSON written into it as it is."""
+    """A valid ``KILL`` with this JSON inserted verbatim."""
     return f'{{"event_type":"KILL","player_id":"p00017",{members}}}'.encode()
 
 
 def batch(values: Sequence[bytes | None], delivered_ms: Sequence[int | None] | None = None) -> pl.DataFrame:
-    """The values as consecutive messages of one partition, delivered at noon unless told otherwise."""
+    """The values as consecutive messages of one partition, delivered at noon by default."""
     return pl.DataFrame(
         {
             "kafka_offset": range(FIRST_OFFSET, FIRST_OFFSET + len(values)),
@@ -45,7 +45,8 @@ def batch(values: Sequence[bytes | None], delivered_ms: Sequence[int | None] | N
 def fates(
     values: Sequence[bytes | None], delivered_ms: Sequence[int | None] | None = None, day: date = DAY
 ) -> list[Fate]:
-    """What became of each message. Every one comes out exactly once, with its place, bytes and timestamp."""
+    """The class of each message, after checking that each comes out exactly once, with its offset, bytes and
+    timestamp."""
     messages = batch(values, delivered_ms)
     sorted_out = classify(messages, PARTITION, day, decode=JSON)
     landed = sorted_out.landed.with_columns(pl.col("event_time").cast(pl.Int64))
@@ -70,17 +71,17 @@ def fates(
 
 
 def _with_numbers(rows: pl.DataFrame) -> pl.DataFrame:
-    """With the timestamp in milliseconds, as Kafka has it: no calendar is long enough for all of them."""
+    """With the timestamp in milliseconds, as in Kafka, since no calendar covers all values."""
     return rows.with_columns(pl.col("kafka_timestamp").cast(pl.Int64))
 
 
 def words(values: Sequence[bytes | None]) -> list[str]:
-    """The class of each message of a batch in a word, or the reason for which it is quarantined."""
+    """The class of each message of a batch, or its reason for quarantine."""
     return [word(found) for found in fates(values)]
 
 
 def fate(value: bytes | None) -> str:
-    """The same of a message that comes alone."""
+    """The same for a single message."""
     return words([value])[0]
 
 
@@ -104,6 +105,6 @@ def event_time(found: Fate) -> datetime:
 
 
 def shown(value: object) -> str:
-    """A sample as it stands in the name of a test."""
+    """A sample as a test id."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:40]}...{len(text)} characters"

@@ -1,4 +1,4 @@
-"""A real broker as tests use it: topics made and filled, users and their rights, transactions, and event logs on it."""
+"""A real broker for tests: creates and fills topics, sets ACLs, makes transactions, and opens event logs."""
 
 import time
 import uuid
@@ -34,19 +34,19 @@ Sent = tuple[int, bytes | None, bytes | None, int]
 
 
 class NewTopicFactory(Protocol):
-    """What the fixture ``new_topic`` gives."""
+    """The type of the fixture ``new_topic``."""
 
     def __call__(self, partitions: int = 1, **config: str | int) -> str:
-        """Make a topic and return its name; dots in a setting's name are underscores here."""
+        """Create a topic and return its name. Dots in names of settings are written as underscores."""
 
 
 def admin_of(broker: Broker) -> AdminClient:
-    """One that says nothing on the terminal when a test stops the broker."""
+    """A client that prints nothing when a test stops the broker."""
     return AdminClient({"bootstrap.servers": broker.bootstrap_servers, "log_level": 0})
 
 
 def make_topic(admin: AdminClient, partitions: int = 1, *, name: str | None = None, **config: str | int) -> str:
-    """Returns once every partition has a leader. Unless told it has a name of its own."""
+    """Create a topic, with a unique name by default, and wait until every partition has a leader."""
     name = name or f"topic-{uuid.uuid4()}"
     settings = {setting.replace("_", "."): str(value) for setting, value in config.items()}
     admin.create_topics([NewTopic(name, partitions, 1, config=settings)])[name].result()
@@ -63,7 +63,7 @@ def _has_leaders(admin: AdminClient, topic: str, partitions: int) -> bool:
 
 
 def credentials(user: str, password: str | None = None) -> dict[str, str]:
-    """A client's properties for ``broker.sasl_bootstrap_servers``, with the user's true password unless told."""
+    """A client's properties for ``broker.sasl_bootstrap_servers``, with the user's correct password by default."""
     return {
         "security.protocol": "SASL_PLAINTEXT",
         "sasl.mechanism": "PLAIN",
@@ -73,13 +73,13 @@ def credentials(user: str, password: str | None = None) -> dict[str, str]:
 
 
 def forbid(admin: AdminClient, topic: str, user: str) -> None:
-    """From now on the topic is hidden from the user."""
+    """Deny the user to describe the topic."""
     _create_acl(admin, topic, user, AclOperation.ALL, AclPermissionType.DENY)
 
 
 def forbid_to_read(admin: AdminClient, topic: str, user: str) -> None:
-    """From now on the user sees the topic and its partitions, but may not fetch from it."""
-    # A topic with any rule is closed to all that no rule allows.
+    """Allow the user to describe the topic, but not to read it."""
+    # A topic with any ACL denies everything that no ACL allows.
     _create_acl(admin, topic, user, AclOperation.DESCRIBE, AclPermissionType.ALLOW)
     _create_acl(admin, topic, user, AclOperation.READ, AclPermissionType.DENY)
 
@@ -93,7 +93,7 @@ def _create_acl(
 
 
 def send(broker: Broker, topic: str, messages: Sequence[Sent]) -> list[int]:
-    """Send messages exactly as they are told, and return the offset that each one got, in their order."""
+    """Send messages exactly as given, and return their offsets, in order."""
     offsets: dict[int, int] = {}
     refused: list[KafkaError] = []
 
@@ -107,7 +107,7 @@ def send(broker: Broker, topic: str, messages: Sequence[Sent]) -> list[int]:
     producer = Producer(
         {
             "bootstrap.servers": broker.bootstrap_servers,
-            # Keeps their order, as idempotence would, which takes half a second to begin.
+            # Keeps the order, as idempotence would, which takes half a second to start.
             "max.in.flight": 1,
             "queue.buffering.max.messages": 0,  # no limit
             "log_level": 0,
@@ -124,7 +124,7 @@ def send(broker: Broker, topic: str, messages: Sequence[Sent]) -> list[int]:
 
 
 class Fate(Enum):
-    """How a transaction ends."""
+    """The end of a transaction."""
 
     COMMITTED = "committed"
     ABORTED = "aborted"
@@ -132,7 +132,7 @@ class Fate(Enum):
 
 @contextmanager
 def send_in_transaction(broker: Broker, topic: str, messages: Sequence[Sent], fate: Fate) -> Iterator[None]:
-    """The messages are in the log when the block begins; the transaction ends with it, and leaves a marker."""
+    """Write the messages in a transaction that ends with the block and leaves a marker."""
     producer = Producer(
         {"bootstrap.servers": broker.bootstrap_servers, "transactional.id": str(uuid.uuid4()), "log_level": 0}
     )
@@ -151,7 +151,7 @@ def send_in_transaction(broker: Broker, topic: str, messages: Sequence[Sent], fa
 
 
 def _wait_for_markers(broker: Broker, topic: str, ends: Mapping[int, int]) -> None:
-    """Brokers write them a moment after they have told that the transaction has ended."""
+    """Brokers write markers shortly after they report the end of a transaction."""
     deadline = time.monotonic() + 30
     while any(end <= ends[partition] for partition, end in _ends(broker, topic, ends).items()):
         assert time.monotonic() < deadline, f"{topic} got no markers within 30 s"
@@ -175,13 +175,12 @@ def log_on(
 
 
 def ms(moment: str | datetime) -> int:
-    """``2025-12-30 12:00`` as Kafka has it."""
+    """``2025-12-30 12:00`` in milliseconds since 1970."""
     return round((utc(moment) if isinstance(moment, str) else moment).timestamp() * 1000)
 
 
 def sent(partition: int, stamped: str, value: bytes | None = None, key: bytes | None = b"ann") -> Sent:
-    """A message; a kill without a ``ts`` of its own, hence of the moment that it is stamped with, unless told
-    otherwise."""
+    """A message, by default a kill without ``ts``, whose time is the message's timestamp."""
     return partition, key, kill() if value is None else value, ms(stamped)
 
 
@@ -193,7 +192,7 @@ def read(
     max_messages: int = MAX_BATCH,
     max_bytes: int = MAX_BATCH_BYTES,
 ) -> list[pl.DataFrame]:
-    """The batches that hold anything."""
+    """The batches that are not empty."""
     batches = log.read(partition, first, end, max_messages=max_messages, max_bytes=max_bytes)
     return [batch for batch in batches if batch.height]
 
@@ -203,15 +202,14 @@ def offsets(log: KafkaEventLog, partition: int, first: int, end: int) -> list[in
 
 
 def delete_before(admin: AdminClient, topic: str, partition: int, offset: int) -> None:
-    """As retention does it, only sooner."""
+    """Delete messages as retention would, at once."""
     place = TopicPartition(topic, partition, offset)
     admin.delete_records([place])[place].result()
 
 
 def compacted_topic(broker: Broker, new_topic: NewTopicFactory, *before: Sent) -> str:
-    """Forty messages in one partition, of five keys in turn, of which the broker has kept the last of each among
-    all but the one that it writes to the newest file, the last. They come after those sent ``before``, which stay as
-    long as their keys are others."""
+    """Send forty messages with five keys in turn to one partition, and wait until the broker has compacted all but the
+    newest segment, which holds the last message. Messages sent ``before`` with other keys are kept."""
     topic = new_topic(
         cleanup_policy="compact", min_cleanable_dirty_ratio="0.01", segment_ms=100, min_compaction_lag_ms=0
     )

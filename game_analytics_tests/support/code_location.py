@@ -1,4 +1,4 @@
-"""The services of a deployment as users of S3 who have only their policy, and what the code location does there."""
+"""The services of a deployment as S3 users restricted to their policies, and what the code location does."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ DAY = "2025-12-30"
 
 @contextmanager
 def environment_of(user: User) -> Iterator[None]:
-    """As in a service's container: all that it knows of AWS stands in its environment."""
+    """As in a service's container: AWS settings come only from its environment."""
     with pytest.MonkeyPatch.context() as environment:
         for name, value in {
             "AWS_ENDPOINT_URL": user.s3.url,
@@ -43,13 +43,13 @@ def environment_of(user: User) -> Iterator[None]:
             "GAME_ANALYTICS_BUCKET": user.bucket,
         }.items():
             environment.setenv(name, value)
-        # boto3 keeps a session for the whole process, with the first credentials that it found.
+        # boto3 keeps one default session per process, with the first credentials.
         environment.setattr(boto3, "DEFAULT_SESSION", None)
         yield
 
 
 def output_of(user: User, folder: Path, upload_interval: int | None = None) -> S3ComputeLogManager:
-    """What keeps and shows the output of runs and ticks; to be made and used in the user's environment."""
+    """The compute log manager; create and use it in the user's environment."""
     return S3ComputeLogManager(
         bucket=user.bucket, prefix="dagster/compute-logs", local_dir=str(folder), upload_interval=upload_interval
     )
@@ -70,11 +70,11 @@ def code_location(user: User, folder: Path, upload_interval: int | None = None) 
 
 
 Deed = Callable[[CodeLocation], None]
-"""Something that the code location does."""
+"""A task of the code location."""
 
 
 def trouble_with(deed: Deed, service: CodeLocation) -> str:
-    """What is said where it can't be done; nothing if all goes well."""
+    """The error if it fails, else empty."""
     try:
         deed(service)
     except (GameAnalyticsError, S3UploadFailedError, ClientError) as error:
@@ -92,7 +92,7 @@ def materialize(service: CodeLocation) -> None:
 
 
 def watch(service: CodeLocation) -> None:
-    """Both sensors look."""
+    """A tick of both sensors."""
     service.pipeline.tick()
     service.pipeline.tick(late_events)
 
@@ -104,7 +104,7 @@ def look_whether_the_board_is_fresh(service: CodeLocation) -> None:
 
 
 def show(_service: CodeLocation) -> None:
-    """The commands that show something of a day."""
+    """The commands that show a day."""
     day, page = date.fromisoformat(DAY), Console(file=io.StringIO())
     show_board(page, day)
     show_player(page, day, "p00042")
@@ -117,7 +117,7 @@ def read_the_quarantine_again(service: CodeLocation) -> None:
 
 
 def clear_away_after_a_day(service: CodeLocation) -> None:
-    """What a run that died left under the day's prefixes."""
+    """Leftovers of a killed run under the day's prefixes."""
     lake = service.pipeline.lake
     for kind in ("raw", "quarantine"):
         lake.put(f"{kind}/2025_12_30/0-0-9-0123456789ab.parquet", b"left")
@@ -126,7 +126,7 @@ def clear_away_after_a_day(service: CodeLocation) -> None:
 
 
 def keep_output(service: CodeLocation) -> None:
-    """Of a tick, and so much of it that it is uploaded in two parts."""
+    """Output of a tick, large enough for a multipart upload."""
     with service.output.open_log_stream(["daily", "new_stats_file", "1"], ComputeIOType.STDERR) as stream:
         assert stream is not None
         stream.write("x" * 9_000_000)

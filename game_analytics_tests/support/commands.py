@@ -1,4 +1,4 @@
-"""Commands as a user types them, in an environment that leads to a lake and to nothing else."""
+"""Runs commands as a user would, in an environment with a lake and no other settings."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from game_analytics.local_stack.endpoint import S3Endpoint
 
 
 def run_on(s3: S3Endpoint, lake: LakeResource, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """`game-analytics` with these words, and these variables besides."""
+    """Run `game-analytics` with these arguments and additional variables."""
     return subprocess.run(  # noqa: S603 - our own command
         [Path(sys.executable).parent / "game-analytics", *words],
         env={

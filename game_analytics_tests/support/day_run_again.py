@@ -1,5 +1,5 @@
-"""A day that is run again when more messages have come: its log then and now, its settings, and a run of all three
-assets, also as a process of its own."""
+"""A day that is run again after more messages have arrived: its logs, its settings, and a run of all three assets, also
+in another process."""
 
 import multiprocessing
 import sys
@@ -38,13 +38,13 @@ THEN, NOW = 1_800, 2_500
 RANGE = [DAY, DAY + timedelta(days=1), DAY + timedelta(days=2)]
 
 PROCESSES = multiprocessing.get_context("forkserver")
-"""Children that start from a process which has imported all and done nothing."""
+"""Child processes forked from one that has only imported the modules."""
 PROCESSES.set_forkserver_preload(["game_analytics_tests.support.day_run_again"])
 
 
 def day_log(messages: int, partitions: int = 2, day: date = DAY) -> ListedLog:
-    """The first messages of each partition. In each thousand there are kills and deaths of forty players, repeated
-    deliveries, events of the day before, others that nobody counts, and some that can't be read."""
+    """The first messages of each partition. Each thousand has kills and deaths of forty players, repeated deliveries,
+    events of the day before, ignored events, and messages that can't be read."""
     return ListedLog(
         {partition: [_message(day, partition, n) for n in range(messages)] for partition in range(partitions)}
     )
@@ -74,7 +74,7 @@ def _value(partition: int, number: int) -> bytes | None:
         case 1 | 4:
             return death(player, event_id=f"{partition}-{number}")
         case 2:
-            return kill(player, event_id=f"{partition}-{number // 20}")  # every other one was delivered before
+            return kill(player, event_id=f"{partition}-{number // 20}")  # every other one is a repeated delivery
         case 3 if number % 100 == 3:
             return kill(player, ts="2025-12-29T23:59:59Z")
         case 5:
@@ -85,7 +85,7 @@ def _value(partition: int, number: int) -> bytes | None:
 
 @dataclass(frozen=True)
 class Whole:
-    """What readers see of a day: the manifest with all the objects that it lists, the stats file, the board, by key."""
+    """What readers see of a day, by key: the manifest, the objects it lists, the stats file, the board."""
 
     raw: Mapping[str, bytes]
     stats: Mapping[str, bytes]
@@ -96,11 +96,11 @@ class Whole:
 
 
 class Torn(Exception):
-    """A listed object is gone, also after the manifest was read again."""
+    """A listed object is gone, even by the current manifest."""
 
 
 def read_whole(lake: Lake, day: date = DAY) -> Whole:
-    """As a reader reads: by the manifest alone, which is read again once if an object that it lists is gone."""
+    """Read as readers do: by the manifest, which is read once more if an object that it lists is gone."""
     return Whole(read_raw(lake, day), _object(lake, stats_key(day)), _object(lake, board_key(day)))
 
 
@@ -120,7 +120,7 @@ def _object(lake: Lake, key: str) -> dict[str, bytes]:
 
 
 def put_all(client: "S3Client", bucket: str, objects: Mapping[str, bytes], *, hours_old: float = 0) -> None:
-    """Make a bucket of these objects, as if they had been put so long ago."""
+    """Create a bucket with these objects, written this long ago."""
     from moto.s3.models import s3_backends  # noqa: PLC0415 - it takes half a second, and processes don't need it
 
     client.create_bucket(Bucket=bucket)
@@ -132,31 +132,31 @@ def put_all(client: "S3Client", bucket: str, objects: Mapping[str, bytes], *, ho
 
 
 def materialize_all(resource: LakeResource, log: ListedLog, settings: PipelineSettings = SETTINGS) -> bool:
-    """One run of all three assets, as the UI's «Materialize all» makes it. Whether it succeeded."""
+    """Run all three assets, as the UI's «Materialize all» does. Returns whether the run succeeded."""
     with pipeline_on(resource, given_log(log), settings) as pipeline:
         return pipeline.run(ALL, DAY.isoformat()).success
 
 
 def materialize_all_and_exit(endpoint: S3Endpoint, bucket: str, messages: int, workers: int) -> None:
-    """What a process of its own does."""
+    """The main function of the other process."""
     settings = PipelineSettings(workers=workers, slice_messages=SLICE)
     sys.exit(0 if materialize_all(lake_at(endpoint, bucket), day_log(messages), settings) else 1)
 
 
 def work_all(lake: Lake, log: ListedLog, day: date = DAY) -> None:
-    """What the three assets do, without Dagster."""
+    """The work of the three assets, without Dagster."""
     land(log, lake, day)
     publish_stats(lake, day)
     publish(lake, day)
 
 
 def publish(lake: Lake, day: date = DAY) -> None:
-    """Make the board, with a DuckDB of its own."""
+    """Publish the board, with a new DuckDB."""
     with closing(duckdb.connect()) as connection:
         publish_board(lake, connection, day, min_engagements=0)
 
 
 def land(log: ListedLog, lake: Lake, day: date = DAY, *, hours_later: float = 0, workers: int = 1) -> None:
-    """Land the day by a clock that is ahead."""
+    """Land the day with a clock that is ahead."""
     options = LandingOptions(ONE_HOUR, engine=LocalEngine(workers), slice_size=SLICE)
     land_day(log, lake, day, options, clock=lambda: datetime.now(UTC) + timedelta(hours=hours_later))

@@ -16,7 +16,7 @@ EXAMPLE = FOLDER / "secrets.env.example"
 DAGSTER = ("code", "webserver", "daemon")
 """The services that run Dagster."""
 PROJECT = ("prepare", *DAGSTER, "producer")
-"""The services that are made from the project's image."""
+"""The services that use the project's image."""
 
 
 def compose() -> dict[str, Any]:
@@ -34,7 +34,7 @@ def example_secrets() -> dict[str, str]:
 
 
 def environment_of(service: str) -> dict[str, str]:
-    """All that a container of the service is given, with the secrets of the example."""
+    """The environment of a service's container, with the example's secrets."""
     found = services()[service]
     return {**(example_secrets() if found["env_file"] else {}), **found["environment"]}
 

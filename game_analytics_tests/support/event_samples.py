@@ -1,5 +1,5 @@
-"""Messages and parts of messages, good and bad, by kind: what the rules' tests decide one by one, and the corpus
-under `faults/` contains."""
+"""Valid and invalid messages and parts of messages, by kind. Used by the tests of rules one by one, and by the corpus
+of `faults/`."""
 
 from datetime import UTC, datetime
 
@@ -21,7 +21,7 @@ def good_names() -> list[str]:
 
 
 def messages_with_a_repeated_key() -> list[tuple[bytes, str]]:
-    """Of each the last value counts, and only that."""
+    """Repeated keys: only the last value counts."""
     return [
         (b'{"event_type":"ASSIST","event_type":"KILL","player_id":"p"}', "landed"),
         (b'{"event_type":"KILL","event_type":"ASSIST","player_id":"p"}', "ignored"),
@@ -148,7 +148,7 @@ def strings_with_a_lone_surrogate() -> list[str]:
         r"\udbff",
         r"\udc00",
         r"\udfff",
-        r"\ude00\ud83d",  # the wrong way round
+        r"\ude00\ud83d",  # in the wrong order
         r"\ud83d\ud83d",
         r"\ud83d\ud83d\ude00",  # a whole pair behind it
         r"\ud83d\ude00\ude00",  # or before it
@@ -238,7 +238,7 @@ def bad_timestamps() -> list[str]:
         "2025-12-30T24:00:00Z",
         "2025-12-30T25:00:00Z",
         "2025-12-30T18:60:00Z",
-        "2016-12-31T23:59:60Z",  # there was such a second, but there is no place for it in a timestamp
+        "2016-12-31T23:59:60Z",  # a leap second that existed, but a timestamp can't hold it
         "2025-12-30T18:07:61Z",
         # Years.
         "1969-12-31T23:59:59Z",
@@ -250,7 +250,7 @@ def bad_timestamps() -> list[str]:
         "-2025-12-30T18:07:12Z",
         "25-12-30T18:07:12Z",
         "02025-12-30T18:07:12Z",
-        # A good year as written that is none in UTC, and the other way round.
+        # A year that is valid as written but not in UTC, and the reverse.
         "1970-01-01T00:30:00+01:00",
         "1970-01-01T00:59:59.999999999+01:00",
         "9999-12-31T23:30:00-01:00",
@@ -300,7 +300,7 @@ def bad_timestamps() -> list[str]:
         "2025-12-30T18:07:12±01:00",
         "2025-12-30T18:07:12UTC",
         "2025-12-30T18:07:12[Europe/Berlin]",
-        # As near as can be to the form that most programs write.
+        # Nearly the most common form.
         "2025-12-30T18:07:12.12 Z",
         "2025-12-30T18:07:12. 12Z",
         "2025-12-30T18:07:12.+12Z",
@@ -336,7 +336,7 @@ def bad_timestamps() -> list[str]:
         "2025-12-30T18:07:12.\uff15Z",
         "2025-12-30T18:07:12+\uff101:00",
         "\u0662\u0660\u0662\u0665-\u0661\u0662-\u0663\u0660T18:07:12Z",
-        # Words that some parsers take.
+        # Words that some parsers accept.
         "now",
         "today",
         "infinity",

@@ -1,5 +1,5 @@
-"""Event logs in trouble, each a `ListedLog` but for one thing: it grows, dies, breaks a promise, waits, takes its
-process along, or holds timestamps that no calendar knows."""
+"""Faulty event logs, each a `ListedLog` with one difference: it grows, fails, violates the interface, waits, kills its
+process, or has timestamps outside the calendar."""
 
 import os
 import signal
@@ -17,14 +17,14 @@ from game_analytics_tests.support.listed_log import ListedLog, Message
 
 
 def growing(messages: Sequence[Message]) -> tuple[ListedLog, Callable[[Message], None]]:
-    """A log of one partition, and a way to deliver one more message to it."""
+    """A log with one partition, to which messages can be added."""
     partition = list(messages)
     return ListedLog({0: partition}), partition.append
 
 
 @dataclass
 class GrowsWhileRead(ListedLog):
-    """Each time that it is read, one message more is there. It keeps count of how often its extents were asked for."""
+    """A log that grows by a message with each read. Counts the queries for extents."""
 
     asked: int = 0
 
@@ -44,7 +44,7 @@ class GrowsWhileRead(ListedLog):
 
 @dataclass
 class GrowsWhileLookedUp(ListedLog):
-    """These messages arrive after the extents were asked for and before the first look-up."""
+    """A log in which these messages arrive after the query for extents and before the first look-up."""
 
     arriving: list[Message] = field(default_factory=list)
 
@@ -62,7 +62,7 @@ class Died(Exception):
 
 @dataclass
 class DiesAt(ListedLog):
-    """The run dies when it reads this partition."""
+    """A log whose reading of this partition kills the run."""
 
     deadly: int = 1
 
@@ -76,7 +76,7 @@ class DiesAt(ListedLog):
 
 @dataclass
 class DeliversTwice(ListedLog):
-    """Against the interface, every batch comes a second time."""
+    """Violates the interface: delivers every batch twice."""
 
     def read(
         self, partition: int, first: int, end: int, *, max_messages: int, max_bytes: int
@@ -88,7 +88,7 @@ class DeliversTwice(ListedLog):
 
 @dataclass
 class DeliversTooMuch(ListedLog):
-    """Against the interface, the message at ``end`` comes along."""
+    """Violates the interface: also delivers the message at ``end``."""
 
     def read(
         self, partition: int, first: int, end: int, *, max_messages: int, max_bytes: int
@@ -98,7 +98,7 @@ class DeliversTooMuch(ListedLog):
 
 @dataclass
 class OneByOne(ListedLog):
-    """Delivers each message in a batch of its own, and keeps the bounds that it was asked to hold to."""
+    """Delivers single-message batches, and records the requested bounds."""
 
     bounds: list[tuple[int, int]] = field(default_factory=list)
 
@@ -111,8 +111,8 @@ class OneByOne(ListedLog):
 
 @dataclass(frozen=True)
 class Wide(EventLog):
-    """One partition of messages of 900 kB each, all at noon of 2025-12-30, made up as they are read: every other one is
-    a kill, the others can't be read. At most ``at_once`` come in a batch."""
+    """One partition of generated messages of 900 kB each, all at noon of 2025-12-30: every other one is a kill, the
+    others can't be read. At most ``at_once`` per batch."""
 
     messages: int
     at_once: int = 1_000
@@ -148,7 +148,7 @@ def _wide_value(offset: int) -> bytes:
 
 @dataclass(frozen=True)
 class OffTheCalendar(Message):
-    """A message with any 64-bit timestamp, as Kafka keeps it. For look-ups it lies at the end of all time."""
+    """A message with any 64-bit timestamp, as Kafka stores it. Look-ups treat it as the latest time."""
 
     stamp: int = 0
 
@@ -163,7 +163,7 @@ def off_the_calendar(offset: int, stamp: int, value: bytes) -> OffTheCalendar:
 
 @dataclass(kw_only=True)
 class Watched(ListedLog):
-    """Each slice that is read leaves a line in ``folder``, in a file that is named by the process that reads it."""
+    """Records each slice that is read as a line in ``folder``, in a file named after the reading process."""
 
     folder: Path
 
@@ -175,7 +175,7 @@ class Watched(ListedLog):
         return super().read(partition, first, end, max_messages=max_messages, max_bytes=max_bytes)
 
     def processes(self) -> set[int]:
-        """Which processes have read so far."""
+        """The processes that have read so far."""
         return {int(file.name) for file in self.folder.iterdir()}
 
     def slices(self) -> list[tuple[int, ...]]:
@@ -186,7 +186,7 @@ class Watched(ListedLog):
 
 @dataclass(kw_only=True)
 class Waits(Watched):
-    """Gives a sign of life now and then and delivers nothing, until the file ``go`` is there, or a minute is over."""
+    """Delivers nothing but signs of life until the file ``go`` exists, or a minute has passed."""
 
     go: Path
 
@@ -203,7 +203,7 @@ class Waits(Watched):
 
 @dataclass(kw_only=True)
 class Mute(Waits):
-    """Waits without a sign of life."""
+    """Blocks without signs of life."""
 
     def read(
         self, partition: int, first: int, end: int, *, max_messages: int, max_bytes: int
@@ -214,7 +214,7 @@ class Mute(Waits):
 
 @dataclass(kw_only=True)
 class Fails(Waits):
-    """Once ``processes_first`` processes read, the slice of partition 1 fails as told; the others wait."""
+    """Once ``processes_first`` processes read, the slice of partition 1 fails as configured; the others wait."""
 
     fault: "Fault"
     processes_first: int = 2
@@ -230,16 +230,16 @@ class Fails(Waits):
 
 
 class Fault(ABC):
-    """What becomes of a process in the middle of a slice."""
+    """A failure in the middle of a slice."""
 
     @abstractmethod
     def strike(self) -> None:
-        """Let it happen."""
+        """Fail now."""
 
 
 @dataclass(frozen=True)
 class Signalled(Fault):
-    """It is sent a signal."""
+    """A signal to the process."""
 
     number: signal.Signals
 
@@ -249,7 +249,7 @@ class Signalled(Fault):
 
 @dataclass(frozen=True)
 class Exits(Fault):
-    """It ends by an exit code."""
+    """The process exits with a code."""
 
     code: int
 
@@ -259,7 +259,7 @@ class Exits(Fault):
 
 @dataclass(frozen=True)
 class Raises(Fault):
-    """An exception is raised."""
+    """An exception."""
 
     error: Exception
 
@@ -268,7 +268,7 @@ class Raises(Fault):
 
 
 class DividesByZero(Fault):
-    """A fault of ours."""
+    """A bug."""
 
     def strike(self) -> None:
         _ = 1 // 0
@@ -276,7 +276,7 @@ class DividesByZero(Fault):
 
 @dataclass
 class CannotArrive(ListedLog):
-    """Whoever is sent this log can't make it anew."""
+    """Unpickling this log fails."""
 
     def __reduce__(self) -> tuple[type["CannotArrive"], tuple[()]]:
         return CannotArrive, ()

@@ -1,6 +1,6 @@
-"""Definitions for runs in other processes: five days of two kills each, some of which the log can't deliver.
+"""Definitions for runs in other processes: five days with two kills each, some of which the log can't deliver.
 
-The lake is the environment's; so are the days that are broken.
+Lake and broken days come from the environment.
 """
 
 import os
@@ -26,7 +26,7 @@ FIRST, SECOND, THIRD, FOURTH, FIFTH = map(str, DAYS)
 
 @dataclass
 class FaultyLog(ListedLog):
-    """One that can't deliver the messages of certain days: it raises the error, or where there is none says nothing."""
+    """A log that can't deliver certain days: it raises the day's error, or blocks if there is none."""
 
     faults: Mapping[date, Exception | None] = field(default_factory=dict)
 
@@ -45,7 +45,7 @@ def _undelivered(fault: Exception | None) -> Iterator[pl.DataFrame]:
         raise fault
     while True:
         time.sleep(0.1)
-        yield MESSAGES.to_frame()  # a sign of life, as from a broker that is waited for
+        yield MESSAGES.to_frame()  # a sign of life, as while waiting for a broker
 
 
 def five_days(faults: Mapping[date, Exception | None], empty: Collection[date] = ()) -> FaultyLog:
@@ -57,8 +57,8 @@ def five_days(faults: Mapping[date, Exception | None], empty: Collection[date] =
 
 
 def faults_named(text: str) -> dict[date, Exception | None]:
-    """What is wrong with which days, as ``damaged 2025-12-03, silent 2025-12-04``; ``gone`` stands for a service that
-    was waited for already."""
+    """The faults by day, as ``damaged 2025-12-03, silent 2025-12-04``; ``gone`` is a service that has been waited
+    for."""
     named = [fault.split() for fault in text.split(",") if fault.strip()]
     return {date.fromisoformat(day): _FAULTS[kind] for kind, day in named}
 

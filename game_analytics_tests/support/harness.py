@@ -1,4 +1,4 @@
-"""The definitions at work in a test: runs and ticks in this process, and what is in the lake and the instance after."""
+"""Runs jobs and sensors in the test's process, and reads the lake and the instance afterwards."""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -25,7 +25,7 @@ ALL = "__ASSET_JOB"
 
 
 def given_log(log: EventLog) -> EventLogResource:
-    """The resource of a log that a test made itself."""
+    """A resource that opens this log."""
 
     class GivenLog(EventLogResource):
         def open(self) -> EventLog:
@@ -40,7 +40,7 @@ def small_simulation() -> MemoryEventLogResource:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The definitions on a lake and an instance of their own."""
+    """The definitions with a lake and an instance."""
 
     definitions: dg.Definitions
     lake_resource: LakeResource
@@ -52,7 +52,7 @@ class Pipeline:
 
     @property
     def resources(self) -> dict[str, Any]:
-        """What sensors and schedules are given, on this pipeline's lake."""
+        """The resources for sensors and schedules."""
         return {**(self.definitions.resources or {}), "lake": self.lake_resource}
 
     def run(
@@ -85,7 +85,7 @@ class Pipeline:
         )
 
     def tick(self, sensor: dg.SensorDefinition = new_stats_file) -> Any:
-        """One evaluation of a sensor, with partition keys resolved as the daemon does."""
+        """Evaluate a sensor once, with partition keys resolved as by the daemon."""
         with dg.build_sensor_context(
             instance=self.instance,
             repository_def=self.definitions.get_repository_def(),
@@ -94,15 +94,15 @@ class Pipeline:
             return sensor.evaluate_tick(context)
 
     def requests(self) -> list[dg.RunRequest]:
-        """The runs that the sensor asks for now."""
+        """The runs that the sensor requests now."""
         return list(self.tick().run_requests or [])
 
-    def asked_for(self) -> list[str]:
-        """The days that the sensor asks for now."""
+    def requested_days(self) -> list[str]:
+        """The days that the sensor requests now."""
         return [str(request.partition_key) for request in self.requests()]
 
     def run_requested(self) -> dict[str, bool]:
-        """Run what the sensor asks for now, as the daemon would: day to whether it succeeded."""
+        """Execute the sensor's requests, as the daemon would. Returns by day whether the run succeeded."""
         return {
             str(request.partition_key): self.run(
                 leaderboard_job.name,
@@ -120,7 +120,7 @@ class Pipeline:
         return sorted(self.instance.get_materialized_partitions(dg.AssetKey(asset)))
 
     def put(self, key: str, content: bytes | pl.DataFrame) -> str:
-        """A file dropped from outside. Returns its ETag."""
+        """Write a file as another program would. Returns its ETag."""
         return self.lake.put(key, parquet(content) if isinstance(content, pl.DataFrame) else content)
 
     def board(self, day: str) -> list[tuple[Any, ...]] | None:
@@ -129,7 +129,7 @@ class Pipeline:
         return None if board is None else board.rows()
 
     def content(self) -> dict[str, str]:
-        """All that lies in the lake: key to ETag."""
+        """The ETag of each object in the lake."""
         return {found.key: found.etag for found in self.lake.listing("")}
 
 
@@ -145,14 +145,14 @@ def pipeline_on(
 
 
 def parquet(frame: pl.DataFrame) -> bytes:
-    """The frame as a program that knows nothing of this project would write it."""
+    """The frame as Parquet, without this project's metadata."""
     buffer = io.BytesIO()
     frame.write_parquet(buffer)
     return buffer.getvalue()
 
 
 def foreign_stats(**kills_and_deaths: tuple[int, int]) -> pl.DataFrame:
-    """A stats file that somebody else made: player to kills and deaths."""
+    """Stats by another program: player to kills and deaths."""
     return pl.DataFrame(
         [(player, kills, deaths) for player, (kills, deaths) in kills_and_deaths.items()],
         schema={"player_id": pl.String, "kills": pl.Int32, "deaths": pl.UInt16},
@@ -161,7 +161,7 @@ def foreign_stats(**kills_and_deaths: tuple[int, int]) -> pl.DataFrame:
 
 
 def failure_of(result: dg.ExecuteInProcessResult) -> str:
-    """What the failed step says: the message alone, as the UI shows it."""
+    """The failed step's message, as the UI shows it."""
     for event in result.all_events:
         if event.is_step_failure:
             failure = event.step_failure_data
@@ -179,7 +179,7 @@ REREAD = {"raw_events": {"reread_quarantine": True}}
 
 
 class SilentLog(EventLogResource):
-    """A cluster that is gone."""
+    """A cluster that does not answer."""
 
     def open(self) -> EventLog:
         raise Unavailable("Kafka at gone:9092 does not answer.")

@@ -1,7 +1,7 @@
-"""Four days of a topic as they may go: partitions that are added, producers whose clocks are off, mirrors that lag,
-stamps from the future; and what became of each message once the days were landed.
+"""Random histories of a topic over four days: partitions are added, producers' clocks are wrong, mirrors lag,
+timestamps lie in the future. Tracks what became of each message once the days are landed.
 
-A history is made from a seed, and plays in a clock of its own.
+A history is generated from a seed, and has its own clock.
 """
 
 import io
@@ -30,8 +30,7 @@ _MIDNIGHT = datetime(2025, 12, 28, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Sent:
-    """A message: when the broker appended it, what it is stamped with, and what it is. ``day`` is None for one that
-    can't be read."""
+    """A message: when the broker appended it, its timestamp, and its content. ``day`` is None if it can't be read."""
 
     partition: int
     offset: int
@@ -43,7 +42,7 @@ class Sent:
 
 @dataclass
 class HistoryLog(EventLog):
-    """The topic as it stands at ``now``."""
+    """The topic at the time ``now``."""
 
     partitions: Mapping[int, list[Sent]]
     now: datetime = _MIDNIGHT
@@ -90,7 +89,7 @@ class HistoryLog(EventLog):
 
 @dataclass
 class History:
-    """What was sent, and when each day is landed (by a clock that may be ahead of the true one)."""
+    """The messages, and when each day is landed (by a clock that may be ahead)."""
 
     log: HistoryLog
     landings: list[tuple[datetime, timedelta, date]]
@@ -99,18 +98,18 @@ class History:
     """The latest landing of each day."""
 
     def play(self) -> None:
-        """Land the days in their order of time, and after each what is owed then."""
+        """Land the days in order, and after each what the sensor requests."""
         for moment, ahead, day in self.landings:
             self.log.now = moment
             self._land(day, moment + ahead)
-            self._land_late_events(moment + ahead)
+            self._heal(moment + ahead)
 
     def _land(self, day: date, now: datetime, found_by: tuple[date, ...] = ()) -> None:
         options = LandingOptions(LATENESS, found_by=found_by)
         self.made[day] = land_day(self.log, self.lake, day, options, clock=lambda: now)
 
-    def _land_late_events(self, now: datetime) -> None:
-        """As the sensor does, until there are no late events: landing a day again may find more."""
+    def _heal(self, now: datetime) -> None:
+        """Land days as the sensor requests, until it requests none: a landing may find further late events."""
         for _ in range(20):
             found = self.find_late_events()
             if not found:
@@ -118,7 +117,7 @@ class History:
             day = found[0].day
             assert losses_of_landing_again(self.log, self.lake, day, LATENESS, now) == []
             self._land(day, now, tuple(each.found_by for each in found if each.day == day))
-        raise AssertionError(f"landing again does not come to an end: {self.find_late_events()}")
+        raise AssertionError(f"healing does not come to an end: {self.find_late_events()}")
 
     def find_late_events(self) -> list[Finding]:
         return find_late_events(self.lake, DAYS, _fail)
@@ -133,14 +132,14 @@ def _fail(warning: str) -> None:
 
 
 def history(seed: int) -> History:
-    """Four days by this seed."""
+    """The history of this seed."""
     dice = Random(seed)  # noqa: S311 - no secret
     partitions = {number: _partition(dice, number) for number in range(dice.choice([1, 1, 2, 3]))}
     return History(HistoryLog(partitions), _landings(dice))
 
 
 def _landings(dice: Random) -> list[tuple[datetime, timedelta, date]]:
-    """Each day at 01:15 by the landing host's clock, or late after a downtime, and some of them once more."""
+    """Each day at 01:15 by the landing host's clock, or later after a downtime; some days twice."""
     planned = []
     for number, day in enumerate(DAYS):
         at = _MIDNIGHT + timedelta(days=number + 1, hours=1, minutes=15)
@@ -154,7 +153,7 @@ def _landings(dice: Random) -> list[tuple[datetime, timedelta, date]]:
 
 
 def _partition(dice: Random, number: int) -> list[Sent]:
-    """Of one partition: what happens, with what stamp, and when it arrives."""
+    """The events of one partition, with their timestamps and arrival times."""
     begins = (
         timedelta(hours=dice.choice([-20, -20, 0, 40, 66])) if number else timedelta(hours=dice.choice([-20, 0, 5]))
     )
@@ -182,7 +181,7 @@ def _moments(dice: Random, begins: timedelta, count: int) -> list[datetime]:
 
 
 def _outage(dice: Random) -> tuple[datetime, datetime]:
-    """A mirror, or a producer, that is down: most often over the moment at which a day is landed."""
+    """A downtime of a mirror or producer, most often while a day is landed."""
     start = _MIDNIGHT + timedelta(days=dice.randrange(4), hours=dice.randrange(18, 26))
     return start, start + timedelta(hours=dice.choice([1, 3, 8, 30, 50]))
 
@@ -192,7 +191,7 @@ def _sent(dice: Random, partition: int, offset: int, arrives: datetime, stamp: d
         return Sent(partition, offset, arrives, stamp, None, b"not json")
     event = {"event_type": "KILL", "player_id": f"p{partition}-{offset}"}
     if dice.random() < 0.5:
-        if dice.random() < 0.02:  # a clock that is days off, under a stamp of the broker's
+        if dice.random() < 0.02:  # a clock that is days off, with the broker's timestamp
             happened += timedelta(days=dice.choice([-2, 1, 2, 3]))
         event["ts"] = f"{happened:%Y-%m-%dT%H:%M:%S}.000Z"
         return Sent(partition, offset, arrives, stamp, happened.date(), json.dumps(event).encode())
@@ -201,7 +200,7 @@ def _sent(dice: Random, partition: int, offset: int, arrives: datetime, stamp: d
 
 @dataclass(frozen=True)
 class Fates:
-    """Of the messages of one history: how many had each fate, and those that were lost in silence."""
+    """The number of messages of each outcome, and those that were lost without a report."""
 
     counted: int
     named: int
@@ -210,7 +209,7 @@ class Fates:
 
 
 def fates(played: History) -> Fates:
-    """What became of each event of a landed day, and of each message that can't be read."""
+    """The outcome of each event of a landed day, and of each message that can't be read."""
     manifests = played.manifests()
     raw = {day: _places(played.lake, manifest, "raw") for day, manifest in manifests.items()}
     quarantined = {place for manifest in manifests.values() for place in _places(played.lake, manifest, "quarantine")}
@@ -233,7 +232,7 @@ def fates(played: History) -> Fates:
 
 
 def _places(lake: MemoryLake, manifest: Manifest, kind: ObjectKind) -> set[tuple[int, int]]:
-    """Partition and offset of each message that a landing holds as one of this kind."""
+    """Partition and offset of each message that a landing holds as this kind."""
     files = [io.BytesIO(lake.objects[key][0]) for key in manifest.keys(kind)]
     return {place for file in files for place in pl.read_parquet(file).select("kafka_partition", "kafka_offset").rows()}
 
@@ -245,7 +244,7 @@ def _is_to_come(sent: Sent, manifests: Mapping[date, Manifest]) -> bool:
 
 
 def _is_named(sent: Sent, made: Mapping[date, LandingReport]) -> bool:
-    """Whether it lies before all that any landing has read, and the first one has named these offsets."""
+    """Whether it lies before everything that was read, and the first landing has reported these offsets."""
     accounts = [account for landing in made.values() if (account := landing.manifest.account(sent.partition))]
     named = {line for landing in made.values() for line in landing.unread_before}
     first = min((account.first for account in accounts), default=0)

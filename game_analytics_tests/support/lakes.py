@@ -1,4 +1,4 @@
-"""Lakes for tests: on an S3 server of the tests, and one in memory for trials of thousands of landings."""
+"""Lakes for tests: on the tests' S3 server, and in memory for trials with thousands of landings."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 @dataclass
 class MemoryLake(Lake):
-    """One bucket. Conditional writes are checked as S3 checks them; an ETag is the MD5 of the content."""
+    """A bucket in memory. Conditional writes behave as on S3; ETags are the MD5 of the content."""
 
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     objects: dict[str, tuple[bytes, datetime]] = field(default_factory=dict)

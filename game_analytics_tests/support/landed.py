@@ -103,7 +103,7 @@ def sha256(content: bytes) -> str:
 
 
 def md5(content: bytes) -> str:
-    """As S3 names what comes in one slice_."""
+    """The ETag that S3 computes for a simple upload."""
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""`game-analytics prepare` within a test's own process: in an environment that holds no settings but the test's."""
+"""Runs `game-analytics prepare` in the test's process, with only the test's settings."""
 
 import os
 from collections.abc import Mapping
@@ -24,15 +24,17 @@ def lake_settings(s3: S3Endpoint, bucket: str) -> dict[str, str]:
 
 
 def prepared(settings: Mapping[str, str], *, partitions: int = 4, wait_seconds: int = 0) -> list[str]:
-    """The lines that it says."""
-    said = StringIO()
-    prepare_saying(said, settings, partitions=partitions, wait_seconds=wait_seconds)
-    return said.getvalue().splitlines()
+    """The lines that it prints."""
+    output = StringIO()
+    prepare_printing(output, settings, partitions=partitions, wait_seconds=wait_seconds)
+    return output.getvalue().splitlines()
 
 
-def prepare_saying(said: StringIO, settings: Mapping[str, str], *, partitions: int = 4, wait_seconds: int = 0) -> None:
-    """The same for one that may fail: what it has said until then is in ``said``."""
+def prepare_printing(
+    output: StringIO, settings: Mapping[str, str], *, partitions: int = 4, wait_seconds: int = 0
+) -> None:
+    """The same for a call that may fail; its lines are added to ``output``."""
     alone = {name: value for name, value in without_settings(os.environ).items() if not name.startswith("POSTGRES_")}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "environ", alone | dict(settings))
-        prepare(Console(file=said, width=40), partitions=partitions, wait_seconds=wait_seconds)
+        prepare(Console(file=output, width=40), partitions=partitions, wait_seconds=wait_seconds)

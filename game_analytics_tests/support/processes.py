@@ -1,4 +1,4 @@
-"""The processes of this machine as a test sees them, and waiting until a condition holds."""
+"""The processes of this machine, and waiting for conditions."""
 
 import os
 import time
@@ -19,7 +19,7 @@ class Process:
 
 
 def processes() -> list[Process]:
-    """Every process that lives; those that only wait to be collected are left out."""
+    """Every process except zombies."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -27,13 +27,13 @@ def processes() -> list[Process]:
                 if is_alive(process):
                     words = " ".join(process.cmdline())
                     found.append(Process(process.pid, process.ppid(), os.getsid(process.pid), words))
-        except (psutil.Error, ProcessLookupError):  # it has ended meanwhile
+        except (psutil.Error, ProcessLookupError):  # ended meanwhile
             continue
     return found
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether it runs; one that has ended and waits to be collected does not."""
+    """Whether the process runs and is not a zombie."""
     try:
         return process.status() not in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
     except psutil.NoSuchProcess:
@@ -41,7 +41,7 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def descendants(pid: int) -> list[Process]:
-    """The children of a process, and theirs."""
+    """The descendants of a process."""
     table = processes()
     found: list[Process] = []
     parents = {pid}
@@ -53,17 +53,17 @@ def descendants(pid: int) -> list[Process]:
 
 
 def programs(words: str) -> list[Process]:
-    """Those with these words in their command, without the tethers that hold them."""
+    """The processes with these words in their command, without their tethers."""
     return [process for process in processes() if words in process.command and "tether.py" not in process.command]
 
 
 def left_of(sessions: set[int]) -> list[Process]:
-    """What still lives of these sessions."""
+    """The running processes of these sessions."""
     return [process for process in processes() if process.session in sessions]
 
 
 def eventually(holds: Callable[[], object], what: str, evidence: Callable[[], str] = str, seconds: float = 120) -> None:
-    """Wait for a condition, and fail with the evidence if it never comes true."""
+    """Wait for a condition, and fail with the evidence if it does not hold in time."""
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, f"not within {seconds} s: {what}\n{evidence()}"

@@ -1,5 +1,5 @@
-"""A second reading of the contract's "An event": one message at a time, in plain Python, from the contract's words and
-RFC 8259 alone. Slow and simple on purpose; what it says is what the fast decoder has to say."""
+"""A reference implementation of the contract's section "An event", one message at a time in plain Python. Slow and
+simple; the fast decoder must agree with it."""
 
 import re
 from dataclasses import dataclass
@@ -41,11 +41,11 @@ Fate = Quarantined | Ignored | OtherDay | Landed
 
 
 class NotJson(Exception):
-    """The text is no RFC 8259 document, or one that the contract refuses: too deep, or half a surrogate pair."""
+    """The text is not an RFC 8259 document, or violates the contract by its depth or a lone surrogate."""
 
 
 def fate_of(value: bytes | None, delivered_ms: int | None, year: int, month: int, day: int) -> Fate:
-    """The class of a message, seen from a day; of a quarantined one the first reason that applies."""
+    """The class of a message for the landing of a day, or the first reason for quarantine."""
     fields = _fields(value)
     if isinstance(fields, Quarantined):
         return fields
@@ -70,7 +70,7 @@ def fate_of(value: bytes | None, delivered_ms: int | None, year: int, month: int
 
 
 def _faults(fields: dict[str, object], happened_us: int | None) -> list[tuple[str, bool]]:
-    """In the contract's order, and whether each applies."""
+    """The reasons in the contract's order, and whether each applies."""
     event_type, player_id = fields.get("event_type"), fields.get("player_id")
     game_id, event_id = fields.get("game_id"), fields.get("event_id")
     return [
@@ -110,7 +110,7 @@ def _is_name(value: object) -> bool:
 
 
 class Reader:
-    """RFC 8259 by recursive descent. Of a repeated key the last one counts; numbers are read and thrown away."""
+    """A recursive descent parser of RFC 8259. The last of repeated keys counts; numbers are validated and discarded."""
 
     _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
     _FOUR_HEX = re.compile(r"[0-9a-fA-F]{4}")
@@ -233,7 +233,7 @@ class Reader:
 
 
 def _without_surrogates(units: str) -> str:
-    """Escaped surrogates joined in pairs, high before low. One without its other half is no character."""
+    """Joins escaped surrogates, high before low. A lone surrogate is an error."""
     joined = ""
     at = 0
     while at < len(units):
@@ -295,7 +295,7 @@ def _days_in_month(year: int, month: int) -> int:
 
 
 def days_since_1970(year: int, month: int, day: int) -> int:
-    """By counting: whole years, whole months, days."""
+    """Adds up whole years, whole months and days."""
     years_before = year - 1
     days_before_year = years_before * 365 + years_before // 4 - years_before // 100 + years_before // 400
     days_before_month = sum(_days_in_month(year, earlier) for earlier in range(1, month))

@@ -1,5 +1,5 @@
-"""What tests against real servers need of the machine. Where it is missing they skip, saying what; with
-``REQUIRE_STACK=1`` in the environment they fail instead."""
+"""The programs that tests against real servers need. If one is missing, its tests are skipped with a reason, or fail
+with ``REQUIRE_STACK=1`` in the environment."""
 
 import os
 import shutil
@@ -16,11 +16,11 @@ T = TypeVar("T")
 
 
 def required(find: Callable[[], T]) -> T:
-    """What ``find`` finds, which raises `GameAnalyticsError` where it is not installed."""
+    """The result of ``find``, which raises `GameAnalyticsError` if the program is not installed."""
     try:
         return find()
     except Unavailable:
-        raise  # what it needs is there, so this is a fault and no lack
+        raise  # its requirements are met, so this is a fault
     except GameAnalyticsError as missing:
         if os.environ.get("REQUIRE_STACK") == "1":
             raise

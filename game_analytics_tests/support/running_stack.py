@@ -60,7 +60,7 @@ class RunningStack:
 
     @property
     def history(self) -> str:
-        """Where PostgreSQL is, as its drivers want to be told."""
+        """Where PostgreSQL is, as its drivers want to be response."""
         given = self.settings.variables()
         names = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD", "dbname": "DB"}
         return " ".join(f"{name}={given[f'POSTGRES_{variable}']}" for name, variable in names.items())
@@ -93,9 +93,9 @@ class RunningStack:
             f"{self.settings.ui_url}/graphql", asked, {"Content-Type": "application/json"}
         )
         with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-            told: dict[str, Any] = json.load(answer)
-        assert "errors" not in told, told
-        data: dict[str, Any] = told["data"]
+            response: dict[str, Any] = json.load(answer)
+        assert "errors" not in response, response
+        data: dict[str, Any] = response["data"]
         return data
 
     def produce(self, day: date) -> None:

@@ -1,5 +1,5 @@
-"""Rights on the bucket: which of them a policy grants, which of them a request takes, and an S3 that allows a user no
-more than his policy says."""
+"""Permissions on the bucket: those that a policy grants, those that a request needs, and an S3 server that enforces a
+user's policy."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics_tests.support.s3_proxy import Answer, Exchange, Fate, Forward, Hook, Request, proxy_before
 
 NAMED_IN_THE_FILES = "game-analytics"
-"""The bucket of the policies as they lie in `deploy/`."""
+"""The bucket that the policies in `deploy/` name."""
 
 _ARN = "arn:aws:s3:::"
 _LOGS = "dagster/compute-logs/"
@@ -26,7 +26,7 @@ _LOGS = "dagster/compute-logs/"
 
 @dataclass(frozen=True, order=True)
 class Right:
-    """An action, and the keys that it may be done with; none where it is the bucket's own."""
+    """An action and the keys it applies to; no keys for actions on the bucket."""
 
     action: str
     keys: str = ""
@@ -36,7 +36,7 @@ class Right:
 
 
 def read_policy(path: Path) -> set[Right]:
-    """What a policy of `deploy/` grants. Anything but plain permissions on its bucket is an error."""
+    """The permissions that a policy of `deploy/` grants. Anything else in it is an error."""
     policy = json.loads(path.read_text())
     assert policy["Version"] == "2012-10-17"
     granted = []
@@ -64,7 +64,7 @@ def _listed(value: str | list[str]) -> list[str]:
 
 
 def right_for(request: Request) -> Right:
-    """The right that a request takes, by AWS's reference of S3's actions."""
+    """The permission that a request needs, by AWS's reference of S3 actions."""
     asks = _asks(request)
     match request.method:
         case "GET" if not request.key and "list-type" in asks:
@@ -87,29 +87,29 @@ def _asks(request: Request) -> set[str]:
 
 
 def keys_with(key: str) -> str:
-    """All the keys that lie where this one does: ``raw/*``."""
+    """The pattern of all keys in the same folder: ``raw/*``."""
     return f"{_LOGS}*" if key.startswith(_LOGS) else f"{key.partition('/')[0]}/*"
 
 
 @dataclass
 class User:
-    """Somebody with keys of his own, and how he reaches S3."""
+    """A user with access keys, and the endpoint."""
 
     s3: S3Endpoint
     bucket: str
     rights: set[Right]
     asked_for: set[Right] = field(default_factory=set)
-    """The rights that his requests took, whether he has them or not."""
+    """The permissions that the user's requests needed, granted or not."""
     hook: Hook = lambda _request: Forward()
-    """What becomes of his requests; it may be changed at any time."""
+    """The hook for the user's requests; it may be changed at any time."""
 
 
 @contextmanager
 def user_with(rights: Iterable[Right], server: S3Endpoint, bucket: str) -> Iterator[User]:
-    """Somebody who has these rights on this bucket and no others, as long as the block lasts.
+    """A user with exactly these permissions on this bucket, during the block.
 
-    moto decides on each request, except for deletions of many objects: it looks for a right to delete the bucket, and
-    S3 for one on each of the objects, so those are decided here.
+    moto authorizes each request, except deletions of many objects: it asks for permission to delete the bucket where S3
+    asks for one on each object, so those are authorized here.
     """
     user = User(server, bucket, set(rights))
 
@@ -147,7 +147,7 @@ def _statements(user: User) -> Iterator[Mapping[str, str]]:
     for right in user.rights:
         keys = f"/{right.keys}" if right.keys else ""
         yield {"Effect": "Allow", "Action": right.action, "Resource": f"{_ARN}{user.bucket}{keys}"}
-    # So that moto leaves the decision to us. On AWS this is no right at all: buckets are not objects.
+    # So that moto does not refuse them. On AWS this permission has no effect: buckets are not objects.
     yield {"Effect": "Allow", "Action": "s3:DeleteObject", "Resource": f"{_ARN}{user.bucket}"}
 
 
@@ -168,5 +168,5 @@ class _Deletion(Fate):
             exchange.send(exchange.ask(body))
             return
         errors = "".join(f"<Error><Key>{key}</Key><Code>AccessDenied</Code></Error>" for key in refused)
-        told = f"<DeleteResult>{errors}</DeleteResult>".encode()
-        exchange.send(Answer(200, [("Content-Type", "application/xml"), ("Content-Length", str(len(told)))], told))
+        body = f"<DeleteResult>{errors}</DeleteResult>".encode()
+        exchange.send(Answer(200, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))], body))

@@ -1,5 +1,5 @@
-"""What the landing tests share: one day with its clock, events and messages in short hand, a landing of it, and what
-of it stands in the lake."""
+"""Shared by landing tests: a day with its clock, events and messages in short notation, its landing, and its objects in
+the lake."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -26,11 +26,11 @@ DAY_BEFORE = date(2025, 12, 29)
 NEXT_DAY = date(2025, 12, 31)
 
 ONE_HOUR = timedelta(minutes=60)
-"""The lateness unless a test says otherwise: the window of `DAY` ends at 2025-12-31 01:00."""
+"""The default lateness: the window of `DAY` ends at 2025-12-31 01:00."""
 
 
 def utc(text: str) -> datetime:
-    """``2025-12-30 12:00`` as a moment."""
+    """``2025-12-30 12:00`` as a datetime in UTC."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
@@ -50,7 +50,7 @@ def death(player: str = "ann", **fields: object) -> bytes:
 
 
 def at(offset: int, delivered: str, value: bytes | None = None) -> Message:
-    """A message; a kill without a ``ts`` of its own, hence of the moment of its delivery, unless told otherwise."""
+    """A message, by default a kill without ``ts``, whose time is that of its delivery."""
     return Message(offset, utc(delivered), kill() if value is None else value)
 
 
@@ -64,7 +64,7 @@ def planned(log: EventLog, *, day: date = DAY, now: datetime = MORNING_AFTER, la
 
 
 def spans(to_read: Plan) -> dict[int, tuple[int, int]]:
-    """The offsets to read: partition to first and end."""
+    """The offsets to read, by partition: first and end."""
     return {span.partition: (span.first, span.end) for span in to_read.ranges}
 
 
@@ -99,7 +99,7 @@ def standing(lake: Lake, day: date = DAY) -> Manifest:
 
 
 def stored(lake: Lake, prefix: str = "") -> dict[str, str]:
-    """All that lies in the lake below a prefix: key to ETag."""
+    """The ETag of each object below a prefix."""
     return {found.key: found.etag for found in lake.listing(prefix)}
 
 
@@ -114,13 +114,13 @@ def manifest_bytes(lake: Lake, day: date = DAY) -> bytes:
 
 
 def ensure_whole(lake: Lake, day: date = DAY) -> None:
-    """Every object that the standing manifest lists is there."""
+    """Assert that every object of the committed manifest exists."""
     missing = [landed.key for landed in standing(lake, day).objects if lake.etag(landed.key) is None]
     assert missing == []
 
 
 def heal_all(log: EventLog, lake: Lake, days: list[date], now: datetime) -> None:
-    """As the sensor late_events does, until nothing is owed."""
+    """Land days as the sensor late_events requests, until it requests none."""
     for _ in range(10):
         found = find_late_events(lake, days, _fail)
         if not found:
@@ -136,7 +136,7 @@ def _fail(warning: str) -> None:
 
 
 def kills(lake: Lake, day: date = DAY) -> dict[str, int]:
-    """Who killed how often, by the raw objects of the day."""
+    """The kills per player in the day's raw objects."""
     players: dict[str, int] = {}
     for key in standing(lake, day).keys("raw"):
         rows = lake.read_parquet(key)
@@ -151,7 +151,7 @@ def before_the_mirror_went_down() -> list[Message]:
 
 
 def caught_up() -> list[Message]:
-    """The mirror keeps the time of creation: 15 kills of bob from 23:45 to 23:59, then the next day's."""
+    """A mirrored topic with creation times: 15 kills of bob from 23:45 to 23:59, then the next day's."""
     bobs = [at(2 + minute, f"2025-12-30 23:{45 + minute}", kill("bob")) for minute in range(15)]
     later = ["2025-12-31 00:30", "2025-12-31 01:20", "2025-12-31 12:00"]
     return [*before_the_mirror_went_down(), *bobs, *(at(17 + n, moment, kill("eve")) for n, moment in enumerate(later))]

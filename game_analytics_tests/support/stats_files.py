@@ -1,4 +1,4 @@
-"""Stats as DuckDB sees them: a view ``stats`` over a Parquet file, laid as the asset lays it."""
+"""Stats as a view ``stats`` over a Parquet file in DuckDB, created as by the asset."""
 
 from itertools import count
 from pathlib import Path
@@ -9,7 +9,7 @@ import polars as pl
 from game_analytics_tests.support.harness import parquet
 
 Player = tuple[str, int, int]
-"""Who, kills, deaths."""
+"""Player id, kills, deaths."""
 
 
 def frame_of(players: list[Player]) -> pl.DataFrame:
@@ -18,7 +18,7 @@ def frame_of(players: list[Player]) -> pl.DataFrame:
 
 
 class StatsFiles:
-    """Writes each file under a name of its own: DuckDB may remember what stood under one a moment ago."""
+    """Writes each file under a new name, since DuckDB may cache the content of a name."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -52,7 +52,7 @@ def columns(**columns: pl.Series | list[object]) -> pl.DataFrame:
     return pl.DataFrame({name: values for name, values in {**good, **columns}.items() if values is not None})
 
 
-# What lies there, and what the error names of it.
+# The content, and what the error names.
 BAD_FILES: dict[str, tuple[bytes | pl.DataFrame, list[str]]] = {
     "an empty object": (b"", ["too small"]),
     "no Parquet at all": (b"player_id,kills,deaths\nann,1,1\n" * 20, ["can't be read as Parquet"]),

@@ -1,4 +1,4 @@
-"""One tick of the sensor, and what may have come before it: files, boards, and runs in every state."""
+"""Evaluates sensors, and sets up what they read: files, boards, and runs in every state."""
 
 import hashlib
 import io
@@ -20,7 +20,7 @@ DAY = "2025-12-30"
 
 @dataclass(frozen=True)
 class Tick:
-    """What the sensor said: the runs it asks for in their order, or why there are none."""
+    """The result of a tick: the requested runs in order, or the skip message."""
 
     requests: Sequence[dg.RunRequest]
     skipped: str
@@ -31,14 +31,13 @@ class Tick:
 
     @property
     def request(self) -> dg.RunRequest:
-        """The only run asked for."""
+        """The only requested run."""
         (request,) = self.requests
         return request
 
 
 def tick(pipeline: Pipeline, cursor: str | None = None, sensor: dg.SensorDefinition = new_stats_file) -> Tick:
-    """What the sensor says now, called as a function and evaluated as the daemon does, which must agree. Neither may
-    leave another cursor than it found."""
+    """Evaluate the sensor, by calling it and as the daemon does; both must agree and leave the cursor unchanged."""
     with _context(pipeline, cursor) as context:
         called = sensor(context)
         assert context.cursor == cursor
@@ -67,18 +66,18 @@ def _context(pipeline: Pipeline, cursor: str | None) -> dg.SensorEvaluationConte
 
 
 def run(pipeline: Pipeline, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
-    """Run what was asked for, with the tags that the daemon gives it."""
+    """Execute the requested run, with the tags that the daemon sets."""
     return pipeline.run(leaderboard_job.name, request.partition_key, tags=_tags(request))
 
 
 def noted(pipeline: Pipeline, request: dg.RunRequest, status: dg.DagsterRunStatus) -> dg.DagsterRun:
-    """The run that was asked for as the instance knows it in this state, without any work done."""
+    """Record the requested run in this state, without executing it."""
     return pipeline.instance.add_run(
         dg.DagsterRun(leaderboard_job.name, status=status, tags=_tags(request), remote_job_origin=ORIGIN)
     )
 
 
-# Where the daemon found the job: without it a run can't be queued.
+# The origin of the job, without which a run can't be queued.
 ORIGIN = RemoteJobOrigin(
     RemoteRepositoryOrigin(
         RegisteredCodeLocationOrigin("game_analytics"),
@@ -101,7 +100,7 @@ def make_board(
     recorded: bool = True,
     rule: tuple[str, str] = ("1", "0"),
 ) -> str:
-    """A board that says it was made of this stats file, without any work done, and the record of it. Its ETag."""
+    """Write a board that claims to be made from this stats file, and its record. Returns its ETag."""
     source = of if isinstance(of, bytes) else parquet(of)
     sha256 = hashlib.sha256(source).hexdigest()
     version, engagements = rule
@@ -120,7 +119,7 @@ def make_board(
             lake=pipeline.lake.place,
             etag=etag,
             sha256=hashlib.sha256(buffer.getvalue()).hexdigest(),
-            source_etag=hashlib.md5(source, usedforsecurity=False).hexdigest(),  # as S3 names what comes in one slice_
+            source_etag=hashlib.md5(source, usedforsecurity=False).hexdigest(),  # as S3 computes it for a simple upload
             source_sha256=sha256,
             rule_version=version,
             min_engagements=engagements,
@@ -129,7 +128,7 @@ def make_board(
 
 
 def note(pipeline: Pipeline, day: str | None, asset: str = "top10_leaderboard", **metadata: str | bool) -> None:
-    """Record a materialization, without any work done."""
+    """Record a materialization without a run."""
     pipeline.instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=day, metadata=metadata))
 
 
@@ -147,7 +146,7 @@ def listed(pipeline: Pipeline, day: str = DAY) -> Listed:
 
 
 def put_later(pipeline: Pipeline, content: bytes | pl.DataFrame, day: str = DAY) -> str:
-    """Write the file again, not in the same second as before: S3 tells times in whole seconds. Returns its ETag."""
+    """Write the file again, in a later second than before, since S3 times have whole seconds. Returns its ETag."""
     before = listed(pipeline, day).last_modified
     etag = pipeline.put(stats_file(day), content)
     while listed(pipeline, day).last_modified == before:
@@ -173,7 +172,7 @@ LOG_KEY = ["new_stats_file", "tick"]
 
 
 def log_of_a_tick(pipeline: Pipeline) -> list[str]:
-    """What the tick's page shows as its log."""
+    """The lines of the tick's log."""
     repository = pipeline.definitions.get_repository_def()
     with dg.SensorEvaluationContext(
         instance_ref=pipeline.instance.get_ref(),

@@ -35,16 +35,16 @@ class Topic:
 
     def produce(self, day: date, simulation: Simulation, *, partitions: int | None = None, create: bool = False) -> str:
         """What the command says."""
-        said = StringIO()
-        console = Console(file=said, width=200)
+        output = StringIO()
+        console = Console(file=output, width=200)
         target = KafkaSettings(self.broker.bootstrap_servers, self.name)
         produce_day(console, target, day, simulation, partitions=partitions, create=create)
-        return said.getvalue()
+        return output.getvalue()
 
     def refusal_of(self, day: date, simulation: Simulation, *, partitions: int | None = None) -> str:
-        with pytest.raises(GameAnalyticsError) as told:
+        with pytest.raises(GameAnalyticsError) as error:
             self.produce(day, simulation, partitions=partitions)
-        return str(told.value)
+        return str(error.value)
 
     def ends(self) -> dict[int, int]:
         """The offset behind the last message of each partition; none while there is no topic, or none with leaders yet,

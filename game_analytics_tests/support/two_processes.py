@@ -1,4 +1,4 @@
-"""Two processes that do the same thing at once: they begin together, each time anew."""
+"""Two processes that do the same thing at once, starting together in each repetition."""
 
 import os
 import random
@@ -27,7 +27,7 @@ from game_analytics_tests.support.lakes import lake_at
 from game_analytics_tests.support.samples import DAY, ONE_HOUR
 
 CONTESTED = "contested"
-"""What a run says that others overtook again and again."""
+"""The error of a run that lost against others several times."""
 
 TOGETHER_WITHIN_SECONDS = 60
 
@@ -53,7 +53,7 @@ class Pair:
         self._processes = processes
 
     def do(self, one: tuple[Task, Sequence[Any]], other: tuple[Task, Sequence[Any]]) -> list[str]:
-        """Both at once. What each says of it; raises what one of them raises, but for `Contested`."""
+        """Run the task in both at once. Returns both results; raises what one of them raises, except `Contested`."""
         running = [self._processes.submit(_begin_together, task, arguments) for task, arguments in (one, other)]
         return [each.result(timeout=120) for each in running]
 
@@ -89,11 +89,11 @@ def _begin_together(task: Task, arguments: Sequence[Any]) -> str:
         return CONTESTED
 
 
-# -- what they do -----------------------------------------------------------------------------------------------------
+# -- tasks ------------------------------------------------------------------------------------------------------------
 
 
 def land_when_both_have_read(place: Place, messages: int, now: datetime) -> str:
-    """Neither commits before both have read all of their slices."""
+    """Land the day. Neither process commits before both have read all of their slices."""
     waits = [_BARRIERS[1].wait]
 
     def wait(_line: str) -> None:
@@ -126,7 +126,7 @@ def materialize_range(place: Place, days: Sequence[date]) -> str:
 
 
 def replace_stats(place: Place, files: Sequence[bytes]) -> str:
-    """One file after the other, at intervals within which a board may be made or not."""
+    """Write one file after another, at intervals in which a board may or may not be published."""
     lake, rng = place.open(), random.Random(len(files))  # noqa: S311 - no secret hangs on it
     for file in files:
         lake.put(stats_key(DAY), file)
@@ -138,15 +138,15 @@ def make_boards(place: Place, expected: Sequence[bytes], times: int) -> str:
     """In words: the number of the file that each board was made of, or «contested», or «none»."""
     lake = place.open()
     with duckdb.connect() as connection:
-        told = [
+        results = [
             _which(lake, board_key(DAY), expected, lambda: publish_board(lake, connection, DAY, 0))
             for _ in range(times)
         ]
-    return " ".join(told)
+    return " ".join(results)
 
 
 def land_again_and_again(place: Place, states: Sequence[int]) -> str:
-    """By a clock that is a day ahead, so that what the day before listed is removed at once."""
+    """With a clock that is a day ahead, so that leftovers are removed at once."""
     lake = place.open()
     for messages in states:
         land(day_log(messages, partitions=1), lake, hours_later=25)
@@ -156,8 +156,8 @@ def land_again_and_again(place: Place, states: Sequence[int]) -> str:
 def count_again_and_again(place: Place, expected: Sequence[bytes], times: int) -> str:
     """In words: the number of the day's state that each stats file was made of, or «contested», or «none»."""
     lake = place.open()
-    told = [_which(lake, stats_key(DAY), expected, lambda: publish_stats(lake, DAY)) for _ in range(times)]
-    return " ".join(told)
+    results = [_which(lake, stats_key(DAY), expected, lambda: publish_stats(lake, DAY)) for _ in range(times)]
+    return " ".join(results)
 
 
 def _which(lake: Lake, key: str, expected: Sequence[bytes], publish_it: Callable[[], object]) -> str:

@@ -1,4 +1,4 @@
-"""A webhook on loopback that keeps what it is told, and answers as a test wants it to."""
+"""A webhook on loopback that records messages and has scripted answers."""
 
 import json
 import socket
@@ -14,27 +14,27 @@ SECRET_PATH = "/services/T0HUSH/B0HUSH/hush-hush"
 
 @dataclass
 class WebhookServer:
-    """Gives these answers in this order, and the last one again and again."""
+    """Gives these answers in order, repeating the last one."""
 
     url: str = ""
     answers: list[int] = field(default_factory=lambda: [200])
     slow_seconds: float = 0
-    told: list[dict[str, object]] = field(default_factory=list)
+    received: list[dict[str, object]] = field(default_factory=list)
 
     @property
     def texts(self) -> list[str]:
-        return [str(message["text"]) for message in self.told]
+        return [str(message["text"]) for message in self.received]
 
 
 @contextmanager
 def webhook_server(*answers: int, slow_seconds: float = 0) -> Iterator[WebhookServer]:
-    """A server that is there as long as the block."""
+    """A server during the block."""
     hook = WebhookServer(answers=list(answers) or [200], slow_seconds=slow_seconds)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             assert (self.path, self.headers["Content-Type"]) == (SECRET_PATH, "application/json")
-            hook.told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            hook.received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             time.sleep(hook.slow_seconds)
             self.send_response(hook.answers.pop(0) if len(hook.answers) > 1 else hook.answers[0])
             self.send_header("Location", "/elsewhere")
@@ -57,14 +57,14 @@ def webhook_server(*answers: int, slow_seconds: float = 0) -> Iterator[WebhookSe
 
 @contextmanager
 def _raw_server(answer: Iterator[bytes]) -> Iterator[str]:
-    """One connection is taken, and answered with these slices, whatever was asked."""
+    """Accepts one connection and sends these chunks."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
             with suppress(OSError), listener.accept()[0] as connection:
                 connection.recv(65_536)
-                for slice_ in answer:
-                    connection.sendall(slice_)
+                for piece in answer:
+                    connection.sendall(piece)
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -78,7 +78,7 @@ def answering_with(answer: bytes) -> AbstractContextManager[str]:
 
 
 def dripping_server() -> AbstractContextManager[str]:
-    """One that sends a byte of its answer's head every now and then, for eight seconds."""
+    """A server that sends a byte of its answer's head now and then, for eight seconds."""
 
     def drip() -> Iterator[bytes]:
         yield b"HTTP/1.1 200 OK\r\nX: "

@@ -1,8 +1,8 @@
-"""From events to a published board: one file per asset, named like it, with its checks."""
+"""The assets, one file each, named like the asset, with their checks."""
 
 import warnings
 
 import dagster as dg
 
-# Backfill policies are stable in practice and beta in name; the warning would greet every user of every command.
+# A beta parameter: without this, every command would begin with its warning.
 warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", category=dg.BetaWarning)

@@ -12,16 +12,16 @@ from game_analytics.lake.bucket import Lake
 from game_analytics.lake.names import stats_key
 from game_analytics.leaderboards.player_stats import PublishedStats, publish_stats
 from game_analytics.rules.player_stats import DESCRIPTIONS, STATS, count_columns
-from game_analytics.rules.repeats import MOST_PERCENT
+from game_analytics.rules.repeats import MAX_PERCENT
 
 
 class StatsConfig(dg.Config):
-    """What a single run may ask for."""
+    """Run config."""
 
     replace_foreign_stats: bool = Field(
         default=False,
-        description="Replace the day's stats file also where this pipeline did not write it, or where somebody has "
-        "corrected it since. What stands in it is lost; its board is made anew from what is counted now.",
+        description="Replace the day's stats file even if another program wrote it, or it was corrected by hand. Its "
+        "content is lost; the board is rebuilt from the new counts.",
     )
 
 
@@ -43,19 +43,19 @@ class StatsConfig(dg.Config):
         dg.AssetCheckSpec(
             "made_from_closed_window",
             asset="daily_player_stats",
-            description="The landing behind it saw its whole window.",
+            description="The stats are counted from a landing that read its whole window.",
         ),
         dg.AssetCheckSpec(
             "few_repeats",
             asset="daily_player_stats",
-            description=f"At most {MOST_PERCENT} % of the day's landed events repeat others. Where more do, their ids "
-            "likely name something else than an event, so that events are lost.",
+            description=f"At most {MAX_PERCENT} % of the day's landed events repeat others. If more do, their ids "
+            "probably identify something else than an event, so that events are lost.",
         ),
         dg.AssetCheckSpec(
             "repeats_agree_in_time",
             asset="daily_player_stats",
-            description="An event that came more than once happened at one time. Where times differ, the id may name "
-            "an attack and not a kill; or the events carry no ts of their own and were sent twice.",
+            description="All deliveries of an event have the same time. If times differ, the id may identify an attack "
+            "rather than a kill; or the events have no ts of their own and were sent twice.",
         ),
     ],
 )
@@ -63,7 +63,8 @@ def daily_player_stats(context: dg.AssetExecutionContext, config: StatsConfig, l
     """One row per player with a kill or a death that UTC day: `events/YYYY_MM_DD_events.parquet`.
 
     Counts each landed event once: deliveries that agree in `event_id`, `game_id`, `player_id` and `event_type` are one
-    event. A stats file that somebody else wrote, or corrected, stays unless `replace_foreign_stats` is asked for.
+    event. A stats file that another program wrote or changed stays, unless the run config says
+    `replace_foreign_stats`.
     """
     with readable_failures():
         opened = lake.open()
@@ -74,7 +75,7 @@ def daily_player_stats(context: dg.AssetExecutionContext, config: StatsConfig, l
 
 
 def report(published: PublishedStats, lake: Lake) -> DayReport:
-    """What the day's materialization shows, and the findings of its checks."""
+    """Metadata and check findings of the day's materialization."""
     landing, counted = published.landing, published.counted
     manifest, landed = landing.manifest, landing.manifest.total()["landed"]
     return DayReport(

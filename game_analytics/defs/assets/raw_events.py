@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 import dagster as dg
 from pydantic import Field
 
-from game_analytics.defs.days import DayReport, Results, asked_days, materialize_days, readable_failures
+from game_analytics.defs.days import DayReport, Results, materialize_days, readable_failures, requested_days
 from game_analytics.defs.history import latest_materializations, recorded
 from game_analytics.defs.metadata import column_schema, markdown
 from game_analytics.defs.partitions import daily
@@ -22,33 +22,33 @@ from game_analytics.landing.request import ensure_log_lost_the_day, ensure_may_b
 from game_analytics.landing.reread import reread_day
 from game_analytics.landing.tables import account_lines, account_table, beyond_table, missed_table, quarantine_table
 from game_analytics.rules.events import COUNTED_TYPES, DESCRIPTIONS, RAW_EVENTS
-from game_analytics.rules.volume import FEWEST_DAYS, LOOKS_BACK, WEEKS, compared_with
+from game_analytics.rules.volume import LOOKBACK_DAYS, MIN_DAYS, WEEKS, compared_with
 
 
 class LandingConfig(dg.Config):
-    """What a single run may ask for."""
+    """Run config."""
 
     allow_truncated: bool = Field(
         default=False,
-        description="Land what is left of a day that the log no longer holds whole, or that was landed from another "
-        "log. What the landing before it held is replaced by that; its objects are kept for good.",
+        description="Land what is left of a day that the log no longer holds in full, or that was landed from another "
+        "log. It replaces the day's earlier landing, whose objects are kept for good.",
     )
     up_to_landing_of: str | None = Field(
         default=None,
-        description="Read also all that the landing of this other day has read, since it found events of this one: "
-        "2025-12-31; several by commas.",
+        description="Also read all offsets that the landing of this other day has read, since it found events of this "
+        "day: 2025-12-31; several days separated by commas.",
     )
     reread_quarantine: bool = Field(
         default=False,
-        description="Decode the quarantined messages again, from the lake: for a day that the log no longer holds.",
+        description="Decode the day's quarantined messages again, from the lake, if the log no longer holds them.",
     )
 
     def finders(self) -> tuple[date, ...]:
         """``up_to_landing_of`` as days. Raises `GameAnalyticsError` if one is no day or options conflict."""
         if self.reread_quarantine and (self.allow_truncated or self.up_to_landing_of):
             raise GameAnalyticsError(
-                "`reread_quarantine` reads the lake alone, `allow_truncated` and `up_to_landing_of` the log. Ask for "
-                "one of them."
+                "`reread_quarantine` reads only the lake; `allow_truncated` and `up_to_landing_of` are for reading the "
+                "log. Set one or the other."
             )
         return finders_of(self.up_to_landing_of)
 
@@ -63,35 +63,35 @@ class LandingConfig(dg.Config):
     metadata={
         "dagster/column_schema": column_schema(RAW_EVENTS, DESCRIPTIONS),
         "grain": f"one row per {' or '.join(COUNTED_TYPES)} of the UTC day, repeated deliveries included",
-        "rebuild": "whole, from the log, as often as you like: the same messages give the same bytes",
+        "rebuild": "whole, from the log, any number of times: the same messages give the same bytes",
     },
     check_specs=[
         dg.AssetCheckSpec(
-            "window_closed", asset="raw_events", description="Everything that may still be late has had its time."
+            "window_closed", asset="raw_events", description="The day was landed after its window for late events."
         ),
         dg.AssetCheckSpec("has_events", asset="raw_events", description="The day is not empty."),
         dg.AssetCheckSpec(
             "usual_volume",
             asset="raw_events",
-            description=f"As many events as usual: near the median of the same weekday of the {WEEKS} weeks before, or "
-            f"of {FEWEST_DAYS} to {LOOKS_BACK} days before while not all of these are known.",
+            description=f"As many events as usual: near the median of the same weekday in the {WEEKS} weeks before or, "
+            f"until all of these are known, of {MIN_DAYS} to {LOOKBACK_DAYS} days before.",
         ),
-        dg.AssetCheckSpec(
-            "little_quarantined", asset="raw_events", description="Hardly any message could not be read."
-        ),
+        dg.AssetCheckSpec("little_quarantined", asset="raw_events", description="Few messages could not be read."),
         dg.AssetCheckSpec(
             NOTHING_MISSED,
             asset="raw_events",
-            description="No event of another day was found that will not be landed there. A few that the sensor "
-            "late_events has landed there are noted, and the check passes.",
+            description="All events of other days that were found are landed there. The check passes with a note if "
+            "they are few and the sensor late_events requests their landing.",
         ),
         dg.AssetCheckSpec(
             "log_goes_on",
             asset="raw_events",
-            description="Messages later than the window's end are there: no sign that producers or a mirror lag.",
+            description="There are messages after the window's end: no sign that producers or a mirror lag.",
         ),
         dg.AssetCheckSpec(
-            "read_as_planned", asset="raw_events", description="Nothing truncated, stamped far ahead or held back."
+            "read_as_planned",
+            asset="raw_events",
+            description="No truncation, no timestamps far ahead, no open transaction that holds messages back.",
         ),
     ],
 )
@@ -105,17 +105,17 @@ def raw_events(
     """One row per `KILL` or `DEATH` of the UTC day, as it was delivered.
 
     Lands the day's window of the event log (from 5 minutes before the day to 60 minutes after it, unless configured)
-    in `raw/`, sets messages that can't be read aside in `quarantine/`, and commits the day by its manifest, whose
-    account balances to the message.
+    in `raw/`, writes messages that can't be read to `quarantine/`, and commits the day by replacing its manifest, which
+    accounts for every message.
     """
     with readable_failures():
         prepare = _from_quarantine if config.reread_quarantine else _from_log
         land, opened = prepare(context, config, event_log, lake, settings)
-        volumes = landed_volumes(context.instance, asked_days(context), opened.place)
+        volumes = landed_volumes(context.instance, requested_days(context), opened.place)
 
     def landed(day: date) -> DayReport:
         landing = land(day)
-        context.log.info(f"{day}: what became of the messages\n{account_lines(landing)}")
+        context.log.info(f"{day}: account of the messages\n{account_lines(landing)}")
         for warning in (*landing.warnings, *landing.truncated):
             context.log.warning(f"{day}: {warning}")
         volumes[day] = landing.manifest.total()["landed"]
@@ -131,7 +131,7 @@ def _from_log(
     lake: LakeResource,
     settings: PipelineSettings,
 ) -> tuple[Callable[[date], LandingReport], Lake]:
-    """The function that lands a day from the event log, and the lake it lands in."""
+    """A function that lands a day from the event log, and the lake."""
     options = LandingOptions(
         lateness=settings.lateness,
         allow_truncated=config.allow_truncated,
@@ -155,12 +155,12 @@ def _from_quarantine(
     lake: LakeResource,
     settings: PipelineSettings,
 ) -> tuple[Callable[[date], LandingReport], Lake]:
-    """The function that reads a day's quarantined messages again unless the log still holds the day, and their lake."""
+    """A function that decodes a day's quarantined messages again, unless the log still holds the day; and the lake."""
     config.finders()
     try:
         log = event_log.open()
     except GameAnalyticsError as error:
-        context.log.warning(f"Whether the log still holds the day can't be asked, so the lake alone is read: {error}")
+        context.log.warning(f"The log can't be asked whether it still holds the day, so only the lake is read: {error}")
         log = None
     opened = lake.open()
 
@@ -177,19 +177,19 @@ def utc_now() -> datetime:
 
 
 def landed_volumes(instance: dg.DagsterInstance, days: Sequence[date], place: str) -> dict[date, int]:
-    """The landed events of each of these days and of those that they are compared with, as far as the instance has
-    records. Queried once a run: a query for each day would take longer than counting its events."""
+    """The number of landed events of each of these days and of those they are compared with, where recorded. One query
+    per run: a query per day would take longer than counting its events."""
     wanted = {known.isoformat() for day in days for known in (day, *compared_with(day))}
     landed = latest_materializations(instance, dg.AssetKey("raw_events"), wanted)
     # Records of earlier versions don't name their lake.
-    here = {key: record for key, record in landed.items() if recorded(record, "lake") in {None, place}}
-    counts = {date.fromisoformat(key): recorded(record, "dagster/row_count") for key, record in here.items()}
+    in_lake = {key: record for key, record in landed.items() if recorded(record, "lake") in {None, place}}
+    counts = {date.fromisoformat(key): recorded(record, "dagster/row_count") for key, record in in_lake.items()}
     return {day: count for day, count in counts.items() if isinstance(count, int)}
 
 
 def report(landing: LandingReport, lake: Lake, volumes: Mapping[date, int], settings: PipelineSettings) -> DayReport:
-    """What the day's materialization shows, and the findings of its checks. ``volumes`` are the landed events of the
-    day and of those that it is compared with."""
+    """Metadata and check findings of the day's materialization. ``volumes`` are the landed events of the day and of
+    those it is compared with."""
     manifest, window = landing.manifest, landing.manifest.window
     sentences = {
         "unread_before": landing.unread_before,

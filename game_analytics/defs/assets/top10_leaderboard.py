@@ -15,14 +15,16 @@ from game_analytics.lake.bucket import Lake
 from game_analytics.leaderboards.top10 import TOP10, PublishedBoard, publish_board
 
 SOURCE_ETAG = "source_etag"
-"""In a materialization's metadata: the ETag of the stats file that the board was made from. The sensor compares it."""
+"""In the metadata of materializations: the ETag of the stats file that the board was made from."""
 
 
 class RankingConfig(dg.Config):
-    """What a single run may ask for."""
+    """Run config."""
 
     min_engagements: int | None = Field(
-        default=None, ge=0, description="Kills plus deaths that a player needs to be ranked; unset: the setting."
+        default=None,
+        ge=0,
+        description="Kills plus deaths that a player needs to be ranked. Unset: the setting.",
     )
 
 
@@ -37,7 +39,7 @@ class RankingConfig(dg.Config):
     metadata={
         "dagster/column_schema": column_schema(TOP10.schema, TOP10.descriptions),
         "grain": "one row per ranked player, at most ten, sorted by rank",
-        "rebuild": "whole, from the day's stats file, whoever wrote it",
+        "rebuild": "whole, from the day's stats file, whichever program wrote it",
     },
     check_specs=[
         dg.AssetCheckSpec("somebody_is_ranked", asset="top10_leaderboard", description="The board is not empty."),
@@ -66,7 +68,7 @@ def top10_leaderboard(
 
 
 def report(published: PublishedBoard, lake: Lake, day: date, min_engagements: int) -> DayReport:
-    """What the day's materialization shows, and the findings of its checks."""
+    """Metadata and check findings of the day's materialization."""
     return DayReport(
         metadata={
             "dagster/row_count": published.rows.height,

@@ -1,1 +1,1 @@
-"""What watches and asks for runs by itself: one file per sensor, named like it."""
+"""The sensors, one file each, named like the sensor."""

@@ -51,7 +51,7 @@ def test_a_bucket_that_does_not_exist_is_named(lake_resource: LakeResource) -> N
 
 
 def by_a_name_that_is_not_local(local: LakeResource) -> LakeResource:
-    """The same lake, under an address that reaches this machine without being literally loopback."""
+    """The same lake, under an address of this machine that is not a literal loopback address."""
     s3 = S3Resource(
         endpoint_url=str(local.s3.endpoint_url).replace("127.0.0.1", "0.0.0.0"),  # noqa: S104
         region_name=local.s3.region_name,
@@ -61,7 +61,7 @@ def by_a_name_that_is_not_local(local: LakeResource) -> LakeResource:
     return LakeResource(bucket=local.bucket, s3=s3)
 
 
-def test_invented_players_stay_out_of_a_lake_that_is_not_on_this_machine(lake_resource: LakeResource) -> None:
+def test_simulated_events_are_not_written_to_a_remote_lake(lake_resource: LakeResource) -> None:
     with pipeline_on(by_a_name_that_is_not_local(lake_resource)) as pipeline:
         failure = failure_of(pipeline.run("daily_stats_job", DAY))
         assert "GAME_ANALYTICS_SIMULATION=allow" in failure
@@ -69,7 +69,7 @@ def test_invented_players_stay_out_of_a_lake_that_is_not_on_this_machine(lake_re
         assert pipeline.content() == {}
 
 
-def test_invented_players_go_anywhere_if_allowed(lake_resource: LakeResource) -> None:
+def test_simulated_events_may_go_anywhere_if_allowed(lake_resource: LakeResource) -> None:
     elsewhere = by_a_name_that_is_not_local(lake_resource)
     with pipeline_on(elsewhere, settings=PipelineSettings(simulate_anywhere=True)) as pipeline:
         assert pipeline.run("daily_stats_job", DAY).success

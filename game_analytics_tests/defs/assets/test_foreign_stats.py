@@ -1,4 +1,5 @@
-"""Files that somebody else put into events/: good ones are ranked, bad ones fail their own day, saying why."""
+"""Stats files that other programs wrote to events/: valid ones are ranked, invalid ones fail their own day, saying
+why."""
 
 import hashlib
 from collections.abc import Iterator
@@ -33,7 +34,7 @@ def test_a_file_from_outside_with_other_integers_and_further_columns_is_ranked(p
     assert pipeline.recorded("top10_leaderboard", DAY, "source_etag") == etag
 
 
-def test_what_made_a_board_stands_in_the_file(pipeline: Pipeline) -> None:
+def test_a_board_names_its_rule_in_its_metadata(pipeline: Pipeline) -> None:
     stats = parquet(foreign_stats(ann=(4, 0)))
     pipeline.put(KEY, stats)
     assert pipeline.run(BOARD_JOB, DAY, config={"top10_leaderboard": {"min_engagements": 3}}).success
@@ -43,7 +44,7 @@ def test_what_made_a_board_stands_in_the_file(pipeline: Pipeline) -> None:
     assert made_from["game_analytics.min_engagements"] == "3"
 
 
-def test_a_run_can_ask_for_more_engagements(pipeline: Pipeline) -> None:
+def test_a_run_can_require_more_engagements(pipeline: Pipeline) -> None:
     pipeline.put(KEY, foreign_stats(lucky=(3, 0), steady=(20, 10)))
     assert pipeline.run(BOARD_JOB, DAY, config={"top10_leaderboard": {"min_engagements": 30}}).success
     assert pipeline.board(DAY) == [(1, "steady", 20, 10, 2.0)]
@@ -60,7 +61,7 @@ def test_a_bad_file_fails_its_day_by_name_and_the_board_stays(pipeline: Pipeline
     result = pipeline.run(BOARD_JOB, DAY)
 
     assert not result.success
-    for part in [f"s3://{pipeline.lake.bucket}/{KEY}", *named, "Write the file anew"]:
+    for part in [f"s3://{pipeline.lake.bucket}/{KEY}", *named, "Write the file again"]:
         assert part in failure_of(result)
     assert pipeline.board(DAY) == standing
 

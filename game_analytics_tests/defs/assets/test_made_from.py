@@ -1,4 +1,4 @@
-"""What the two published files are made from: named by content, in the files and in what Dagster records of them."""
+"""Provenance of the published files: each names its input by hash, in its metadata and in Dagster's records."""
 
 import hashlib
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ def own_metadata(lake: Lake, key: str) -> dict[str, str]:
     return {name: value for name, value in lake.parquet_metadata(key).items() if name.startswith("game_analytics.")}
 
 
-def test_stats_name_their_manifest_by_content_and_tell_their_own_sums(pipeline: Pipeline) -> None:
+def test_stats_name_their_manifest_by_hash_and_have_checksums(pipeline: Pipeline) -> None:
     assert own_metadata(pipeline.lake, STATS) == {
         "game_analytics.manifest_sha256": sha256(pipeline.lake, MANIFEST),
         "game_analytics.counted": "rows=2 kills=2 deaths=1",
@@ -59,7 +59,7 @@ def test_stats_name_their_manifest_by_content_and_tell_their_own_sums(pipeline: 
     }
 
 
-def test_a_board_names_its_stats_by_content(pipeline: Pipeline) -> None:
+def test_a_board_names_its_stats_by_hash(pipeline: Pipeline) -> None:
     assert own_metadata(pipeline.lake, BOARD) == {
         "game_analytics.stats_sha256": sha256(pipeline.lake, STATS),
         "game_analytics.rule_version": "1",
@@ -70,7 +70,7 @@ def test_a_board_names_its_stats_by_content(pipeline: Pipeline) -> None:
 @pytest.mark.parametrize(
     ("asset", "key", "source"), [("daily_player_stats", STATS, MANIFEST), ("top10_leaderboard", BOARD, STATS)]
 )
-def test_a_record_tells_the_lake_and_both_names_of_what_was_read_and_written(
+def test_a_record_has_the_lake_and_etag_and_hash_of_input_and_output(
     pipeline: Pipeline, asset: str, key: str, source: str
 ) -> None:
     names = ("lake", "etag", "sha256", "source_etag", "source_sha256")
@@ -84,9 +84,7 @@ def test_a_record_tells_the_lake_and_both_names_of_what_was_read_and_written(
     ]
 
 
-def test_a_copy_by_parts_gives_the_same_files_though_all_its_etags_are_others(
-    pipeline: Pipeline, client: "S3Client"
-) -> None:
+def test_a_multipart_copy_gives_the_same_files_though_etags_differ(pipeline: Pipeline, client: "S3Client") -> None:
     before = {key: sha256(pipeline.lake, key) for key in pipeline.content()}
     etags = pipeline.content()
     for key in before:
@@ -99,7 +97,7 @@ def test_a_copy_by_parts_gives_the_same_files_though_all_its_etags_are_others(
 
 
 def copy_by_parts(lake: Lake, client: "S3Client", key: str) -> None:
-    """As `aws s3 sync` and rclone upload what is large: equal bytes, with an ETag that is no MD5 of them."""
+    """As `aws s3 sync` and rclone upload large files: equal bytes, with an ETag that is not their MD5."""
     stored = lake.get(key)
     assert stored is not None
     upload = client.create_multipart_upload(Bucket=lake.bucket, Key=key)["UploadId"]

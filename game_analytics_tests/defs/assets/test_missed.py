@@ -1,5 +1,5 @@
-"""The check `nothing_missed`: it passes where events of other days land there by themselves, and warns where nobody
-lands them."""
+"""The check `nothing_missed`: it passes if the sensor lands events of other days there, and warns if they would not be
+landed."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -18,7 +18,7 @@ def noon(day: str) -> datetime:
 
 
 def kills_of(day: str, number: int, *late: str) -> ListedLog:
-    """So many kills of a day, one of each of these other days among them, and one message after the day's window."""
+    """A day with this many kills, one for each of the other days among them, and one message after the window."""
     own = [Message(offset, noon(day), kill()) for offset in range(number)]
     others = [
         Message(number + place, noon(day) + timedelta(hours=1), kill("late", ts=noon(other).isoformat()))
@@ -29,7 +29,7 @@ def kills_of(day: str, number: int, *late: str) -> ListedLog:
 
 
 def checked(lake_resource: LakeResource, log: ListedLog, days: Sequence[str]) -> tuple[bool, str]:
-    """Whether the check passes of the last of these days, landed one after the other, and what it says."""
+    """Land the days in order. Whether the last one's check passes, and its description."""
     with pipeline_on(lake_resource, given_log(log)) as pipeline:
         for day in days:
             result = pipeline.run("daily_stats_job", day)
@@ -39,7 +39,7 @@ def checked(lake_resource: LakeResource, log: ListedLog, days: Sequence[str]) ->
     return found.passed, str(found.description)
 
 
-def test_a_newcomers_first_day_passes_though_it_holds_a_few_events_of_the_day_before(
+def test_a_first_day_passes_with_a_few_events_of_the_day_before(
     lake_resource: LakeResource,
 ) -> None:
     first, before = days_ago(3), days_ago(4)
@@ -50,7 +50,7 @@ def test_a_newcomers_first_day_passes_though_it_holds_a_few_events_of_the_day_be
     )
 
 
-def test_many_events_of_a_day_that_will_be_healed_warn_of_a_lag(lake_resource: LakeResource) -> None:
+def test_many_events_of_a_day_that_will_be_landed_again_warn_of_a_lag(lake_resource: LakeResource) -> None:
     day, before = days_ago(3), days_ago(4)
     passed, says = checked(lake_resource, kills_of(day, 50, before), [before, day])
     assert not passed
@@ -59,7 +59,7 @@ def test_many_events_of_a_day_that_will_be_healed_warn_of_a_lag(lake_resource: L
 
 
 @pytest.mark.parametrize("other", [days_ago(20), "2031-01-01"])
-def test_events_that_nobody_will_land_warn_with_the_remedy(lake_resource: LakeResource, other: str) -> None:
+def test_events_that_will_not_be_landed_warn_with_the_remedy(lake_resource: LakeResource, other: str) -> None:
     day = days_ago(3)
     passed, says = checked(lake_resource, kills_of(day, 500, other), [day])
     assert not passed
@@ -67,14 +67,14 @@ def test_events_that_nobody_will_land_warn_with_the_remedy(lake_resource: LakeRe
     assert f'materialize raw_events and daily_player_stats with `up_to_landing_of: "{day}"`' in says
 
 
-def test_a_finder_that_is_too_long_ago_has_nothing_healed(lake_resource: LakeResource) -> None:
-    """The sensor looks at the landings of the last week alone."""
+def test_a_day_too_long_ago_has_no_other_day_landed_again(lake_resource: LakeResource) -> None:
+    """The sensor considers only landings of the last week."""
     day, other = days_ago(11), days_ago(6)
     passed, says = checked(lake_resource, kills_of(day, 500, other), [day])
     assert not passed
     assert says.startswith(f"{day}: 1 events of {other} were not read by those days' landings")
 
 
-def test_a_day_without_strays_is_well(lake_resource: LakeResource) -> None:
+def test_a_day_without_events_of_other_days_passes(lake_resource: LakeResource) -> None:
     day = days_ago(3)
     assert checked(lake_resource, kills_of(day, 5), [day]) == (True, f"{day}: all is well")

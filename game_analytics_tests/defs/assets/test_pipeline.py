@@ -36,10 +36,10 @@ def one_small_day() -> ListedLog:
             1: [
                 Message(0, at(10), event("DEATH", "bob", "e1")),
                 Message(1, at(10), event("DEATH", "cid", "e2")),
-                Message(2, at(10), b'{"event_type":"CHAT"}'),  # legal, and none of ours
+                Message(2, at(10), b'{"event_type":"CHAT"}'),  # legal, but not counted
                 Message(3, at(10, 5), event("DEATH", "bob", "e3")),
                 Message(4, at(10, 5), event("KILL", "cid", "e3")),
-                Message(5, at(0, 10, day=31), event("KILL", "bob", "e9", day=31)),  # tomorrow's
+                Message(5, at(0, 10, day=31), event("KILL", "bob", "e9", day=31)),  # the next day's
             ],
         }
     )
@@ -118,7 +118,7 @@ def test_two_runs_of_one_day_at_once_end_as_one_of_them(lake_resource: LakeResou
         assert one.content() == content
 
 
-def test_stats_before_the_landing_say_what_to_do(small: Pipeline) -> None:
+def test_stats_of_a_day_that_is_not_landed_say_what_to_do(small: Pipeline) -> None:
     result = small.definitions.resolve_job_def("daily_stats_job").execute_in_process(
         partition_key=DAY,
         instance=small.instance,

@@ -1,6 +1,6 @@
-"""A range in one run with all assets, of which a day fails: what the others get, and what the run says.
+"""A run of all assets over a range in which one day fails: the other days' files, and the run's error.
 
-The runs here are as the daemon's are: `execute_in_process` has an executor of its own.
+Runs use the definitions' executor, as the daemon's do; `execute_in_process` would replace it.
 """
 
 import os
@@ -38,16 +38,16 @@ QUIETLY = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 def all_assets(url: str, key_id: str, secret: str, bucket: str, faults: str, empty: str) -> dg.JobDefinition:
-    """The job of all three assets on a lake, its log with faults in some days and others empty."""
+    """The job of all three assets, on a log in which some days are faulty and others empty."""
     log = five_days(faults_named(faults), [date.fromisoformat(day) for day in empty.split()])
     definitions = pipeline(given_log(log), lake_at(S3Endpoint(url, key_id, secret), bucket), PipelineSettings())
-    # By a name of its own: the one of the UI's job is kept for Dagster.
+    # Its own name: the name of the UI's job is reserved by Dagster.
     named = dg.Definitions(jobs=[dg.define_asset_job("all_assets", selection="*")])
     return dg.Definitions.merge(definitions, named).resolve_job_def("all_assets")
 
 
 def two_into_one(broken: tuple[str, str]) -> dg.JobDefinition:
-    """Two assets, each of which fails for a day, and one that follows both and does all of its days."""
+    """Two assets that fail for one day each, and one downstream of both that does not fail."""
 
     def failing(name: str, bad: str) -> dg.AssetsDefinition:
         def work(day: date) -> DayReport:
@@ -73,7 +73,7 @@ def two_into_one(broken: tuple[str, str]) -> dg.JobDefinition:
 
 @dataclass(frozen=True)
 class History:
-    """Runs that are kept in an instance on disk, and what lies in the lake after them."""
+    """Runs on an instance on disk, and the lake after them."""
 
     instance: dg.DagsterInstance
     lake_resource: LakeResource
@@ -93,26 +93,26 @@ class History:
         return Ended(self.instance, dg.execute_job(job, self.instance, QUIETLY, tags or RANGE).run_id)
 
     def materialized(self, asset: str) -> list[str]:
-        """The days of which it has a record."""
+        """The days with a record of the asset."""
         return sorted(self.instance.get_materialized_partitions(dg.AssetKey(asset)))
 
     def all_materialized(self) -> list[list[str]]:
         return [self.materialized(asset) for asset in ALL_OF_THEM]
 
     def records(self, asset: str) -> list[tuple[str, bool]]:
-        """Each record of it, oldest first: of which day, and whether it repeats an earlier one."""
+        """The asset's records, oldest first: the day, and whether it is a repeated record."""
         records = self.instance.fetch_materializations(dg.AssetKey(asset), limit=1_000).records
         return [(str(record.partition_key), bool(recorded(record, RECORDED_BEFORE))) for record in reversed(records)]
 
     def boards(self) -> list[str]:
-        """The days whose board lies in the lake, by the name of its file."""
+        """The days that have a board in the lake, as in its file name."""
         names = [found.key.split("/")[1] for found in self.lake_resource.open().listing("leaderboard/")]
         return [name.removesuffix("_top10.parquet").replace("_", "-") for name in names]
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A run that has ended, as the instance remembers it."""
+    """A run that has ended, as recorded in the instance."""
 
     instance: dg.DagsterInstance
     run_id: str
@@ -124,7 +124,7 @@ class Ended:
         return run.status
 
     def failures(self) -> dict[str, str]:
-        """Each step that failed, with what it says."""
+        """Each failed step with its error."""
         return {
             str(event.step_key): str(event.step_failure_data.user_failure_data.description)
             for event in self._events(dg.DagsterEventType.STEP_FAILURE)
@@ -135,7 +135,7 @@ class Ended:
         return [str(event.step_key) for event in self._events(dg.DagsterEventType.STEP_START)]
 
     def checks(self, asset: str) -> dict[str, str]:
-        """What each check of the asset says."""
+        """The description of each check of the asset."""
         found = [
             event.asset_check_evaluation_data for event in self._events(dg.DagsterEventType.ASSET_CHECK_EVALUATION)
         ]
@@ -155,13 +155,13 @@ def history(lake_resource: LakeResource) -> Iterator[History]:
 
 @pytest.fixture
 def kept_history(lake_resource: LakeResource, tmp_path: Path) -> Iterator[History]:
-    """One on disk, for several processes."""
+    """An instance on disk, for several processes."""
     (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}")
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         yield History(instance, lake_resource)
 
 
-def test_a_day_that_is_not_landed_takes_no_other_days_board_and_is_named_where_it_failed_alone(
+def test_a_day_that_is_not_landed_fails_its_step_and_other_days_get_their_boards(
     history: History,
 ) -> None:
     run = history.run(faults=f"damaged {THIRD}")
@@ -174,7 +174,7 @@ def test_a_day_that_is_not_landed_takes_no_other_days_board_and_is_named_where_i
     assert history.boards() == GOOD
 
 
-def test_what_the_checks_found_of_the_days_that_were_done_is_kept(history: History) -> None:
+def test_check_results_of_the_finished_days_are_kept(history: History) -> None:
     run = history.run(faults=f"damaged {THIRD}", empty=FOURTH)
     assert run.checks(RAW)["has_events"] == f"{FOURTH}: no event was landed"
     assert run.checks(RAW)["window_closed"] == f"{FIRST} to {FIFTH}: all is well"
@@ -185,8 +185,8 @@ def test_what_the_checks_found_of_the_days_that_were_done_is_kept(history: Histo
     }
 
 
-def test_each_step_leaves_out_what_failed_before_it_and_names_what_failed_in_it(history: History) -> None:
-    """The third can't be landed. The fourth is empty, and its stats file somebody else's, which an empty day spares."""
+def test_each_step_skips_days_that_failed_upstream_and_names_its_own_failures(history: History) -> None:
+    """The third day can't be landed. The fourth is empty and has a foreign stats file, which is not replaced."""
     history.lake_resource.open().put("events/2025_12_04_events.parquet", parquet(foreign_stats(ann=(1, 2))))
     run = history.run(faults=f"damaged {THIRD}", empty=FOURTH)
     assert history.all_materialized() == [GOOD, [FIRST, SECOND, FIFTH], [FIRST, SECOND, FIFTH]]
@@ -198,23 +198,23 @@ def test_each_step_leaves_out_what_failed_before_it_and_names_what_failed_in_it(
 
 
 @pytest.mark.filterwarnings("ignore:Parameter `backfill_policy`")
-def test_a_step_leaves_out_what_any_of_the_steps_before_it_has_not_done(history: History) -> None:
+def test_a_step_skips_days_that_any_upstream_step_has_not_done(history: History) -> None:
     job = dg.build_reconstructable_job(__name__, two_into_one.__name__, ((SECOND, FOURTH),))
     dg.execute_job(job, history.instance, run_config=QUIETLY, tags=RANGE)
     assert history.materialized("both") == [FIRST, THIRD, FIFTH]
 
 
 @pytest.mark.filterwarnings("ignore:Parameter `backfill_policy`")
-def test_where_each_day_has_failed_in_one_of_them_there_is_none_left_to_do(history: History) -> None:
-    """And none is recorded, as Dagster would of a step that ends without a word."""
+def test_if_every_day_failed_in_an_upstream_step_nothing_is_left_to_do(history: History) -> None:
+    """And none is recorded, though Dagster records all days of a step that ends without an output."""
     job = dg.build_reconstructable_job(__name__, two_into_one.__name__, ((FIRST, SECOND),))
     first_two = {"dagster/asset_partition_range_start": FIRST, "dagster/asset_partition_range_end": SECOND}
     run = Ended(history.instance, dg.execute_job(job, history.instance, run_config=QUIETLY, tags=first_two).run_id)
-    assert run.failures()["both"] == "Steps before this one have failed for every day, so that none is left to do."
+    assert run.failures()["both"] == "Upstream steps have failed for every day, so there is nothing to do."
     assert history.materialized("both") == []
 
 
-def test_what_stood_of_a_day_that_fails_stays(history: History) -> None:
+def test_a_failed_days_published_files_stay(history: History) -> None:
     history.run()
     before = {found.key: found.etag for found in history.lake_resource.open().listing("")}
     assert history.run(faults=f"damaged {THIRD}").status == dg.DagsterRunStatus.FAILURE
@@ -224,20 +224,20 @@ def test_what_stood_of_a_day_that_fails_stays(history: History) -> None:
 @pytest.mark.parametrize(
     "tags", [{"dagster/partition": THIRD}, dict.fromkeys(RANGE, THIRD)], ids=["a partition", "a range of one day"]
 )
-def test_a_single_day_that_fails_stops_the_steps_behind_it(tags: Mapping[str, str], history: History) -> None:
+def test_a_single_day_that_fails_stops_the_downstream_steps(tags: Mapping[str, str], history: History) -> None:
     run = history.run(faults=f"damaged {THIRD}", tags=tags)
     assert run.failures() == {RAW: "the segment is damaged"}
     assert run.started() == [RAW]
     assert history.all_materialized() == [[], [], []]
 
 
-def test_where_every_day_fails_nothing_is_left_to_do_for_the_steps_behind(history: History) -> None:
+def test_if_every_day_fails_downstream_steps_do_not_run(history: History) -> None:
     run = history.run(faults=", ".join(f"damaged {day}" for day in DAYS))
     assert run.started() == [RAW]
     assert run.failures()[RAW].startswith("5 of 5 days failed. Run these again once what they name is fixed:\n")
 
 
-def test_a_service_that_goes_away_fails_the_days_that_remain_and_no_day_before(history: History) -> None:
+def test_a_service_that_goes_away_fails_only_the_remaining_days(history: History) -> None:
     run = history.run(faults=f"gone {THIRD}")
     assert history.all_materialized() == [[FIRST, SECOND]] * 3
     assert run.status == dg.DagsterRunStatus.FAILURE
@@ -247,7 +247,7 @@ def test_a_service_that_goes_away_fails_the_days_that_remain_and_no_day_before(h
     }
 
 
-def test_the_same_range_again_does_all_days_and_what_was_done_meanwhile_is_newer_than_its_repetition(
+def test_repeating_a_range_does_all_days_and_a_repeated_record_does_not_hide_a_newer_run(
     history: History,
 ) -> None:
     history.run(faults=f"damaged {THIRD}")
@@ -262,7 +262,7 @@ def test_the_same_range_again_does_all_days_and_what_was_done_meanwhile_is_newer
 
 
 def test_two_runs_of_one_range_of_which_one_fails_end_with_the_records_of_both(history: History) -> None:
-    """A day that only one of them can do is done."""
+    """A day that only one of the two runs can do is done."""
     history.run(faults=f"damaged {THIRD}")
     history.run(faults=f"damaged {FOURTH}")
     assert history.all_materialized() == [ALL_DAYS] * 3
@@ -271,7 +271,7 @@ def test_two_runs_of_one_range_of_which_one_fails_end_with_the_records_of_both(h
 
 @pytest.fixture
 def environment(kept_history: History) -> dict[str, str]:
-    """What a command needs that works on this lake and this kept_history."""
+    """The environment of a command that uses this lake and this instance."""
     s3 = kept_history.lake_resource.s3
     return {
         "PATH": f"{Path(sys.executable).parent}:{os.defpath}",
@@ -295,7 +295,7 @@ RANGE_OPTION = ("--partition-range", f"{FIRST}...{FIFTH}")
     [MATERIALIZE, ("dg", "launch", "--assets", "*")],
     ids=["dagster asset materialize", "dg launch"],
 )
-def test_a_command_makes_the_boards_of_the_good_days_and_ends_with_1(
+def test_the_command_publishes_the_good_days_boards_and_exits_with_1(
     command: tuple[str, ...], kept_history: History, environment: Mapping[str, str]
 ) -> None:
     done = subprocess.run(  # noqa: S603 - our own commands
@@ -313,7 +313,7 @@ def test_a_command_makes_the_boards_of_the_good_days_and_ends_with_1(
 
 
 @pytest.mark.parametrize("asked_by_the_ui", [False, True])
-def test_a_range_that_is_ended_half_way_keeps_what_was_done_and_begins_no_further_step(
+def test_a_range_that_is_terminated_keeps_finished_days_and_starts_no_further_step(
     asked_by_the_ui: bool, kept_history: History, environment: Mapping[str, str]
 ) -> None:
     process = subprocess.Popen(  # noqa: S603 - our own command
@@ -345,7 +345,7 @@ def test_a_range_that_is_ended_half_way_keeps_what_was_done_and_begins_no_furthe
         (days_ago(2), days_ago(-3), f"{days_ago(-3)} is no partition yet: a day is one once it is over, in UTC. The "),
     ],
 )
-def test_a_range_of_other_days_than_partitions_is_refused_in_a_sentence(
+def test_a_range_beyond_the_partitions_is_refused_in_a_sentence(
     first: str, last: str, says: str, lake_resource: LakeResource
 ) -> None:
     with pipeline_on(lake_resource, given_log(five_days({}))) as pipeline:

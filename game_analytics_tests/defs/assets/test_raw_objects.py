@@ -1,4 +1,4 @@
-"""Raw objects that are gone, or not what their manifest lists: named by key before anything is counted."""
+"""Raw objects that are gone or differ from the manifest: named by key before anything is counted."""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ BOARD = "leaderboard/2025_12_30_top10.parquet"
 
 
 def two_partitions() -> ListedLog:
-    """An object for each: a kill of ann's, two of bob's; and a message that can't be read."""
+    """One object with a kill of ann's, one with two of bob's, and one with a message that can't be read."""
     return ListedLog(
         {
             0: [at(0, "2025-12-30 12:00", kill("ann", event_id="e1")), at(1, "2025-12-30 12:00", b"not JSON")],
@@ -45,7 +45,7 @@ def raw_keys(lake: Lake) -> list[str]:
 
 
 def refusal(lake: Lake) -> str:
-    """What a count says that leaves the stats as they stand."""
+    """The error of a count that leaves the stats unchanged."""
     before = lake.get(STATS)
     with pytest.raises(GameAnalyticsError) as error:
         publish_stats(lake, DAY)
@@ -72,12 +72,12 @@ def test_an_object_that_was_replaced_under_its_name_is_named_and_not_counted(pip
     assert own is not None
     assert other is not None
     lake.put(of_bob, other.body)
-    told = refusal(lake)
-    assert f"s3://{lake.bucket}/{of_bob} has {len(other.body):,} bytes, and {len(own.body):,} by s3://" in told
-    assert f"{MANIFEST}: it was damaged or replaced. Nothing was counted" in told
-    assert "Land the day again" in told
+    text = refusal(lake)
+    assert f"s3://{lake.bucket}/{of_bob} has {len(other.body):,} bytes, and {len(own.body):,} by s3://" in text
+    assert f"{MANIFEST}: it was damaged or replaced. Nothing was counted" in text
+    assert "Land the day again" in text
 
-    assert pipeline.run(ALL, DAY.isoformat()).success  # which puts the object there as it was
+    assert pipeline.run(ALL, DAY.isoformat()).success  # which restores the object
     assert lake.get(of_bob) == own
 
 
@@ -101,9 +101,9 @@ def test_an_object_of_the_right_size_that_is_no_parquet_is_named(pipeline: Pipel
     own = lake.get(of_ann)
     assert own is not None
     lake.put(of_ann, b"x" * len(own.body))
-    told = refusal(lake)
-    assert f"s3://{lake.bucket}/{of_ann}" in told
-    assert "Land the day again" in told
+    text = refusal(lake)
+    assert f"s3://{lake.bucket}/{of_ann}" in text
+    assert "Land the day again" in text
 
 
 # -- gone -------------------------------------------------------------------------------------------------------------
@@ -112,37 +112,37 @@ def test_an_object_of_the_right_size_that_is_no_parquet_is_named(pipeline: Pipel
 def test_one_object_that_is_gone_is_named(pipeline: Pipeline) -> None:
     lake, (of_ann, _) = pipeline.lake, raw_keys(pipeline.lake)
     lake.delete([of_ann])
-    told = refusal(lake)
-    assert told.startswith(f"s3://{lake.bucket}/{of_ann}, which s3://{lake.bucket}/{MANIFEST} lists, is gone.")
-    assert "Land the day again" in told
+    text = refusal(lake)
+    assert text.startswith(f"s3://{lake.bucket}/{of_ann}, which s3://{lake.bucket}/{MANIFEST} lists, is gone.")
+    assert "Land the day again" in text
 
 
-def test_with_all_of_them_gone_it_says_so_and_what_still_stands(pipeline: Pipeline) -> None:
+def test_if_all_are_gone_it_says_so_and_what_is_still_published(pipeline: Pipeline) -> None:
     lake = pipeline.lake
     lake.delete(raw_keys(lake))
-    told = refusal(lake)
-    assert told.startswith(f"All 2 raw objects of 2025-12-30 that s3://{lake.bucket}/{MANIFEST} lists are gone: ")
-    assert "a lifecycle rule may have expired raw/" in told
-    assert f"Still there, and unchanged: s3://{lake.bucket}/{STATS} and s3://{lake.bucket}/{BOARD}." in told
-    assert "materialize raw_events for it while the log still holds it" in told
-    assert f"restore s3://{lake.bucket}/raw/2025_12_30/ from a backup" in told
+    text = refusal(lake)
+    assert text.startswith(f"All 2 raw objects of 2025-12-30 that s3://{lake.bucket}/{MANIFEST} lists are gone: ")
+    assert "a lifecycle rule may have expired raw/" in text
+    assert f"Still there, and unchanged: s3://{lake.bucket}/{STATS} and s3://{lake.bucket}/{BOARD}." in text
+    assert "materialize raw_events for it while the log still holds it" in text
+    assert f"restore s3://{lake.bucket}/raw/2025_12_30/ from a backup" in text
 
 
-def test_with_all_of_them_gone_and_nothing_published_that_is_said(pipeline: Pipeline) -> None:
+def test_if_all_are_gone_and_nothing_is_published_it_says_so(pipeline: Pipeline) -> None:
     lake = pipeline.lake
     lake.delete([*raw_keys(lake), STATS, BOARD])
     assert "Nothing of it was published." in refusal(lake)
 
 
-def test_with_the_manifest_gone_too_it_is_not_taken_for_a_day_that_was_never_landed(pipeline: Pipeline) -> None:
+def test_if_the_manifest_is_gone_too_the_day_does_not_count_as_never_landed(pipeline: Pipeline) -> None:
     lake = pipeline.lake
     lake.delete([*raw_keys(lake), MANIFEST])
-    told = refusal(lake)
-    assert told.startswith(
+    text = refusal(lake)
+    assert text.startswith(
         f"s3://{lake.bucket}/{MANIFEST} does not exist, though s3://{lake.bucket}/{STATS} was counted"
     )
-    assert "a lifecycle rule may have expired raw/" in told
-    assert f"Still there, and unchanged: s3://{lake.bucket}/{STATS} and s3://{lake.bucket}/{BOARD}." in told
+    assert "a lifecycle rule may have expired raw/" in text
+    assert f"Still there, and unchanged: s3://{lake.bucket}/{STATS} and s3://{lake.bucket}/{BOARD}." in text
 
 
 def test_an_empty_day_has_no_object_that_could_be_gone(lake: Lake) -> None:
@@ -150,23 +150,23 @@ def test_an_empty_day_has_no_object_that_could_be_gone(lake: Lake) -> None:
     assert publish_stats(lake, DAY).landing.manifest.total()["landed"] == 0
 
 
-def test_a_quarantine_that_is_gone_says_so_and_how_its_messages_are_read_again(pipeline: Pipeline) -> None:
+def test_a_missing_quarantine_object_is_reported_with_the_remedy(pipeline: Pipeline) -> None:
     lake = pipeline.lake
     (key,) = standing(lake).keys("quarantine")
     lake.delete([key])
     with pytest.raises(GameAnalyticsError) as error:
         reread_day(lake, DAY, clock=lambda: MORNING_AFTER)
-    told = str(error.value)
-    assert told.startswith(f"s3://{lake.bucket}/{key}, which s3://{lake.bucket}/{MANIFEST} lists, is gone: a lifecycle")
-    assert "its stats and its board stay as they are" in told
-    assert "materialize raw_events for 2025-12-30 without `reread_quarantine` while the log still holds the day" in told
+    text = str(error.value)
+    assert text.startswith(f"s3://{lake.bucket}/{key}, which s3://{lake.bucket}/{MANIFEST} lists, is gone: a lifecycle")
+    assert "its stats and its board stay as they are" in text
+    assert "materialize raw_events for 2025-12-30 without `reread_quarantine` while the log still holds the day" in text
 
 
-# -- a server that lists something else -------------------------------------------------------------------------------
+# -- a server whose listing is wrong -----------------------------------------------------------------------------------
 
 
 class ListsOtherwise(Lake):
-    """A server whose listing tells other ETags and sizes than its objects have, as some proxies' do."""
+    """A server whose listing has wrong ETags and sizes, like that of some proxies."""
 
     def listing(self, prefix: str) -> Iterator[Listed]:
         for found in super().listing(prefix):
@@ -178,9 +178,7 @@ class ListsOtherwiseResource(LakeResource):
         return ListsOtherwise(self.settings())
 
 
-def test_a_listing_that_tells_other_etags_and_sizes_changes_nothing(
-    pipeline: Pipeline, lake_resource: LakeResource
-) -> None:
+def test_a_listing_with_wrong_etags_and_sizes_changes_nothing(pipeline: Pipeline, lake_resource: LakeResource) -> None:
     before = pipeline.content()
     proxied = ListsOtherwiseResource(bucket=lake_resource.bucket, s3=lake_resource.s3)
     with pipeline_on(proxied, given_log(two_partitions())) as through_a_proxy:
@@ -190,9 +188,7 @@ def test_a_listing_that_tells_other_etags_and_sizes_changes_nothing(
     assert pipeline.content() == before
 
 
-def test_through_such_a_server_an_object_of_another_size_is_named_all_the_same(
-    pipeline: Pipeline, lake_resource: LakeResource
-) -> None:
+def test_with_such_a_listing_a_damaged_object_is_still_named(pipeline: Pipeline, lake_resource: LakeResource) -> None:
     of_ann, _ = raw_keys(pipeline.lake)
     pipeline.lake.put(of_ann, b"short")
     assert f"{of_ann} has 5 bytes" in refusal(ListsOtherwise(lake_resource.settings()))

@@ -1,4 +1,4 @@
-"""Repeats of a day as its checks tell of them, and the account that balances all the same."""
+"""A day's repeats as its checks report them. The account balances in any case."""
 
 import dagster as dg
 
@@ -12,14 +12,14 @@ CHECKS = ("few_repeats", "repeats_agree_in_time")
 
 
 def checks_of(pipeline: Pipeline) -> dict[str, dg.AssetCheckEvaluation]:
-    """Of a run of all three assets that succeeds."""
+    """The findings of a successful run of all three assets."""
     result = pipeline.run(ALL, DAY)
     assert result.success
     return {check.check_name: check for check in result.get_asset_check_evaluations() if check.check_name in CHECKS}
 
 
 def of_kills(*values: bytes) -> ListedLog:
-    """A minute apart from noon on."""
+    """Events at one-minute intervals from noon on."""
     return ListedLog({0: [at(place, f"2025-12-30 12:{place:02}", value) for place, value in enumerate(values)]})
 
 
@@ -36,7 +36,7 @@ def test_three_matches_of_four_kills_are_twelve(lake_resource: LakeResource) -> 
         assert account(pipeline) == [12, 12, 0, 0]
 
 
-def test_ids_that_count_within_a_match_that_is_not_told_warn_with_an_example(lake_resource: LakeResource) -> None:
+def test_ids_that_count_within_an_unnamed_match_warn_with_an_example(lake_resource: LakeResource) -> None:
     log = of_kills(*(kill("ann", event_id=str(number), ts="2025-12-30T12:00:00Z") for number in (1, 2, 3, 4) * 3))
     with pipeline_on(lake_resource, given_log(log)) as pipeline:
         checks = checks_of(pipeline)
@@ -49,8 +49,8 @@ def test_ids_that_count_within_a_match_that_is_not_told_warn_with_an_example(lak
     assert checks["repeats_agree_in_time"].passed
 
 
-def test_an_id_that_names_an_attack_warns_with_both_times(lake_resource: LakeResource) -> None:
-    """One of forty kills shares its id with another, of half a second later."""
+def test_an_id_that_identifies_an_attack_warns_with_both_times(lake_resource: LakeResource) -> None:
+    """One of forty kills shares its id with another one, half a second later."""
     log = of_kills(
         *(kill("bob", event_id=f"e{number}") for number in range(38)),
         kill("ann", game_id="m1", event_id="a7", ts="2025-12-30T10:00:00Z"),
@@ -69,7 +69,7 @@ def test_an_id_that_names_an_attack_warns_with_both_times(lake_resource: LakeRes
     ) in str(checks["repeats_agree_in_time"].description)
 
 
-def test_a_simulated_day_whose_broker_repeats_itself_passes(lake_resource: LakeResource) -> None:
+def test_a_simulated_day_with_repeated_deliveries_passes(lake_resource: LakeResource) -> None:
     with pipeline_on(lake_resource) as pipeline:
         assert {name: check.passed for name, check in checks_of(pipeline).items()} == dict.fromkeys(CHECKS, True)
         assert pipeline.recorded("daily_player_stats", DAY, "duplicates") > 0

@@ -1,5 +1,5 @@
-"""Which stats files a count replaces: this pipeline's own; one of somebody else, or corrected since, only when the run
-asks for it."""
+"""Which stats files a count replaces: this pipeline's own; foreign or corrected ones only if the run config says
+so."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -55,7 +55,7 @@ def rows(lake: Lake) -> list[tuple[object, ...]]:
 
 
 def refusal(lake: Lake) -> str:
-    """What a count says that leaves the file as it stands."""
+    """The error of a count that leaves the file unchanged."""
     before = lake.get(KEY)
     with pytest.raises(GameAnalyticsError) as error:
         publish_stats(lake, DAY)
@@ -65,10 +65,10 @@ def refusal(lake: Lake) -> str:
     return str(error.value)
 
 
-# -- somebody else's --------------------------------------------------------------------------------------------------
+# -- foreign files ---------------------------------------------------------------------------------------------------
 
 
-def test_a_file_from_outside_stays_and_its_day_fails_with_both_ways_out(pipeline: Pipeline) -> None:
+def test_a_foreign_file_stays_and_its_day_fails_with_both_remedies(pipeline: Pipeline) -> None:
     etag = pipeline.put(KEY, foreign_stats(ann=(4, 0)))
     failure = failure_of(pipeline.run("daily_stats_job", DAY.isoformat()))
     assert f"s3://{pipeline.lake.bucket}/{KEY} was not written by this pipeline" in failure
@@ -77,14 +77,14 @@ def test_a_file_from_outside_stays_and_its_day_fails_with_both_ways_out(pipeline
     assert pipeline.content()[KEY] == etag
 
 
-def test_a_file_from_outside_is_replaced_when_the_run_asks_for_it(pipeline: Pipeline) -> None:
+def test_a_foreign_file_is_replaced_if_the_run_config_says_so(pipeline: Pipeline) -> None:
     pipeline.put(KEY, foreign_stats(ann=(4, 0)))
     assert pipeline.run("daily_stats_job", DAY.isoformat(), config=ASKED_FOR).success
     assert rows(pipeline.lake) == [("ann", 2, 0), ("bob", 0, 2)]
-    assert pipeline.run("daily_stats_job", DAY.isoformat()).success  # it is this pipeline's own now
+    assert pipeline.run("daily_stats_job", DAY.isoformat()).success  # now this pipeline has written it
 
 
-def test_a_file_from_outside_that_was_removed_leaves_room(pipeline: Pipeline) -> None:
+def test_a_removed_foreign_file_is_replaced(pipeline: Pipeline) -> None:
     pipeline.put(KEY, foreign_stats(ann=(4, 0)))
     assert not pipeline.run("daily_stats_job", DAY.isoformat()).success
     pipeline.lake.delete([KEY])
@@ -92,13 +92,13 @@ def test_a_file_from_outside_that_was_removed_leaves_room(pipeline: Pipeline) ->
     assert rows(pipeline.lake) == [("ann", 2, 0), ("bob", 0, 2)]
 
 
-def test_a_file_from_outside_stays_though_its_rows_are_what_would_be_counted(landed: Lake) -> None:
+def test_a_foreign_file_stays_even_if_its_rows_are_equal(landed: Lake) -> None:
     landed.put(KEY, parquet(foreign_stats(ann=(2, 0), bob=(0, 2))))
     assert "was not written by this pipeline" in refusal(landed)
 
 
 @pytest.mark.parametrize("name", BAD_FILES)
-def test_whatever_lies_there_stays_and_is_named(landed: Lake, name: str) -> None:
+def test_an_object_of_any_content_stays_and_is_named(landed: Lake, name: str) -> None:
     content, _ = BAD_FILES[name]
     landed.put(KEY, content if isinstance(content, bytes) else parquet(content))
     assert f"s3://{landed.bucket}/{KEY} was not written by this pipeline" in refusal(landed)
@@ -114,7 +114,7 @@ def test_in_a_range_only_the_day_of_the_file_fails(lake_resource: LakeResource) 
         assert pipeline.recorded_days("daily_player_stats") == [NEXT_DAY.isoformat()]
 
 
-def test_an_empty_day_leaves_a_file_from_outside_too(lake: Lake) -> None:
+def test_an_empty_day_does_not_replace_a_foreign_file(lake: Lake) -> None:
     land(ListedLog({0: []}), lake)
     lake.put(KEY, parquet(foreign_stats(ann=(4, 0))))
     assert "was not written by this pipeline" in refusal(lake)
@@ -180,7 +180,7 @@ Correction = Callable[[bytes], bytes]
 
 
 def by_a_tool(change: Callable[[pl.DataFrame], pl.DataFrame]) -> Correction:
-    """A correction by a tool that carries the file's own metadata along, as pyarrow does."""
+    """A correction by a tool that copies the file's metadata, as pyarrow does."""
 
     def correct(body: bytes) -> bytes:
         metadata = pl.read_parquet_metadata(io.BytesIO(body))
@@ -222,7 +222,7 @@ def test_a_correction_stays_though_the_files_metadata_is_kept(landed: Lake, name
     assert landed.get(KEY) == own
 
 
-def test_a_file_that_was_only_written_anew_by_another_tool_is_replaced(landed: Lake) -> None:
+def test_a_file_rewritten_by_another_tool_with_equal_rows_is_replaced(landed: Lake) -> None:
     publish_stats(landed, DAY)
     own = landed.get(KEY)
     assert own is not None
@@ -231,14 +231,14 @@ def test_a_file_that_was_only_written_anew_by_another_tool_is_replaced(landed: L
     assert landed.get(KEY) == own
 
 
-def test_a_correction_that_comes_while_the_day_is_counted_is_not_overwritten(lake_resource: LakeResource) -> None:
+def test_a_correction_during_the_count_is_not_overwritten(lake_resource: LakeResource) -> None:
     lake = lake_resource.open()
     land(log(), lake)
     publish_stats(lake, DAY)
     corrected = parquet(foreign_stats(ann=(1, 0)))
 
     class CorrectedMeanwhile(Lake):
-        """Somebody corrects the file once this run has seen that it is this pipeline's own."""
+        """The file is corrected after this run has checked that it is this pipeline's own."""
 
         def collect(self, query: pl.LazyFrame) -> pl.DataFrame:
             if lake.etag(KEY) != lake.put("elsewhere", corrected):

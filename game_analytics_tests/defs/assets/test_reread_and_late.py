@@ -1,4 +1,4 @@
-"""What a run of `raw_events` may be asked for: to read a quarantine again, or to read on to a later landing's end."""
+"""The run config of `raw_events`: rereading the quarantine, and reading up to the end of a later landing."""
 
 from datetime import UTC, date, datetime
 
@@ -15,7 +15,7 @@ DAY = "2025-12-30"
 
 
 def without_the_day() -> ListedLog:
-    """What was delivered on the 30th has been dropped."""
+    """A log that has dropped the 30th's messages."""
     return ListedLog({0: [at(100, "2026-01-15 12:00")]}, low={0: 100})
 
 
@@ -28,7 +28,7 @@ def log_lines(pipeline: Pipeline, result: dg.ExecuteInProcessResult) -> str:
     return "\n".join(entry.user_message for entry in pipeline.instance.all_logs(result.run_id))
 
 
-def test_a_day_that_the_log_dropped_is_read_again_and_counted(lake_resource: LakeResource) -> None:
+def test_a_day_that_the_log_dropped_is_reread_from_quarantine_and_counted(lake_resource: LakeResource) -> None:
     with pipeline_on(stricter_day(lake_resource), given_log(without_the_day())) as pipeline:
         assert pipeline.run("daily_stats_job", DAY, config=REREAD).success
         assert pipeline.recorded("raw_events", DAY, "dagster/row_count") == 2
@@ -39,7 +39,7 @@ def test_a_day_that_the_log_dropped_is_read_again_and_counted(lake_resource: Lak
         assert stats.rows() == [("ann lee", 1, 1)]
 
 
-def test_a_day_that_the_log_still_holds_is_to_be_landed_again(lake_resource: LakeResource) -> None:
+def test_a_day_that_the_log_still_holds_must_be_landed_again(lake_resource: LakeResource) -> None:
     log = ListedLog({0: [at(offset, "2025-12-30 12:00") for offset in range(20)]})
     with pipeline_on(stricter_day(lake_resource), given_log(log)) as pipeline:
         before = pipeline.content()
@@ -54,7 +54,7 @@ def test_without_kafka_the_lake_is_enough(lake_resource: LakeResource) -> None:
     with pipeline_on(stricter_day(lake_resource), SilentLog()) as pipeline:
         result = pipeline.run("daily_stats_job", DAY, config=REREAD)
         assert result.success
-        assert "so the lake alone is read: Kafka at gone:9092 does not answer." in log_lines(pipeline, result)
+        assert "so only the lake is read: Kafka at gone:9092 does not answer." in log_lines(pipeline, result)
         assert pipeline.recorded("raw_events", DAY, "dagster/row_count") == 2
 
 
@@ -77,13 +77,13 @@ def test_a_range_reads_each_day_again(lake_resource: LakeResource) -> None:
         assert pipeline.recorded_days("raw_events") == [DAY]
 
 
-def test_reading_the_log_and_not_reading_it_exclude_each_other(lake_resource: LakeResource) -> None:
+def test_options_for_the_log_exclude_rereading_the_quarantine(lake_resource: LakeResource) -> None:
     with pipeline_on(stricter_day(lake_resource), given_log(without_the_day())) as pipeline:
         config = {"raw_events": {"reread_quarantine": True, "allow_truncated": True}}
-        assert "Ask for one of them." in failure_of(pipeline.run("daily_stats_job", DAY, config=config))
+        assert "Set one or the other." in failure_of(pipeline.run("daily_stats_job", DAY, config=config))
 
 
-def test_a_later_day_that_is_no_day_is_named(lake_resource: LakeResource) -> None:
+def test_an_invalid_day_in_the_config_is_named(lake_resource: LakeResource) -> None:
     with pipeline_on(lake_resource, given_log(without_the_day())) as pipeline:
         config = {"raw_events": {"up_to_landing_of": "tomorrow"}}
         assert failure_of(pipeline.run("daily_stats_job", DAY, config=config)) == (
@@ -91,7 +91,7 @@ def test_a_later_day_that_is_no_day_is_named(lake_resource: LakeResource) -> Non
         )
 
 
-def test_a_day_is_read_on_to_where_a_later_landing_ended(lake_resource: LakeResource) -> None:
+def test_a_day_is_read_up_to_the_end_of_a_later_landing(lake_resource: LakeResource) -> None:
     log = ListedLog(
         {0: [at(0, "2025-12-30 12:00"), at(1, "2025-12-31 12:00", kill("late", ts="2025-12-30T23:00:00Z"))]}
     )

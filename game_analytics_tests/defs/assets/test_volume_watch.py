@@ -1,4 +1,4 @@
-"""The two checks that compare a day with what is usual. They warn, and stop nothing."""
+"""The checks `usual_volume` and `little_quarantined`: they warn and stop nothing."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ FIRST = datetime(2025, 12, 1, tzinfo=UTC)
 
 
 def with_kills(*per_day: int, garbage_on_the_last: int = 0) -> ListedLog:
-    """So many kills at noon of each day from the 1st of December on."""
+    """These numbers of kills at noon of each day from the 1st of December on."""
     messages: list[Message] = []
     for day, kills in enumerate(per_day):
         noon = FIRST + timedelta(days=day, hours=12)
@@ -70,7 +70,7 @@ def test_a_day_with_half_as_many_events_as_usual_warns(five_days_of_ten: Pipelin
     )
 
 
-def test_a_day_without_five_days_before_it_says_nothing(five_days_of_ten: Pipeline) -> None:
+def test_a_day_with_fewer_than_five_known_days_before_it_passes(five_days_of_ten: Pipeline) -> None:
     assert landed(five_days_of_ten, "2025-12-05")["usual_volume"].passed
 
 

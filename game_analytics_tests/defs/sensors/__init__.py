@@ -1,1 +1,1 @@
-"""Each row of what the sensor promises, by direct call and as the daemon evaluates it."""
+"""Each row of the sensors' contract, called directly and evaluated as by the daemon."""

@@ -1,4 +1,4 @@
-"""The sensor that has days landed again for their late events: what it asks for, and when it only warns."""
+"""The sensor `late_events`: which landings it requests, and when it only warns."""
 
 import json
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def noon(days_ago: int) -> datetime:
 
 
 def late_kill(offset: int, *, delivered: int, happened: int) -> Message:
-    """A kill that is delivered so many days ago and happened before."""
+    """A kill that happened and was delivered this many days ago."""
     return Message(offset, noon(delivered), kill("late", ts=noon(happened).isoformat()))
 
 
@@ -51,7 +51,7 @@ def with_one_late_kill() -> ListedLog:
 
 
 class Counted(EventLogResource):
-    """A log that tells how often it was opened."""
+    """A log that counts how often it is opened."""
 
     def open(self) -> ListedLog:
         OPENED.append(1)
@@ -65,7 +65,7 @@ OPENED: list[int] = []
 def landed(
     lake_resource: LakeResource, log: ListedLog | None = None, *, days_ago: tuple[int, ...] = (5, 4, 3, 2)
 ) -> Iterator[Pipeline]:
-    """These days are landed and counted."""
+    """A pipeline with these days landed and counted."""
     with pipeline_on(lake_resource, given_log(log or with_one_late_kill())) as pipeline:
         for days in days_ago:
             assert pipeline.run(daily_stats_job.name, day_of(days)).success
@@ -96,7 +96,7 @@ def tick(
 
 
 def run_requested(pipeline: Pipeline, log: EventLogResource | None = None) -> list[str]:
-    """Run what is asked for, as the daemon would. The days, in order."""
+    """Run the requests as the daemon would. Returns their days, in order."""
     requests = tick(pipeline, log).run_requests or []
     for request in requests:
         config = {"raw_events": request.run_config["ops"]["raw_events"]["config"]}
@@ -105,7 +105,9 @@ def run_requested(pipeline: Pipeline, log: EventLogResource | None = None) -> li
     return [str(request.partition_key) for request in requests]
 
 
-def test_a_day_with_a_late_event_is_asked_for_up_to_the_finder_s_end(lake_resource: LakeResource) -> None:
+def test_a_day_with_a_late_event_is_requested_up_to_the_end_of_the_landing_that_found_it(
+    lake_resource: LakeResource,
+) -> None:
     with landed(lake_resource) as pipeline:
         (request,) = tick(pipeline).run_requests
         assert request.partition_key == day_of(4)
@@ -113,7 +115,7 @@ def test_a_day_with_a_late_event_is_asked_for_up_to_the_finder_s_end(lake_resour
         assert request.tags["game_analytics/late_events_found_by"] == day_of(3)
 
 
-def test_the_late_event_is_counted_then_and_the_board_follows(lake_resource: LakeResource) -> None:
+def test_the_late_event_is_then_counted_and_the_board_follows(lake_resource: LakeResource) -> None:
     with landed(lake_resource) as pipeline:
         assert pipeline.run_requested() == dict.fromkeys(map(day_of, (5, 4, 3, 2)), True)
         assert run_requested(pipeline) == [day_of(4)]
@@ -131,15 +133,15 @@ def test_only_the_day_that_is_affected_is_rebuilt(lake_resource: LakeResource) -
         assert all(token in key for key in changed)
 
 
-def test_it_is_asked_for_once(lake_resource: LakeResource) -> None:
+def test_it_is_requested_once(lake_resource: LakeResource) -> None:
     with landed(lake_resource) as pipeline:
         assert run_requested(pipeline) == [day_of(4)]
         assert tick(pipeline).skip_message == (
-            "No landing of the last 7 days has found events that another one of them does not hold."
+            "No landing of the last 7 days has found events that another of these days lacks."
         )
 
 
-def test_a_run_that_is_queued_or_has_failed_is_not_asked_for_again(lake_resource: LakeResource) -> None:
+def test_a_run_that_is_queued_or_has_failed_is_not_requested_again(lake_resource: LakeResource) -> None:
     with landed(lake_resource) as pipeline:
         (request,) = tick(pipeline).run_requests
         failed = dg.DagsterRun(
@@ -153,7 +155,7 @@ def test_a_run_that_is_queued_or_has_failed_is_not_asked_for_again(lake_resource
         assert f"1 events of {day_of(4)}, found by the landing of {day_of(3)}" in again.skip_message
 
 
-def test_healing_that_a_restore_has_undone_is_asked_for_again(lake_resource: LakeResource) -> None:
+def test_a_landing_undone_by_restoring_a_manifest_is_requested_again(lake_resource: LakeResource) -> None:
     with landed(lake_resource) as pipeline:
         key = manifest_key(date.fromisoformat(day_of(4)))
         before = pipeline.lake.get(key)
@@ -165,7 +167,7 @@ def test_healing_that_a_restore_has_undone_is_asked_for_again(lake_resource: Lak
         assert pipeline.recorded("daily_player_stats", day_of(4), "kills") == 2
 
 
-def test_a_run_that_was_cancelled_is_asked_for_again(lake_resource: LakeResource) -> None:
+def test_a_cancelled_run_is_requested_again(lake_resource: LakeResource) -> None:
     with landed(lake_resource) as pipeline:
         (request,) = tick(pipeline).run_requests
         tags = {**request.tags, "dagster/run_key": request.run_key}
@@ -176,14 +178,14 @@ def test_a_run_that_was_cancelled_is_asked_for_again(lake_resource: LakeResource
         assert run_requested(pipeline) == [day_of(4)]
 
 
-def test_the_finder_landed_again_with_the_same_is_the_same_finding(lake_resource: LakeResource) -> None:
+def test_an_identical_landing_of_the_other_day_is_the_same_finding(lake_resource: LakeResource) -> None:
     with landed(lake_resource) as pipeline:
         run_requested(pipeline)
         assert pipeline.run(daily_stats_job.name, day_of(3)).success
         assert run_requested(pipeline) == []
 
 
-def test_another_finding_for_the_same_day_is_asked_for_as_well(lake_resource: LakeResource) -> None:
+def test_another_finding_for_the_same_day_is_requested_too(lake_resource: LakeResource) -> None:
     log = with_one_late_kill()
     partition = list(log.partitions[0])
     log = ListedLog({0: partition})
@@ -197,7 +199,7 @@ def test_another_finding_for_the_same_day_is_asked_for_as_well(lake_resource: La
         assert pipeline.recorded("daily_player_stats", day_of(4), "kills") == 3
 
 
-def test_two_finders_of_one_day_are_one_run_that_reads_what_both_have_read(lake_resource: LakeResource) -> None:
+def test_findings_of_two_landings_for_one_day_are_one_run_that_reads_both_ranges(lake_resource: LakeResource) -> None:
     log = ListedLog({0: [*with_one_late_kill().partitions[0], late_kill(4, delivered=2, happened=4)]})
     with landed(lake_resource, log) as pipeline:
         (request,) = tick(pipeline).run_requests
@@ -221,8 +223,9 @@ def with_a_chain_of_late_kills() -> ListedLog:
     )
 
 
-def test_a_finder_that_is_healed_itself_has_found_nothing_new(lake_resource: LakeResource) -> None:
-    """Read on to where the landing of three days ago ended, the day before has another manifest and finds the same."""
+def test_a_landing_that_is_repeated_for_its_own_late_events_has_no_new_finding(lake_resource: LakeResource) -> None:
+    """After reading up to the end of the landing of three days ago, the day before has another manifest with the same
+    findings."""
     with landed(lake_resource, with_a_chain_of_late_kills()) as pipeline:
         first, second = tick(pipeline).run_requests
         assert [first.partition_key, second.partition_key] == [day_of(5), day_of(4)]
@@ -230,8 +233,8 @@ def test_a_finder_that_is_healed_itself_has_found_nothing_new(lake_resource: Lak
         assert run_requested(pipeline) == []
 
 
-def test_a_day_whose_run_is_under_way_is_not_asked_for(lake_resource: LakeResource) -> None:
-    """Whatever is found of it meanwhile: the next tick after its end will tell."""
+def test_a_day_with_an_unfinished_run_is_not_requested(lake_resource: LakeResource) -> None:
+    """Findings made during the run are requested at the next tick after it."""
     with landed(lake_resource, with_a_chain_of_late_kills()) as pipeline:
         pipeline.instance.create_run_for_job(
             pipeline.definitions.resolve_job_def(daily_stats_job.name),
@@ -241,7 +244,7 @@ def test_a_day_whose_run_is_under_way_is_not_asked_for(lake_resource: LakeResour
         assert [request.partition_key for request in tick(pipeline).run_requests] == [day_of(5)]
 
 
-def test_what_two_finders_have_found_is_counted_as_the_least_that_it_can_be(lake_resource: LakeResource) -> None:
+def test_findings_of_two_landings_are_counted_as_their_maximum(lake_resource: LakeResource) -> None:
     """Their windows overlap: the kill that came at half past midnight is in both."""
     midnight = noon(3) + timedelta(hours=12)
     late = kill("late", ts=noon(5).isoformat())
@@ -269,7 +272,7 @@ def test_a_day_more_than_a_week_ago_is_left_alone(lake_resource: LakeResource) -
         assert tick(pipeline).run_requests == []
 
 
-def test_without_a_finding_the_log_is_not_asked(lake_resource: LakeResource) -> None:
+def test_without_a_finding_the_log_is_not_opened(lake_resource: LakeResource) -> None:
     with landed(lake_resource) as pipeline:
         OPENED.clear()
         assert run_requested(pipeline, Counted()) == [day_of(4)]
@@ -279,16 +282,16 @@ def test_without_a_finding_the_log_is_not_asked(lake_resource: LakeResource) -> 
 
 
 def without_what_was_first() -> ListedLog:
-    """Offsets 0 and 1 have been dropped since: the day that is four days ago is not whole any more."""
+    """Offsets 0 and 1 have been dropped, so the day four days ago is incomplete."""
     log = with_one_late_kill()
     return ListedLog({0: log.partitions[0][2:]}, low={0: 2})
 
 
 def test_a_day_that_the_log_no_longer_holds_becomes_a_warning_with_the_count(lake_resource: LakeResource) -> None:
     with landed(lake_resource) as pipeline, webhook_server() as hook:
-        told = tick(pipeline, given_log(without_what_was_first()), alerts=AlertsResource(webhook=hook.url))
-        assert told.run_requests == []
-        (warning,) = told.asset_events
+        result = tick(pipeline, given_log(without_what_was_first()), alerts=AlertsResource(webhook=hook.url))
+        assert result.run_requests == []
+        (warning,) = result.asset_events
         assert (warning.asset_key, warning.check_name) == (dg.AssetKey("raw_events"), "nothing_missed")
         assert (warning.passed, warning.severity) == (False, dg.AssetCheckSeverity.WARN)
         assert warning.description.startswith(
@@ -302,18 +305,18 @@ def test_a_day_that_the_log_no_longer_holds_becomes_a_warning_with_the_count(lak
         assert shown[NOTHING_MISSED_KEY].status.value == "FAILED"
 
 
-def test_the_warning_is_told_once(lake_resource: LakeResource) -> None:
+def test_the_warning_is_given_once(lake_resource: LakeResource) -> None:
     with landed(lake_resource) as pipeline:
         first = tick(pipeline, given_log(without_what_was_first()))
         again = tick(pipeline, given_log(without_what_was_first()), cursor=first.cursor)
         assert (again.run_requests, again.asset_events) == ([], [])
-        assert "Asked for or told of already" in again.skip_message
+        assert "Already requested or reported" in again.skip_message
         assert again.skip_message.endswith(
             f"Can't be landed any more: 1 events of {day_of(4)}, found by the landing of {day_of(3)}."
         )
 
 
-def test_a_day_that_was_lost_to_a_wrong_setting_is_asked_for_once_that_is_corrected(
+def test_a_day_lost_to_a_wrong_setting_is_requested_once_it_is_corrected(
     lake_resource: LakeResource,
 ) -> None:
     with landed(lake_resource) as pipeline:
@@ -323,7 +326,7 @@ def test_a_day_that_was_lost_to_a_wrong_setting_is_asked_for_once_that_is_correc
         assert [request.partition_key for request in corrected.run_requests] == [day_of(4)]
 
 
-def test_what_was_told_is_forgotten_when_it_no_longer_stands(lake_resource: LakeResource) -> None:
+def test_a_reported_loss_is_dropped_from_the_cursor_when_it_is_gone(lake_resource: LakeResource) -> None:
     with landed(lake_resource) as pipeline:
         after = tick(pipeline, cursor=json.dumps(["late 2024-01-01 2024-01-02 abc"]))
         assert (len(after.run_requests), after.cursor) == (1, "[]")
@@ -333,6 +336,6 @@ def test_what_was_told_is_forgotten_when_it_no_longer_stands(lake_resource: Lake
 def test_a_day_of_another_topic_than_the_log_s_is_not_landed_from_it(lake_resource: LakeResource, name: str) -> None:
     log = with_one_late_kill()
     with landed(lake_resource) as pipeline:
-        told = tick(pipeline, given_log(ListedLog(log.partitions, name=name)))
-        assert len(told.run_requests) == (name == "game-events")
-        assert len(told.asset_events) == (name == "new-events")
+        result = tick(pipeline, given_log(ListedLog(log.partitions, name=name)))
+        assert len(result.run_requests) == (name == "game-events")
+        assert len(result.asset_events) == (name == "new-events")

@@ -1,4 +1,4 @@
-"""Landings that come, change and go, and what the sensor asks for: stats where they are not of the standing landing."""
+"""The sensor `new_landing`: it requests stats that are missing or not made from the committed landing."""
 
 from typing import TYPE_CHECKING
 
@@ -37,7 +37,7 @@ def tick(pipeline: Pipeline) -> Tick:
 
 
 def days_of(request: dg.RunRequest) -> tuple[str, str]:
-    """First and last."""
+    """The first and the last day of the requested range."""
     start = request.tags.get("dagster/asset_partition_range_start")
     return (
         (str(request.partition_key),) * 2
@@ -51,24 +51,24 @@ def spans(pipeline: Pipeline) -> list[tuple[str, str]]:
 
 
 def noted(pipeline: Pipeline, request: dg.RunRequest, status: dg.DagsterRunStatus) -> dg.DagsterRun:
-    """The run that was asked for as the instance knows it in this state, without any work done."""
+    """Record the requested run in this state, without executing it."""
     tags = {**request.tags, "dagster/run_key": str(request.run_key)}
     return pipeline.instance.add_run(dg.DagsterRun("stats_job", status=status, tags=tags, remote_job_origin=ORIGIN))
 
 
 def run(pipeline: Pipeline, request: dg.RunRequest) -> bool:
-    """Whether the run that was asked for succeeds."""
+    """Execute the requested run. Returns whether it succeeds."""
     tags = {**request.tags, "dagster/run_key": str(request.run_key)}
     return pipeline.run("stats_job", request.partition_key, tags=tags).success
 
 
-def test_where_nothing_is_landed_nothing_is_owed(pipeline: Pipeline) -> None:
+def test_without_landings_nothing_is_outstanding(pipeline: Pipeline) -> None:
     pipeline.put(stats_file(DAY), stats_of(None))
-    assert tick(pipeline).skipped.startswith("All 0 stats files are made from the landings that stand")
+    assert tick(pipeline).skipped.startswith("All 0 stats files are made from the current landings")
 
 
-def test_a_landing_that_nobody_has_counted_is_counted_and_then_ranked(lake_resource: LakeResource) -> None:
-    """As where raw_events was materialized alone, or its range had a day that failed."""
+def test_an_uncounted_landing_is_counted_and_then_ranked(lake_resource: LakeResource) -> None:
+    """As after raw_events was materialized alone, or a range in which one day failed."""
     with pipeline_on(lake_resource, given_log(ListedLog({0: [at(0, f"{DAY} 12:00")]}))) as pipeline:
         raw = pipeline.definitions.resolve_implicit_global_asset_job_def()
         landed = raw.execute_in_process(
@@ -86,7 +86,7 @@ def test_a_landing_that_nobody_has_counted_is_counted_and_then_ranked(lake_resou
 
 
 def test_a_day_landed_again_by_a_run_that_died_before_its_record_is_counted_again(pipeline: Pipeline) -> None:
-    """Healed, and killed between the manifest's commit and the record: no record tells of it."""
+    """The run was killed between committing the manifest and recording it."""
     before = put_landing(pipeline.lake, DAY)
     stats = stats_of(before)
     pipeline.put(stats_file(DAY), stats)
@@ -96,7 +96,7 @@ def test_a_day_landed_again_by_a_run_that_died_before_its_record_is_counted_agai
     assert spans(pipeline) == [(DAY, DAY)]
 
 
-def test_days_that_follow_one_another_are_one_run(pipeline: Pipeline) -> None:
+def test_consecutive_days_are_one_run(pipeline: Pipeline) -> None:
     for day in ("2025-12-20", "2025-12-21", "2025-12-22", "2025-12-24", "2025-12-30", "2025-12-31"):
         put_landing(pipeline.lake, day)
     put_counted(pipeline.lake, "2025-12-23")
@@ -107,7 +107,7 @@ def test_days_that_follow_one_another_are_one_run(pipeline: Pipeline) -> None:
     ]
 
 
-def test_a_long_stretch_is_cut_where_its_tags_would_fill_a_page(pipeline: Pipeline) -> None:
+def test_a_long_range_is_split_to_limit_its_tags(pipeline: Pipeline) -> None:
     for day in [*(f"2025-07-{day:02}" for day in range(1, 32)), "2025-08-01"]:
         put_landing(pipeline.lake, day)
     assert spans(pipeline) == [("2025-07-01", "2025-07-31"), ("2025-08-01", "2025-08-01")]
@@ -124,7 +124,7 @@ def test_a_bucket_restored_to_before_its_stats_gets_them_again(pipeline: Pipelin
     assert tick(pipeline).days == []
 
 
-def test_an_older_version_of_a_stats_file_that_is_restored_is_counted_again(pipeline: Pipeline) -> None:
+def test_a_restored_older_stats_file_is_counted_again(pipeline: Pipeline) -> None:
     put_counted(pipeline.lake, DAY)
     newer = put_landing(pipeline.lake, DAY, manifest_of(DAY, read=1, landed=1))
     pipeline.put(stats_file(DAY), stats_of(newer))
@@ -134,12 +134,12 @@ def test_an_older_version_of_a_stats_file_that_is_restored_is_counted_again(pipe
     assert spans(pipeline) == [(DAY, DAY)]
 
 
-def test_a_new_history_and_a_copied_bucket_owe_nothing(pipeline: Pipeline) -> None:
+def test_with_an_empty_history_or_a_copied_bucket_nothing_is_outstanding(pipeline: Pipeline) -> None:
     put_counted(pipeline.lake, "2025-12-29", DAY)
     assert tick(pipeline).skipped.startswith("All 2 stats files")
 
 
-def test_files_of_before_name_their_manifest_by_etag(pipeline: Pipeline) -> None:
+def test_files_of_earlier_versions_name_their_manifest_by_etag(pipeline: Pipeline) -> None:
     etag = pipeline.put(manifest_file(DAY), manifest_of(DAY))
     pipeline.put(stats_file(DAY), parquet_with({"game_analytics.manifest_etag": etag}))
     assert tick(pipeline).skipped.startswith("All 1 stats files")
@@ -147,31 +147,29 @@ def test_files_of_before_name_their_manifest_by_etag(pipeline: Pipeline) -> None
     assert spans(pipeline) == [(DAY, DAY)]
 
 
-def test_a_manifest_at_its_old_place_is_left_to_the_next_landing(pipeline: Pipeline) -> None:
+def test_a_manifest_at_its_old_key_is_ignored(pipeline: Pipeline) -> None:
     pipeline.put(old_manifest_file(DAY), manifest_of(DAY))
     assert tick(pipeline).skipped.startswith("All 0 stats files")
 
 
-def test_stats_that_somebody_else_wrote_stay_and_are_named_with_both_ways_out(pipeline: Pipeline) -> None:
+def test_foreign_stats_stay_and_are_named_with_both_remedies(pipeline: Pipeline) -> None:
     put_landing(pipeline.lake, "2025-12-29")
     pipeline.put(stats_file("2025-12-29"), stats_of(None))
     put_landing(pipeline.lake, DAY)
     assert spans(pipeline) == [(DAY, DAY)]
     put_counted(pipeline.lake, DAY)
-    said = tick(pipeline).skipped
-    assert "1 days are landed, but their stats files" in said
-    assert "written by somebody else, so they stay (2025-12-29)" in said
-    assert "`replace_foreign_stats: true`" in said
-    assert "or remove the file" in said
+    text = tick(pipeline).skipped
+    assert "1 days are landed, but their stats files" in text
+    assert "written by another program, so they stay (2025-12-29)" in text
+    assert "`replace_foreign_stats: true`" in text
+    assert "or remove the file" in text
 
 
-def test_a_day_of_which_nothing_could_be_read_keeps_the_stats_that_stood(pipeline: Pipeline) -> None:
+def test_a_day_of_which_nothing_could_be_read_keeps_its_stats(pipeline: Pipeline) -> None:
     put_counted(pipeline.lake, DAY)
     put_landing(pipeline.lake, DAY, manifest_of(DAY, read=12, quarantined=9, ignored=3))
-    said = tick(pipeline).skipped
-    assert (
-        f"{DAY} is not counted: of the messages that were read none was landed, 9 could not be read and 3 are" in said
-    )
+    text = tick(pipeline).skipped
+    assert f"{DAY} is not counted: none of its messages was landed, 9 could not be read and 3 are" in text
 
 
 def test_an_empty_day_is_counted(pipeline: Pipeline) -> None:
@@ -188,8 +186,8 @@ def test_a_manifest_that_can_t_be_read_is_named_and_the_others_go_ahead(pipeline
     assert "2025_12_28.json is no manifest" in tick(pipeline).skipped
 
 
-def test_a_failed_day_of_a_stretch_is_asked_for_once_more_alone_and_the_others_are_done(pipeline: Pipeline) -> None:
-    """What the failed one lists is gone."""
+def test_a_failed_day_of_a_range_is_requested_once_more_alone_and_the_others_are_done(pipeline: Pipeline) -> None:
+    """The objects of the failed day are gone."""
     listed = manifest_of("2025-12-29", read=1, landed=1).replace(
         b'"objects": []',
         b'"objects": [{"key": "raw/2025_12_29/0-0-1-000000000000.parquet", "kind": "raw", "rows": 1, "bytes": 9}]',
@@ -203,15 +201,15 @@ def test_a_failed_day_of_a_stretch_is_asked_for_once_more_alone_and_the_others_a
     alone = tick(pipeline).request
     assert days_of(alone) == ("2025-12-29", "2025-12-29")
     assert not run(pipeline, alone)
-    said = tick(pipeline).skipped
-    assert said.startswith("1 stats files are behind their landings, but were asked for already (failed: 2025-12-29)")
+    text = tick(pipeline).skipped
+    assert text.startswith("1 stats files are behind their landings, but were already requested (failed: 2025-12-29)")
 
     put_landing(pipeline.lake, "2025-12-29")
     assert run(pipeline, tick(pipeline).request)
     assert tick(pipeline).skipped.startswith("All 3 stats files")
 
 
-def test_a_new_neighbour_does_not_take_a_failed_day_along(pipeline: Pipeline) -> None:
+def test_a_failed_day_does_not_join_the_range_of_a_new_neighbour(pipeline: Pipeline) -> None:
     put_landing(pipeline.lake, "2025-12-29")
     noted(pipeline, tick(pipeline).request, dg.DagsterRunStatus.FAILURE)
     put_landing(pipeline.lake, DAY)
@@ -225,7 +223,7 @@ def test_a_good_day_of_a_run_that_failed_is_counted_again_when_its_stats_are_del
     assert spans(pipeline) == [(DAY, DAY)]
 
 
-def test_a_cancelled_stretch_is_asked_for_again_with_another_run_key(pipeline: Pipeline) -> None:
+def test_a_cancelled_range_is_requested_again_with_another_run_key(pipeline: Pipeline) -> None:
     put_landing(pipeline.lake, "2025-12-29")
     put_landing(pipeline.lake, DAY)
     first = tick(pipeline).request
@@ -235,16 +233,16 @@ def test_a_cancelled_stretch_is_asked_for_again_with_another_run_key(pipeline: P
     assert second.run_key != first.run_key
 
 
-def test_days_that_a_run_under_way_counts_are_left_to_it(pipeline: Pipeline) -> None:
+def test_days_that_an_unfinished_run_counts_are_not_requested(pipeline: Pipeline) -> None:
     put_landing(pipeline.lake, "2025-12-29")
     put_landing(pipeline.lake, DAY)
     noted(pipeline, tick(pipeline).request, dg.DagsterRunStatus.STARTED)
-    assert tick(pipeline).skipped.startswith("2 stats files are behind their landings, but were asked for already")
+    assert tick(pipeline).skipped.startswith("2 stats files are behind their landings, but were already requested")
     put_landing(pipeline.lake, "2025-12-31")
     assert spans(pipeline) == [("2025-12-31", "2025-12-31")]
 
 
-def test_two_lakes_on_one_instance_don_t_see_each_other(pipeline: Pipeline, s3: S3Endpoint, client: "S3Client") -> None:
+def test_two_lakes_on_one_instance_are_independent(pipeline: Pipeline, s3: S3Endpoint, client: "S3Client") -> None:
     client.create_bucket(Bucket=f"{pipeline.lake.bucket}-2")
     lake = lake_at(s3, f"{pipeline.lake.bucket}-2")
     other = Pipeline(definitions_on(small_simulation(), lake, PipelineSettings()), lake, pipeline.instance)
@@ -260,7 +258,7 @@ def test_two_lakes_on_one_instance_don_t_see_each_other(pipeline: Pipeline, s3: 
 @pytest.mark.parametrize(
     "key", ["raw/manifests/", "raw/manifests/2025_12_30.json.tmp", "raw/manifests/2025_02_30.json"]
 )
-def test_what_is_no_manifest_is_left_alone(pipeline: Pipeline, key: str) -> None:
+def test_other_objects_beside_manifests_are_ignored(pipeline: Pipeline, key: str) -> None:
     pipeline.put(key, b"{}")
     assert tick(pipeline).skipped.startswith("All 0 stats files")
 

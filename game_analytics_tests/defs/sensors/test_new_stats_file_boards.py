@@ -1,4 +1,4 @@
-"""Boards that came about by other hands than the sensor's: what counts is what lies in the lake."""
+"""Boards that were not made by the sensor's runs: only the lake counts."""
 
 from game_analytics.defs.resources import LakeResource
 from game_analytics_tests.support.harness import ALL, Pipeline, pipeline_on
@@ -42,17 +42,17 @@ def test_the_good_days_of_a_range_that_failed_count(pipeline: Pipeline) -> None:
     assert tick(pipeline).days == ["2025-12-29"]
 
 
-def test_a_range_that_ends_later_does_not_take_back_what_another_run_did_meanwhile(pipeline: Pipeline) -> None:
-    """At its end a range records each of its days a second time, though nothing was made anew."""
+def test_a_range_that_ends_later_does_not_hide_another_runs_record(pipeline: Pipeline) -> None:
+    """When a range ends, Dagster records each of its days again though none was materialized again."""
     pipeline.put(stats_file(DAY), ann_leads())
-    older = make_board(pipeline, DAY, ann_leads())  # by the range, which goes on to other days
+    older = make_board(pipeline, DAY, ann_leads())  # by the range, which continues with other days
     pipeline.put(stats_file(DAY), bob_leads())
     make_board(pipeline, DAY, bob_leads())
     note(pipeline, DAY, lake=pipeline.lake.place, etag=older, source_etag="of then", sha256="a", source_sha256="b")
     assert tick(pipeline).skipped.startswith("All 1 boards")
 
 
-def test_a_board_that_a_stale_run_put_back_is_made_again(pipeline: Pipeline) -> None:
+def test_a_board_overwritten_by_a_stale_run_is_made_again(pipeline: Pipeline) -> None:
     pipeline.put(stats_file(DAY), ann_leads())
     make_board(pipeline, DAY, ann_leads())
     pipeline.put(stats_file(DAY), bob_leads())
@@ -63,7 +63,7 @@ def test_a_board_that_a_stale_run_put_back_is_made_again(pipeline: Pipeline) -> 
     assert pipeline.board(DAY) == BOB_FIRST
 
 
-def test_a_record_that_somebody_reports_in_the_ui_changes_nothing(pipeline: Pipeline) -> None:
+def test_a_record_reported_in_the_ui_changes_nothing(pipeline: Pipeline) -> None:
     pipeline.put(stats_file(DAY), ann_leads())
     make_board(pipeline, DAY, ann_leads())
     note(pipeline, DAY)
@@ -73,7 +73,7 @@ def test_a_record_that_somebody_reports_in_the_ui_changes_nothing(pipeline: Pipe
     assert tick(pipeline).days == [DAY]
 
 
-def test_a_materialization_of_no_day_in_particular_is_no_board(pipeline: Pipeline) -> None:
+def test_a_materialization_without_a_partition_does_not_count(pipeline: Pipeline) -> None:
     etag = pipeline.put(stats_file(DAY), ann_leads())
     note(pipeline, None, lake=pipeline.lake.place, source_etag=etag)
     assert tick(pipeline).days == [DAY]
@@ -85,7 +85,7 @@ def test_a_board_of_another_day_made_from_equal_bytes_does_not_count(pipeline: P
     assert tick(pipeline).days == [DAY]
 
 
-def test_an_instance_that_lost_its_history_asks_for_nothing_that_lies_there(lake_resource: LakeResource) -> None:
+def test_with_a_lost_history_existing_boards_are_not_requested(lake_resource: LakeResource) -> None:
     with pipeline_on(lake_resource) as before:
         before.put(stats_file("2025-12-29"), ann_leads())
         before.put(stats_file(DAY), bob_leads())

@@ -1,4 +1,4 @@
-"""What lies in the lake decides, whatever Dagster's history says: wiped, restored, copied, moved, corrected by hand."""
+"""The lake decides, not Dagster's history: after wiping, restoring, copying, moving and corrections by hand."""
 
 import hashlib
 import io
@@ -39,7 +39,7 @@ BOARD = dg.AssetKey("top10_leaderboard")
 
 
 def ranked(pipeline: Pipeline) -> bytes:
-    """A day whose board is made, by a run that was asked for. Returns its board."""
+    """Write the day's file and execute the requested run. Returns the board."""
     pipeline.put(stats_file(DAY), ann_leads())
     assert run(pipeline, tick(pipeline).request).success
     return body(pipeline, board_file(DAY))
@@ -60,7 +60,7 @@ def test_a_deleted_board_is_made_again(pipeline: Pipeline) -> None:
 
 
 def test_a_board_that_was_made_in_spite_of_a_failed_run_is_made_again_when_it_is_deleted(pipeline: Pipeline) -> None:
-    """Somebody has launched it by hand once S3 was well again."""
+    """The run was launched again by hand once S3 had recovered."""
     pipeline.put(stats_file(DAY), ann_leads())
     noted(pipeline, tick(pipeline).request, dg.DagsterRunStatus.FAILURE)
     assert pipeline.run("leaderboard_job", DAY).success
@@ -69,7 +69,7 @@ def test_a_board_that_was_made_in_spite_of_a_failed_run_is_made_again_when_it_is
     assert pipeline.board(DAY) == ANN_FIRST
 
 
-def test_a_wiped_asset_costs_no_run_while_its_boards_lie_there(pipeline: Pipeline) -> None:
+def test_a_wiped_asset_requests_no_run_while_its_boards_exist(pipeline: Pipeline) -> None:
     ranked(pipeline)
     pipeline.instance.wipe_assets([BOARD])
     assert tick(pipeline).skipped.startswith("All 1 boards are made")
@@ -133,7 +133,7 @@ def copy_all(source: Pipeline, target: Pipeline) -> None:
         target.put(key, body(source, key))
 
 
-def test_another_bucket_is_asked_for_what_it_lacks(pipeline: Pipeline, s3: S3Endpoint, client: "S3Client") -> None:
+def test_another_bucket_gets_the_boards_that_it_lacks(pipeline: Pipeline, s3: S3Endpoint, client: "S3Client") -> None:
     ranked(pipeline)
     other = in_bucket(pipeline, s3, client, f"{pipeline.lake.bucket}-2")
     other.put(stats_file(DAY), ann_leads())
@@ -141,7 +141,7 @@ def test_another_bucket_is_asked_for_what_it_lacks(pipeline: Pipeline, s3: S3End
     assert other.board(DAY) == ANN_FIRST
 
 
-def test_two_lakes_on_one_instance_don_t_see_each_other(pipeline: Pipeline, s3: S3Endpoint, client: "S3Client") -> None:
+def test_two_lakes_on_one_instance_are_independent(pipeline: Pipeline, s3: S3Endpoint, client: "S3Client") -> None:
     other = in_bucket(pipeline, s3, client, f"{pipeline.lake.bucket}-2")
     pipeline.put(stats_file(DAY), ann_leads())
     other.put(stats_file(DAY), bob_leads())
@@ -155,7 +155,7 @@ def test_two_lakes_on_one_instance_don_t_see_each_other(pipeline: Pipeline, s3: 
     assert pipeline.instance.get_runs_count() == 3
 
 
-def test_a_bucket_that_was_copied_whole_is_content(pipeline: Pipeline, s3: S3Endpoint, client: "S3Client") -> None:
+def test_a_completely_copied_bucket_is_up_to_date(pipeline: Pipeline, s3: S3Endpoint, client: "S3Client") -> None:
     ranked(pipeline)
     other = in_bucket(pipeline, s3, client, f"{pipeline.lake.bucket}-2")
     copy_all(pipeline, other)
@@ -163,7 +163,7 @@ def test_a_bucket_that_was_copied_whole_is_content(pipeline: Pipeline, s3: S3End
 
 
 def put_by_parts(client: "S3Client", bucket: str, key: str, content: bytes) -> None:
-    """As a tool that uploads in parts: the same bytes with another ETag."""
+    """A multipart upload gives the same bytes another ETag."""
     upload = client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
     part = client.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=1, Body=content)
     parts = [{"PartNumber": 1, "ETag": part["ETag"]}]
@@ -171,7 +171,7 @@ def put_by_parts(client: "S3Client", bucket: str, key: str, content: bytes) -> N
 
 
 @pytest.mark.parametrize("copied", [[stats_file(DAY)], [board_file(DAY)], [stats_file(DAY), board_file(DAY)]])
-def test_equal_bytes_that_were_copied_by_parts_are_the_same_bytes(
+def test_equal_bytes_with_the_etag_of_a_multipart_copy_count_as_equal(
     pipeline: Pipeline, client: "S3Client", copied: list[str]
 ) -> None:
     ranked(pipeline)
@@ -189,7 +189,7 @@ def test_stats_of_this_pipeline_that_were_corrected_by_hand_are_ranked(pipeline:
     assert pipeline.board(DAY) == ANN_FIRST
 
 
-def test_a_board_that_somebody_else_wrote_is_made_again(pipeline: Pipeline) -> None:
+def test_a_foreign_board_is_replaced(pipeline: Pipeline) -> None:
     pipeline.put(stats_file(DAY), ann_leads())
     for foreign in (b"no Parquet", b"", b"PAR1" * 9, pl.DataFrame({"rank": [1]})):
         pipeline.put(board_file(DAY), foreign)
@@ -198,7 +198,7 @@ def test_a_board_that_somebody_else_wrote_is_made_again(pipeline: Pipeline) -> N
     assert pipeline.board(DAY) == ANN_FIRST
 
 
-def test_a_board_of_before_names_its_stats_file_by_etag(pipeline: Pipeline) -> None:
+def test_a_board_of_an_earlier_version_names_its_stats_file_by_etag(pipeline: Pipeline) -> None:
     """After an upgrade no run is asked for where nothing has changed."""
     etag = pipeline.put(stats_file(DAY), ann_leads())
     buffer = io.BytesIO()
@@ -210,11 +210,11 @@ def test_a_board_of_before_names_its_stats_file_by_etag(pipeline: Pipeline) -> N
     assert tick(pipeline).days == [DAY]
 
 
-def test_ids_of_deleted_records_that_are_used_again_confuse_nothing(kept: Pipeline) -> None:
-    """On SQLite the record that comes after a deleted one has its id; this process remembers records by id."""
+def test_reused_ids_of_deleted_records_do_no_harm(kept: Pipeline) -> None:
+    """SQLite gives the next record the id of the deleted one, and this process caches records by id."""
     kept.put(stats_file(DAY), ann_leads())
     first = kept.run("leaderboard_job", DAY)
-    assert tick(kept).days == []  # which remembers it
+    assert tick(kept).days == []  # which caches it
     before = latest_id(kept)
     kept.instance.delete_run(first.run_id)
     kept.lake.delete([board_file(DAY)])
@@ -230,41 +230,41 @@ def latest_id(pipeline: Pipeline) -> int:
     return pipeline.instance.fetch_materializations(BOARD, limit=1).records[0].storage_id
 
 
-def test_boards_under_another_rule_are_counted_with_the_command_that_makes_them_anew(kept: Pipeline) -> None:
+def test_boards_under_another_rule_are_counted_with_the_command_that_rebuilds_them(kept: Pipeline) -> None:
     for day, engagements in (("2025-12-27", "0"), ("2025-12-28", "20"), ("2025-12-29", "20"), (DAY, "0")):
         kept.put(stats_file(day), ann_leads())
         make_board(kept, day, ann_leads(), rule=("1", engagements), recorded=day != "2025-12-29")
-    said = tick(kept).skipped
-    assert said.startswith("All 4 boards are made")
-    assert "2 boards stand that were made under another rule or `min_engagements` than today's, 1 and 0" in said
-    assert "--select top10_leaderboard --partition-range 2025-12-28...2025-12-29`" in said
-    assert any(line.startswith("2 boards stand") for line in log_of_a_tick(kept))
+    message = tick(kept).skipped
+    assert message.startswith("All 4 boards are made")
+    assert "2 boards were made under another rule or `min_engagements` than today's, 1 and 0" in message
+    assert "--select top10_leaderboard --partition-range 2025-12-28...2025-12-29`" in message
+    assert any(line.startswith("2 boards were made") for line in log_of_a_tick(kept))
 
 
-def test_runs_that_succeed_in_vain_are_two_and_then_a_warning(pipeline: Pipeline) -> None:
-    """As where another program puts an old board back each time: nothing of Dagster's would end that loop."""
+def test_after_two_successful_runs_without_effect_there_is_a_warning(pipeline: Pipeline) -> None:
+    """As when another program restores an old board each time: Dagster would not end that loop."""
     older = ranked(pipeline)
     pipeline.put(stats_file(DAY), bob_leads())
     for _ in range(2):
         pipeline.put(board_file(DAY), older)
         assert run(pipeline, tick(pipeline).request).success
     etag = pipeline.put(board_file(DAY), older)
-    said = tick(pipeline).skipped
-    assert f"made in vain: {DAY}" in said
-    assert f"the server at {pipeline.lake.endpoint} does not show it" in said
-    assert f"a source with the ETag {pipeline.content()[stats_file(DAY)]}" in said
-    assert f"an object with the ETag {etag}, not made from it" in said
+    message = tick(pipeline).skipped
+    assert f"not visible after a run: {DAY}" in message
+    assert f"the server at {pipeline.lake.endpoint} does not show it" in message
+    assert f"a source with the ETag {pipeline.content()[stats_file(DAY)]}" in message
+    assert f"an object with the ETag {etag}, not made from it" in message
     pipeline.put(stats_file(DAY), ann_leads())
-    assert tick(pipeline).days == []  # the old board is of just these
+    assert tick(pipeline).days == []  # the old board is made from these bytes
     pipeline.put(stats_file(DAY), b"others")
     assert tick(pipeline).days == [DAY]
 
 
-def test_a_new_history_and_a_changed_setting_leave_old_boards_alone(pipeline: Pipeline) -> None:
+def test_with_an_empty_history_or_a_changed_setting_old_boards_stay(pipeline: Pipeline) -> None:
     ranked(pipeline)
     settings = PipelineSettings(min_engagements=5)
     changed = replace(pipeline, definitions=definitions_on(small_simulation(), pipeline.lake_resource, settings))
-    assert "1 boards stand that were made under another rule" in tick(changed).skipped
+    assert "1 boards were made under another rule" in tick(changed).skipped
 
 
 class LyingLake(Lake):
@@ -279,8 +279,8 @@ class LyingLakeResource(LakeResource):
         return LyingLake(self.settings())
 
 
-def test_a_listing_that_tells_another_etag_than_get_costs_no_run_at_all(lake_resource: LakeResource) -> None:
-    """What the objects say of themselves decides, and it is read once."""
+def test_a_listing_with_another_etag_than_get_requests_no_run(lake_resource: LakeResource) -> None:
+    """The objects' own metadata decides, and is read once."""
     with pipeline_on(LyingLakeResource(bucket=lake_resource.bucket, s3=lake_resource.s3)) as pipeline:
         ranked(pipeline)
         assert tick(pipeline).skipped.startswith("All 1 boards are made")

@@ -1,4 +1,4 @@
-"""Files that come, change and go, and what the sensor asks for: a run where the board is behind, else nothing."""
+"""Files that are written, changed and deleted: the sensor requests a run if the board is missing or stale."""
 
 from game_analytics.defs.sensors.new_stats_file import new_stats_file
 from game_analytics_tests.support.harness import Pipeline
@@ -17,8 +17,8 @@ from game_analytics_tests.support.ticks import (
 )
 
 
-def test_an_empty_lake_owes_nothing(pipeline: Pipeline) -> None:
-    assert tick(pipeline).skipped.startswith("All 0 boards are made from the stats files")
+def test_an_empty_lake_has_nothing_outstanding(pipeline: Pipeline) -> None:
+    assert tick(pipeline).skipped.startswith("All 0 boards are made from the current stats files")
 
 
 def test_a_new_file_gets_one_run_of_the_board_for_its_day(pipeline: Pipeline) -> None:
@@ -38,10 +38,10 @@ def test_a_new_file_gets_one_run_of_the_board_for_its_day(pipeline: Pipeline) ->
         ["top10_leaderboard"]
     ]
     assert pipeline.board(DAY) == ANN_FIRST
-    assert tick(pipeline).skipped.startswith("All 1 boards are made from the stats files")
+    assert tick(pipeline).skipped.startswith("All 1 boards are made from the current stats files")
 
 
-def test_the_run_key_is_lake_day_etag_time_and_the_board_that_stands(pipeline: Pipeline) -> None:
+def test_the_run_key_is_lake_day_etag_time_and_the_current_boards_etag(pipeline: Pipeline) -> None:
     etag = pipeline.put(stats_file(DAY), ann_leads())
     first = listed(pipeline).last_modified
     place = f"s3://{pipeline.lake.bucket} at {pipeline.lake.endpoint}"
@@ -113,15 +113,15 @@ def test_a_deleted_file_that_comes_back_is_ranked_if_its_bytes_are_others(pipeli
     assert tick(pipeline).days == [DAY]
 
 
-def test_a_file_deleted_before_it_was_ranked_is_forgotten(pipeline: Pipeline) -> None:
+def test_a_file_deleted_before_it_was_ranked_gets_no_run(pipeline: Pipeline) -> None:
     pipeline.put(stats_file(DAY), ann_leads())
     assert tick(pipeline).days == [DAY]
     pipeline.lake.delete([stats_file(DAY)])
     assert tick(pipeline).skipped.startswith("All 0 boards")
 
 
-def test_files_of_the_same_second_are_all_asked_for(pipeline: Pipeline) -> None:
-    """S3 tells times in whole seconds, so none of them may hide another, whichever tick sees it first."""
+def test_files_of_the_same_second_are_all_requested(pipeline: Pipeline) -> None:
+    """S3 times have whole seconds, so files of one second must not hide each other."""
     for day in (f"2025-11-{number:02}" for number in range(1, 31, 2)):
         seen, unseen = day, f"{day[:-2]}{int(day[-2:]) + 1:02}"
         pipeline.put(stats_file(seen), b"seen by the tick before")
@@ -131,12 +131,12 @@ def test_files_of_the_same_second_are_all_asked_for(pipeline: Pipeline) -> None:
         if listed(pipeline, seen).last_modified == listed(pipeline, unseen).last_modified:
             assert tick(pipeline).days == [unseen]
             break
-        make_board(pipeline, unseen, b"landed after that tick")  # the clock struck in between: once more
+        make_board(pipeline, unseen, b"landed after that tick")  # a second began in between: repeat
     else:
         raise AssertionError("no two files landed in the same second")
 
 
-def test_a_file_with_an_older_time_than_those_already_ranked_is_asked_for(pipeline: Pipeline) -> None:
+def test_a_file_older_than_those_already_ranked_is_requested(pipeline: Pipeline) -> None:
     """S3 stamps a large upload with the time it began."""
     pipeline.put(stats_file("2025-12-28"), ann_leads())
     pipeline.put(stats_file(DAY), ann_leads())

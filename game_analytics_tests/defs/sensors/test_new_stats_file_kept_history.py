@@ -1,4 +1,4 @@
-"""The sensor on an instance that keeps its history on disk, over restarts of Dagster."""
+"""The sensor on an instance on disk, across restarts of Dagster."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -49,9 +49,9 @@ def test_runs_queued_before_a_restart_are_waited_for_and_failed_ones_not_repeate
         assert tick(after).days == []
 
 
-def test_a_record_that_is_not_of_what_lies_there_decides_nothing(kept: Pipeline) -> None:
-    """As of an older run that records its board last, of another lake, or of nothing at all."""
+def test_a_record_of_another_object_does_not_count(kept: Pipeline) -> None:
+    """Of an older run that records late, of another lake, or without metadata."""
     assert kept.run(ALL, DAY).success
-    for told in ({"lake": kept.lake.place, "etag": "older"}, {"lake": "another"}, {}):
-        note(kept, DAY, **{"source_etag": "older", "sha256": "a", "source_sha256": "b", "etag": "c", **told})
+    for entries in ({"lake": kept.lake.place, "etag": "older"}, {"lake": "another"}, {}):
+        note(kept, DAY, **{"source_etag": "older", "sha256": "a", "source_sha256": "b", "etag": "c", **entries})
         assert tick(kept).skipped.startswith("All 1 boards")

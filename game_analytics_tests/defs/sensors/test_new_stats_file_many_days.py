@@ -1,4 +1,4 @@
-"""More days than one tick asks for: the oldest first, the rest next time, and failed days in nobody's way."""
+"""More days than one tick requests: the oldest first, the rest at the next ticks; failed days don't delay others."""
 
 from datetime import date, timedelta
 
@@ -17,7 +17,7 @@ def content_of(day: str) -> bytes:
 
 
 def put_stats(pipeline: Pipeline, days: list[str]) -> None:
-    """A file of each day, the newest written first."""
+    """A file for each day, the newest written first."""
     for day in reversed(days):
         pipeline.put(stats_file(day), content_of(day))
 
@@ -35,7 +35,7 @@ def test_the_oldest_days_come_first_and_the_rest_at_the_next_tick(pipeline: Pipe
     assert tick(pipeline).days == days[25:]
 
 
-def test_runs_under_way_make_room_for_the_next_days(pipeline: Pipeline) -> None:
+def test_days_with_unfinished_runs_make_room_for_the_next_days(pipeline: Pipeline) -> None:
     days = days_from(date(2025, 11, 20), 27)
     put_stats(pipeline, days)
     for request in tick(pipeline).requests:
@@ -43,7 +43,7 @@ def test_runs_under_way_make_room_for_the_next_days(pipeline: Pipeline) -> None:
     assert tick(pipeline).days == days[25:]
 
 
-def test_thirty_failed_days_don_t_stand_in_the_way_of_three_new_ones(kept: Pipeline) -> None:
+def test_thirty_failed_days_don_t_delay_three_new_ones(kept: Pipeline) -> None:
     failed = days_from(date(2025, 9, 1), 30)
     put_stats(kept, failed)
     for _ in range(2):  # 25, then 5
@@ -57,8 +57,8 @@ def test_thirty_failed_days_don_t_stand_in_the_way_of_three_new_ones(kept: Pipel
     assert tick(kept).days == new
 
 
-def test_hundreds_of_failed_days_don_t_either(pipeline: Pipeline) -> None:
-    """More than are looked up in the instance at once."""
+def test_hundreds_of_failed_days_don_t_delay_a_new_one(pipeline: Pipeline) -> None:
+    """More than one query looks up."""
     failed = days_from(date(2024, 1, 1), 225)
     put_stats(pipeline, failed)
     while asked := pipeline.tick().run_requests:

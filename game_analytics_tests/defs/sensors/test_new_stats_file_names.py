@@ -1,4 +1,4 @@
-"""Keys under events/ that are no stats file of a past day: left alone and named, and the others go ahead."""
+"""Keys in events/ that are no stats file of a past day are ignored and logged; others are ranked."""
 
 from datetime import UTC, datetime
 
@@ -70,21 +70,21 @@ def test_foreign_keys_alone_leave_nothing_to_do(pipeline: Pipeline) -> None:
     assert tick(pipeline).skipped.startswith("All 0 boards")
 
 
-def test_the_marker_of_the_folder_itself_is_not_worth_a_word(kept: Pipeline) -> None:
+def test_the_marker_object_of_the_folder_is_not_logged(kept: Pipeline) -> None:
     kept.put("events/", b"")
     kept.put(stats_file(DAY), ann_leads())
     assert tick(kept).days == [DAY]
     assert log_of_a_tick(kept) == []
 
 
-def test_what_lies_in_other_folders_is_not_looked_at(kept: Pipeline) -> None:
+def test_other_folders_are_not_read(kept: Pipeline) -> None:
     for key in ("2025_12_30_events.parquet", "events_old/2025_12_30_events.parquet", "raw/events/2025_12_30_events"):
         kept.put(key, ann_leads())
     assert tick(kept).skipped.startswith("All 0 boards")
     assert log_of_a_tick(kept) == []
 
 
-# As they are uploaded, and as they are shown.
+# Keys as uploaded, and as shown.
 ODD_NAMES = {
     "red\x1b[31m": "'events/red\\x1b[31m'",
     "over\rwritten": "'events/over\\rwritten'",

@@ -1,4 +1,4 @@
-"""Runs that the sensor asked for: while one is under way, and after it has failed."""
+"""Runs that the sensor requested: unfinished, failed and cancelled ones."""
 
 import dagster as dg
 
@@ -28,29 +28,29 @@ UNDER_WAY = {
 
 
 def put_and_note(pipeline: Pipeline) -> None:
-    """A new file of each of these days, and its run in that state."""
+    """A new file for each of these days, and its requested run in that state."""
     for day in UNDER_WAY:
         pipeline.put(stats_file(day), ann_leads())
     for request in tick(pipeline).requests:
         noted(pipeline, request, UNDER_WAY[str(request.partition_key)])
 
 
-def test_nothing_is_asked_for_while_its_run_is_under_way(pipeline: Pipeline) -> None:
+def test_nothing_is_requested_while_its_run_is_unfinished(pipeline: Pipeline) -> None:
     put_and_note(pipeline)
-    assert tick(pipeline).skipped.startswith("6 boards are behind their stats files, but were asked for already")
+    assert tick(pipeline).skipped.startswith("6 boards are behind their stats files, but were already requested")
 
 
-def test_the_same_bytes_written_again_while_their_run_is_under_way_ask_for_nothing(pipeline: Pipeline) -> None:
+def test_the_same_bytes_written_again_during_their_run_request_nothing(pipeline: Pipeline) -> None:
     put_and_note(pipeline)
     for day in UNDER_WAY:
         put_later(pipeline, ann_leads(), day)
-    assert tick(pipeline).skipped.startswith("6 boards are behind their stats files, but were asked for already")
+    assert tick(pipeline).skipped.startswith("6 boards are behind their stats files, but were already requested")
     for day in UNDER_WAY:
         make_board(pipeline, day, ann_leads())  # as those runs do at their end
     assert tick(pipeline).skipped.startswith("All 6 boards")
 
 
-def test_other_bytes_written_while_a_run_is_under_way_get_one_more_run_when_it_has_ended(pipeline: Pipeline) -> None:
+def test_other_bytes_written_during_a_run_get_one_more_run_after_it(pipeline: Pipeline) -> None:
     pipeline.put(stats_file(DAY), ann_leads())
     first = noted(pipeline, tick(pipeline).request, dg.DagsterRunStatus.STARTED)
     etag = pipeline.put(stats_file(DAY), bob_leads())
@@ -65,14 +65,14 @@ def test_other_bytes_written_while_a_run_is_under_way_get_one_more_run_when_it_h
     assert tick(pipeline).days == []
 
 
-def test_a_run_under_way_for_equal_bytes_of_another_day_holds_nothing_up(pipeline: Pipeline) -> None:
+def test_an_unfinished_run_for_equal_bytes_of_another_day_does_not_count(pipeline: Pipeline) -> None:
     pipeline.put(stats_file("2025-12-29"), ann_leads())
     noted(pipeline, tick(pipeline).request, dg.DagsterRunStatus.STARTED)
     pipeline.put(stats_file(DAY), ann_leads())
     assert tick(pipeline).days == [DAY]
 
 
-def test_from_a_to_b_and_back_while_a_run_is_under_way_the_board_ends_as_the_file_stands(pipeline: Pipeline) -> None:
+def test_from_a_to_b_and_back_during_a_run_the_board_ends_as_the_file(pipeline: Pipeline) -> None:
     pipeline.put(stats_file(DAY), ann_leads())
     of_a = noted(pipeline, tick(pipeline).request, dg.DagsterRunStatus.STARTED)
     pipeline.put(stats_file(DAY), bob_leads())
@@ -94,11 +94,11 @@ def test_a_failed_run_is_not_repeated_tick_after_tick(pipeline: Pipeline) -> Non
     for _ in range(2):
         skipped = tick(pipeline).skipped
         assert DAY in skipped
-        assert "A failed one is asked for again when its file is written again." in skipped
+        assert "A failed one is requested again when its file is written again." in skipped
 
 
-def test_a_cancelled_run_spends_nothing(pipeline: Pipeline) -> None:
-    """The daemon launches no run whose key a run has carried before, so each has another one."""
+def test_a_cancelled_run_is_requested_again_with_another_key(pipeline: Pipeline) -> None:
+    """The daemon launches no second run with the same key, so each request has a new one."""
     pipeline.put(stats_file(DAY), ann_leads())
     asked = [tick(pipeline).request]
     for _ in range(2):
@@ -117,7 +117,7 @@ def test_of_two_cancelled_runs_one_was_deleted_and_the_key_of_the_other_is_not_u
     assert tick(pipeline).request.run_key != second.tags["dagster/run_key"]
 
 
-def test_after_a_failed_run_other_bytes_are_asked_for_at_once(pipeline: Pipeline) -> None:
+def test_after_a_failed_run_other_bytes_are_requested_at_once(pipeline: Pipeline) -> None:
     pipeline.put(stats_file(DAY), b"no Parquet")
     assert not run(pipeline, tick(pipeline).request).success
     pipeline.put(stats_file(DAY), ann_leads())
@@ -125,8 +125,8 @@ def test_after_a_failed_run_other_bytes_are_asked_for_at_once(pipeline: Pipeline
     assert pipeline.board(DAY) == ANN_FIRST
 
 
-def test_after_a_failed_run_the_same_bytes_written_again_are_asked_for(pipeline: Pipeline) -> None:
-    """As when S3 was at fault, and the writer just uploads its file once more."""
+def test_after_a_failed_run_the_same_bytes_written_again_are_requested(pipeline: Pipeline) -> None:
+    """As when S3 failed, and the writer uploads its file again."""
     etag = pipeline.put(stats_file(DAY), ann_leads())
     failed = tick(pipeline).request
     noted(pipeline, failed, dg.DagsterRunStatus.FAILURE)
@@ -140,7 +140,7 @@ def test_after_a_failed_run_the_same_bytes_written_again_are_asked_for(pipeline:
     assert pipeline.board(DAY) == ANN_FIRST
 
 
-def test_after_a_failed_run_a_board_made_from_other_bytes_asks_again(pipeline: Pipeline) -> None:
+def test_after_a_failed_run_a_board_made_from_other_bytes_is_requested_again(pipeline: Pipeline) -> None:
     pipeline.put(stats_file(DAY), ann_leads())
     noted(pipeline, tick(pipeline).request, dg.DagsterRunStatus.FAILURE)
     assert tick(pipeline).days == []
@@ -155,7 +155,7 @@ def test_after_a_failed_run_a_board_made_by_hand_settles_it(pipeline: Pipeline) 
     assert tick(pipeline).skipped.startswith("All 1 boards")
 
 
-def test_a_failed_day_does_not_stop_the_board_that_stood_nor_other_days(pipeline: Pipeline) -> None:
+def test_a_failed_day_keeps_its_board_and_does_not_stop_other_days(pipeline: Pipeline) -> None:
     pipeline.put(stats_file("2025-12-29"), ann_leads())
     assert run(pipeline, tick(pipeline).request).success
     pipeline.put(stats_file("2025-12-29"), b"no Parquet")

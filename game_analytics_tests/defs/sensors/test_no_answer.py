@@ -18,7 +18,7 @@ from game_analytics_tests.support.ticks import DAY, ann_leads, stats_file, tick
 
 @contextmanager
 def nobody_listening() -> Iterator[S3Endpoint]:
-    """An address that is taken, and refuses every connection."""
+    """An address that refuses every connection."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield S3Endpoint(f"http://127.0.0.1:{taken.getsockname()[1]}", "key", "very secret")
@@ -48,7 +48,7 @@ def test_a_tick_without_an_answer_names_the_endpoint_and_the_next_one_tries_agai
     assert tick(pipeline).days == [DAY]
 
 
-def test_a_missing_bucket_is_named_and_found_once_it_exists(pipeline: Pipeline, s3: S3Endpoint) -> None:
+def test_a_missing_bucket_is_named_and_used_once_it_exists(pipeline: Pipeline, s3: S3Endpoint) -> None:
     lake = lake_at(s3, f"{pipeline.lake.bucket}-not-yet")
     for evaluate in (tick, Pipeline.tick):
         with pytest.raises(GameAnalyticsError, match="does not exist") as failure:
@@ -65,13 +65,13 @@ def test_a_missing_bucket_is_named_and_found_once_it_exists(pipeline: Pipeline, 
 
 @contextmanager
 def silence() -> Iterator[S3Endpoint]:
-    """A server that takes every connection and never says a word."""
+    """A server that accepts every connection and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield S3Endpoint(f"http://127.0.0.1:{server.getsockname()[1]}", "key", "very secret")
 
 
-def test_a_silent_s3_fails_the_tick_before_the_daemon_gives_it_up(pipeline: Pipeline) -> None:
-    """The daemon waits 60 seconds for a tick and then says nothing of S3, so three attempts of 12 must fit in."""
+def test_a_silent_s3_fails_the_tick_before_the_daemon_ends_it(pipeline: Pipeline) -> None:
+    """The daemon ends a tick after 60 seconds without naming S3, so three attempts of 12 seconds must fit."""
     with ThreadPoolExecutor(1) as thread, silence() as endpoint:
         once = lake_at(endpoint, "game-analytics", max_attempts=1)
         evaluation = thread.submit(Pipeline.tick, on(pipeline, once))

@@ -102,7 +102,7 @@ def test_a_service_waits_for_postgresql_and_for_its_password_and_says_so_in_a_li
             postgres.stop()
     said = service.said()
     assert [line for line in said if "Connection refused" in line] == said[:1]
-    assert all(line.startswith(("daemon: waiting for ", "daemon: goes on")) for line in said)
+    assert all(line.startswith(("daemon: waiting for ", "daemon: continues")) for line in said)
     assert settings.variables()["POSTGRES_PASSWORD"] not in service.log.read_text()
     assert "Traceback" not in service.log.read_text()
 

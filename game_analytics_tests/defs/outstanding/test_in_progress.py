@@ -1,4 +1,4 @@
-"""Days that a run under way covers are left to it, whoever launched it and however it names its days."""
+"""Days that unfinished runs and backfills cover, however those were launched and name their days."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +9,7 @@ from dagster._core.definitions.events import AssetKeyPartitionKey
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
-from game_analytics.defs.owed.under_way import GIVEN_UP_AFTER, Surroundings, under_way
+from game_analytics.defs.outstanding.in_progress import STALLED_AFTER, Scope, days_in_progress
 from game_analytics_tests.support.harness import ALL, Pipeline
 from game_analytics_tests.support.ticks import ann_leads, stats_file, tick
 
@@ -22,12 +22,12 @@ def range_tags(first: str, last: str) -> dict[str, str]:
     return {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
 
 
-def around(pipeline: Pipeline, location: str | None = None) -> Surroundings:
-    return Surroundings(pipeline.instance, pipeline.definitions.get_repository_def(), pipeline.lake.place, location)
+def scope(pipeline: Pipeline, location: str | None = None) -> Scope:
+    return Scope(pipeline.instance, pipeline.definitions.get_repository_def(), pipeline.lake.place, location)
 
 
 def covered(pipeline: Pipeline, asset: dg.AssetKey = BOARD) -> list[str]:
-    return sorted(under_way(around(pipeline), asset, DAYS))
+    return sorted(days_in_progress(scope(pipeline), asset, DAYS))
 
 
 def launch(
@@ -48,8 +48,8 @@ def launch(
     )
 
 
-def test_a_range_in_the_ui_is_not_followed_by_runs_that_nobody_asked_for(pipeline: Pipeline) -> None:
-    """Its stats are there, and its boards are still to come."""
+def test_a_range_launched_in_the_ui_covers_its_boards(pipeline: Pipeline) -> None:
+    """Its stats are published and its boards are not yet."""
     for day in DAYS:
         pipeline.put(stats_file(day), ann_leads())
     launch(pipeline, ALL, range_tags("2025-12-26", "2025-12-30"), selection=frozenset({RAW, STATS, BOARD}))
@@ -66,13 +66,13 @@ def test_a_range_in_the_ui_is_not_followed_by_runs_that_nobody_asked_for(pipelin
         dg.DagsterRunStatus.CANCELING,
     ],
 )
-def test_it_counts_from_the_queue_to_its_end(pipeline: Pipeline, status: dg.DagsterRunStatus) -> None:
+def test_a_run_counts_from_the_queue_to_its_end(pipeline: Pipeline, status: dg.DagsterRunStatus) -> None:
     launch(pipeline, "leaderboard_job", range_tags(*MIDDLE), status=status, location="game_analytics")
     assert covered(pipeline) == MIDDLE
 
 
 @pytest.mark.parametrize("status", [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE])
-def test_one_that_has_ended_covers_nothing(pipeline: Pipeline, status: dg.DagsterRunStatus) -> None:
+def test_a_run_that_has_ended_covers_nothing(pipeline: Pipeline, status: dg.DagsterRunStatus) -> None:
     launch(pipeline, "leaderboard_job", range_tags(*MIDDLE), status=status)
     assert covered(pipeline) == []
 
@@ -87,12 +87,12 @@ def test_a_run_of_a_single_day_names_it_as_partition(pipeline: Pipeline) -> None
     assert covered(pipeline) == [DAYS[1]]
 
 
-def test_without_a_selection_it_makes_all_that_its_job_makes(pipeline: Pipeline) -> None:
+def test_without_a_selection_a_run_covers_all_assets_of_its_job(pipeline: Pipeline) -> None:
     launch(pipeline, "daily_stats_job", range_tags(*MIDDLE))
     assert (covered(pipeline, RAW), covered(pipeline, STATS), covered(pipeline, BOARD)) == (MIDDLE, MIDDLE, [])
 
 
-def test_with_a_selection_it_makes_no_more_than_that(pipeline: Pipeline) -> None:
+def test_with_a_selection_a_run_covers_only_those_assets(pipeline: Pipeline) -> None:
     launch(pipeline, ALL, range_tags(*MIDDLE), selection=frozenset({RAW}))
     assert (covered(pipeline, RAW), covered(pipeline, STATS)) == (MIDDLE, [])
 
@@ -104,23 +104,23 @@ def test_a_run_without_days_or_of_a_job_that_is_gone_covers_nothing(pipeline: Pi
     assert covered(pipeline) == []
 
 
-def test_runs_of_another_code_location_or_lake_are_none_of_ours(pipeline: Pipeline) -> None:
-    ours = around(pipeline, "game_analytics")
+def test_runs_of_another_code_location_or_lake_do_not_count(pipeline: Pipeline) -> None:
+    ours = scope(pipeline, "game_analytics")
     launch(pipeline, "leaderboard_job", range_tags(DAYS[0], DAYS[0]), location="staging")
     launch(pipeline, "leaderboard_job", {**range_tags(DAYS[1], DAYS[1]), "game_analytics/lake": "s3://staging"})
-    assert under_way(ours, BOARD, DAYS) == set()
+    assert days_in_progress(ours, BOARD, DAYS) == set()
     launch(pipeline, "leaderboard_job", range_tags(DAYS[2], DAYS[2]), location="game_analytics")
-    launch(pipeline, "leaderboard_job", range_tags(DAYS[3], DAYS[3]))  # a command line's
-    assert under_way(ours, BOARD, DAYS) == {DAYS[2], DAYS[3]}
+    launch(pipeline, "leaderboard_job", range_tags(DAYS[3], DAYS[3]))  # launched by a command line
+    assert days_in_progress(ours, BOARD, DAYS) == {DAYS[2], DAYS[3]}
 
 
-def test_a_run_of_which_nothing_was_heard_for_a_day_is_waited_for_no_more(pipeline: Pipeline) -> None:
-    """The process of a command line was killed: nobody ever tells Dagster of it."""
+def test_a_run_without_an_update_for_a_day_no_longer_counts(pipeline: Pipeline) -> None:
+    """The process of a command line was killed, so its end was never reported to Dagster."""
     launch(pipeline, "leaderboard_job", range_tags(*MIDDLE))
     now = datetime.now(UTC)
-    soon, later = now + GIVEN_UP_AFTER - timedelta(minutes=5), now + GIVEN_UP_AFTER + timedelta(minutes=5)
-    assert under_way(around(pipeline), BOARD, DAYS, soon) == set(MIDDLE)
-    assert under_way(around(pipeline), BOARD, DAYS, later) == set()
+    soon, later = now + STALLED_AFTER - timedelta(minutes=5), now + STALLED_AFTER + timedelta(minutes=5)
+    assert days_in_progress(scope(pipeline), BOARD, DAYS, soon) == set(MIDDLE)
+    assert days_in_progress(scope(pipeline), BOARD, DAYS, later) == set()
 
 
 def subset(pipeline: Pipeline, days: list[str]) -> AssetGraphSubset:
@@ -129,7 +129,7 @@ def subset(pipeline: Pipeline, days: list[str]) -> AssetGraphSubset:
 
 
 def backfill(pipeline: Pipeline, status: BulkActionStatus, *, done: list[str]) -> PartitionBackfill:
-    """Of stats and boards of all days, the runs of some of which were made already."""
+    """A backfill of stats and boards of all days, with runs for ``done`` already launched."""
     graph = pipeline.definitions.resolve_asset_graph()
     asked: PartitionBackfill = PartitionBackfill.from_asset_graph_subset(
         backfill_id="abc",
@@ -146,7 +146,7 @@ def backfill(pipeline: Pipeline, status: BulkActionStatus, *, done: list[str]) -
     return made
 
 
-def test_a_backfill_that_has_not_made_its_runs_yet_counts(pipeline: Pipeline) -> None:
+def test_a_backfill_that_has_not_launched_its_runs_yet_counts(pipeline: Pipeline) -> None:
     pipeline.instance.add_backfill(backfill(pipeline, BulkActionStatus.REQUESTED, done=MIDDLE))
     assert covered(pipeline) == covered(pipeline, STATS) == [day for day in DAYS if day not in MIDDLE]
     assert covered(pipeline, RAW) == []

@@ -1,0 +1,1 @@
+"""Tests of `game_analytics.defs.outstanding`."""
