@@ -22,8 +22,9 @@ from typing import Any, TypeVar
 
 import dagster as dg
 
-from benchmarks.ground import DAY, PROJECT, Ground, lake_at, program
+from benchmarks.ground import PROJECT, Ground, lake_at
 from benchmarks.rows import Row, at_most_more
+from benchmarks.servers import DAY, program
 from benchmarks.tick import stats_file
 from benchmarks.with_idle_run import idle_job
 from game_analytics.defs.jobs import leaderboard_job

@@ -21,8 +21,9 @@ from statistics import fmean, median
 
 import msgspec
 
-from benchmarks.ground import DAY, PROJECT, Ground, program
+from benchmarks.ground import PROJECT, Ground
 from benchmarks.rows import Row, at_most_times
+from benchmarks.servers import DAY, program
 from benchmarks.simulated_days import days_before, publish_days
 from benchmarks.watched import watch
 from game_analytics.errors import GameAnalyticsError

@@ -9,9 +9,10 @@ from datetime import date
 import msgspec
 import polars as pl
 
-from benchmarks.ground import DAY, Ground
+from benchmarks.ground import Ground
 from benchmarks.jobs import job_for, run_ours, run_rival
 from benchmarks.rows import Row, at_most_times
+from benchmarks.servers import DAY
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import to_parquet
 from game_analytics.lake.names import board_key, stats_key

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from datetime import date
 
-from benchmarks.ground import DAY, PROJECT, Ground, materialize
+from benchmarks.ground import PROJECT, Ground, materialize
 from benchmarks.rows import Row, at_most_more
+from benchmarks.servers import DAY
 from benchmarks.watched import Taken, watch
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.names import board_key

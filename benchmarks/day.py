@@ -17,8 +17,9 @@ import msgspec
 import polars as pl
 from confluent_kafka import Producer
 
-from benchmarks.ground import DAY, RIVALS, Ground, materialize
+from benchmarks.ground import RIVALS, Ground, materialize
 from benchmarks.rows import Row, times_less
+from benchmarks.servers import DAY
 from benchmarks.watched import Taken, watch
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.names import board_key, stats_key

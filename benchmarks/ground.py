@@ -10,19 +10,15 @@ from functools import cached_property
 from itertools import count
 from pathlib import Path
 
-from game_analytics.errors import GameAnalyticsError
+from benchmarks.servers import DAY, program, publish_day, s3_server
 from game_analytics.lake.bucket import Lake, LakeSettings
 from game_analytics.local_stack.endpoint import S3Endpoint, make_bucket
 from game_analytics.local_stack.environment import stack_variables, with_stack, without_settings
 from game_analytics.local_stack.kafka_broker import Broker, find_kafka
-from game_analytics.local_stack.ports import free_ports
-from game_analytics.local_stack.seaweedfs import WHEEL, find_weed, seaweedfs
 
 PROJECT = Path(__file__).parents[1]
 RIVALS = Path(__file__).parent / "rivals"
 _THEIR_ENVIRONMENT = PROJECT / ".local" / "rivals"
-
-DAY = "2025-12-30"
 
 
 @dataclass(frozen=True)
@@ -84,9 +80,7 @@ class Ground:
         topic = f"day-of-{events}"
         if topic not in self._topics:
             self.tell(f"publishing a day of {events:,} events")
-            where = ("--bootstrap-servers", self.broker.bootstrap_servers, "--topic", topic, "--create-topic")
-            command = (program("game-analytics"), "produce", *where, "--day", DAY, "--events", str(events))
-            subprocess.run(command, stdout=subprocess.DEVNULL, check=True)  # noqa: S603 - a program of ours
+            publish_day(self.broker, topic, events)
             self._topics.add(topic)
         return topic
 
@@ -113,11 +107,6 @@ def lake_at(s3: S3Endpoint, bucket: str) -> Lake:
     return Lake(LakeSettings(bucket, s3.url, s3.region, s3.access_key_id, s3.secret_access_key))
 
 
-def program(name: str) -> Path:
-    """One that is installed beside our Python."""
-    return Path(sys.executable).with_name(name)
-
-
 def materialize(module: str) -> list[str | Path]:
     """The command by which a user has all assets of `DAY` made."""
     return [program("dagster"), "asset", "materialize", "-m", module, "--select", "*", "--partition", DAY]
@@ -126,10 +115,5 @@ def materialize(module: str) -> list[str | Path]:
 @contextmanager
 def prepared_ground(folder: Path, runs: int, scale: float, tell: Callable[[str], None]) -> Iterator[Ground]:
     """SeaweedFS runs, and what else is asked for, until the block ends."""
-    weed = find_weed()
-    if weed is None:
-        raise GameAnalyticsError(f"The benchmark needs an S3 server, and {WHEEL} does not exist for this system.")
-    [port] = free_ports(1)
-    with ExitStack() as stack:
-        server = stack.enter_context(seaweedfs(folder / "s3", port, weed))
+    with s3_server(folder / "s3") as server, ExitStack() as stack:
         yield Ground(folder, server.endpoint, runs, scale, tell, stack)

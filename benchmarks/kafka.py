@@ -4,11 +4,8 @@ Starts a broker and an S3 server in a temporary folder, publishes a small and a 
 programs of their own, all ways in turn and then again. Every figure that is told is the median of its runs.
 """
 
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -24,14 +21,12 @@ from rich.table import Table
 
 from benchmarks.machine import cores, machine
 from benchmarks.measuring import Job, Usage, run_job, run_program
+from benchmarks.servers import publish_day, s3_server
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.local_stack.endpoint import S3Endpoint, make_bucket
 from game_analytics.local_stack.kafka_broker import KAFKA_VERSION, Broker, find_kafka
-from game_analytics.local_stack.ports import free_ports
-from game_analytics.local_stack.seaweedfs import WHEEL, find_weed, seaweedfs
+from game_analytics.simulation.schedule import Simulation
 
-_DAY = "2025-12-30"
-_PARTITIONS = 4
 _ASKED_OF = 1_000_000
 _LARGE = 5
 """The large day holds so many times as many events as the small one."""
@@ -118,41 +113,30 @@ def main(events: int, runs: int) -> None:
 
 
 def _measure(console: Console, figures: Figures, runs: int) -> None:
-    with tempfile.TemporaryDirectory(prefix="bench-kafka-") as folder, _servers(Path(folder)) as (broker, s3):
-        ends = {size: _publish(broker, size) for size in (figures.small, figures.large)}
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-kafka-") as folder,
+        Broker(find_kafka(), Path(folder) / "kafka") as broker,
+        s3_server(Path(folder) / "s3") as s3,
+    ):
+        ends = {size: _published(broker, size) for size in (figures.small, figures.large)}
         for run in range(1, runs + 1):
             for size, topic_ends in ends.items():
                 for number, way in enumerate(_WAYS):
                     bucket = f"run-{run}-{size}-{number}"
-                    make_bucket(s3, bucket)
-                    usage = run_job(way.module, [way.argument], _job(broker, s3, _topic(size), topic_ends, bucket))
+                    make_bucket(s3.endpoint, bucket)
+                    job = _job(broker, s3.endpoint, _topic(size), topic_ends, bucket)
+                    usage = run_job(way.module, [way.argument], job)
                     figures.add(way, size, usage)
                     console.print(f"  run {run} of {runs}  {_line(way, size, usage)}", soft_wrap=True)
 
 
-@contextmanager
-def _servers(folder: Path) -> Iterator[tuple[Broker, S3Endpoint]]:
-    weed = find_weed()
-    if weed is None:
-        raise GameAnalyticsError(f"The benchmark needs an S3 server, and {WHEEL} does not exist for this system.")
-    [port] = free_ports(1)
-    with Broker(find_kafka(), folder / "kafka") as broker, seaweedfs(folder / "s3", port, weed) as server:
-        yield broker, server.endpoint
-
-
-def _publish(broker: Broker, size: int) -> list[int]:
-    """Publish the day as anybody would, and return the topic's high watermarks. By a program of its own: the memory
-    that it takes would else count as the peak of those that are started later."""
-    words = [
-        *("--bootstrap-servers", broker.bootstrap_servers),
-        *("--topic", _topic(size), "--create-topic", "--partitions", str(_PARTITIONS)),
-        *("--day", _DAY, "--events", str(size)),
-    ]
-    subprocess.run([Path(sys.executable).with_name("game-analytics"), "produce", *words], check=True)  # noqa: S603
+def _published(broker: Broker, size: int) -> list[int]:
+    """Publish the day, and return the end offset of each partition."""
+    publish_day(broker, _topic(size), size)
     admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
-    places = [TopicPartition(_topic(size), partition) for partition in range(_PARTITIONS)]
-    answers = admin.list_offsets(dict.fromkeys(places, OffsetSpec.latest()))
-    return [answers[place].result().offset for place in places]
+    partitions = [TopicPartition(_topic(size), partition) for partition in range(Simulation.partitions)]
+    answers = admin.list_offsets(dict.fromkeys(partitions, OffsetSpec.latest()))
+    return [answers[partition].result().offset for partition in partitions]
 
 
 def _topic(size: int) -> str:

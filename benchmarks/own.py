@@ -8,8 +8,9 @@ from datetime import date
 
 import duckdb
 
-from benchmarks.ground import DAY, lake_at
+from benchmarks.ground import lake_at
 from benchmarks.rivals.job import Job, measured
+from benchmarks.servers import DAY
 from game_analytics.lake.bucket import Lake
 from game_analytics.leaderboards.player_stats import publish_stats
 from game_analytics.leaderboards.stats_file import open_stats

@@ -10,11 +10,12 @@ from io import BytesIO
 import polars as pl
 from polars.testing import assert_frame_equal
 
-from benchmarks.ground import DAY, PROJECT, Ground
+from benchmarks.ground import PROJECT, Ground
 from benchmarks.jobs import Answer, DidNotFinish, job_for, run_ours, run_rival
 from benchmarks.raw_day import store_raw_day
 from benchmarks.rivals.job import Job
 from benchmarks.rows import Row, at_most_times
+from benchmarks.servers import DAY
 from benchmarks.spark_jars import fetched
 from game_analytics.lake.bucket import Lake
 from game_analytics.lake.names import stats_key

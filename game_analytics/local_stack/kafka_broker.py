@@ -9,14 +9,12 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 import uuid
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Self
+from typing import IO
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -25,7 +23,7 @@ from platformdirs import user_cache_path
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.local_stack.maven import Artifact, ensure_jars
 from game_analytics.local_stack.ports import LOOPBACK, free_ports
-from game_analytics.local_stack.processes import Child, OneChild, locked_log, start_child
+from game_analytics.local_stack.processes import Child, Server, locked_log, start_child
 
 KAFKA_VERSION = "4.4.0"
 PASSWORDS = {"admin": "admin-local-only", "reader": "reader-local-only"}
@@ -35,8 +33,6 @@ LOG4J_VERSION = "2.25.5"  # the one that Kafka itself brings, without the part t
 _OLDEST_JAVA = 17
 _FORMATTED_WITHIN_SECONDS = 60.0
 _READY_WITHIN_SECONDS = 60.0
-_ASK_EVERY_SECONDS = 0.1
-_LOG_TAIL_LINES = 30
 
 _ARTIFACTS = (
     Artifact("org.apache.kafka", "kafka_2.13", KAFKA_VERSION),
@@ -81,13 +77,13 @@ def find_kafka(cache: Path | None = None, search_path: str | None = None) -> Kaf
     return Kafka(java, jars)
 
 
-class Broker(OneChild):
+class Broker(Server):
     """A broker with its folder and its ports, which it keeps from start to start."""
 
     def __init__(self, kafka: Kafka, folder: Path, port: int | None = None) -> None:
         """Without ``port`` its open listener takes a free one, as the others do."""
         self.folder = folder.resolve()
-        self.log = self.folder / "server.log"
+        super().__init__("Kafka", self.folder / "server.log")
         plain, sasl, controller = free_ports(3, [] if port is None else [port])
         self.bootstrap_servers = f"{LOOPBACK}:{port or plain}"
         """The listener that asks nobody who he is."""
@@ -96,40 +92,23 @@ class Broker(OneChild):
         self._controller = f"{LOOPBACK}:{controller}"
         self._kafka = kafka
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
     @property
     def pid(self) -> int:
         """The process of the broker itself, which exists from ``start`` to ``stop``."""
         return int((self.folder / "broker.pid").read_text())
 
-    def start(self) -> None:
-        """Start it, on the data it had if it ran before, and return once it answers.
-
-        Raises:
-            GameAnalyticsError: it runs already, or another broker runs on its folder.
-            Unavailable: it ended or did not answer in time; the message shows the end of its log.
-        """
-        if self._child is not None:
-            raise GameAnalyticsError(f"The Kafka broker at {self.bootstrap_servers} runs already. Stop it first.")
+    def _start(self) -> None:
         (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
-        # Kafka's own lock is of no use here: a second controller would write to the metadata before it looks at that.
-        with closing(locked_log(self.log, "A Kafka broker", "End it, and start again.")) as output:
+        # Kafka's own lock comes too late: a second controller would write to the metadata before it checks that lock.
+        with closing(locked_log(self.folder / "server.log", "A Kafka broker", "End it, and start again.")) as output:
             self._write_files()
             self._format(output)
             self._child = self._run(output)
-        try:
-            self._wait_for_answer(self._child)
-        except BaseException:
-            self.stop()
-            raise
+        # Refusals until the broker listens are expected, so librdkafka need not log them, nor wait longer each time.
+        admin = AdminClient(
+            {"bootstrap.servers": self.bootstrap_servers, "log_level": 0, "reconnect.backoff.max.ms": 100}
+        )
+        self._wait_for_answer(self.bootstrap_servers, lambda: _refusal(admin), _READY_WITHIN_SECONDS)
 
     def kill(self) -> None:
         """End it at once by SIGKILL, with nothing tidied up. Its next start takes 3 seconds longer."""
@@ -137,10 +116,9 @@ class Broker(OneChild):
             os.kill(self.pid, signal.SIGKILL)
         self.stop()
 
-    def log_tail(self) -> str:
-        """The last lines it wrote, without the stack traces, in which its reasons would drown."""
-        lines = self.log.read_text(errors="replace").splitlines()
-        return "\n".join([line for line in lines if not line.startswith("\t")][-_LOG_TAIL_LINES:])
+    def _log_lines(self) -> list[str]:
+        """Without stack traces, which would hide the reasons."""
+        return [line for line in super()._log_lines() if not line.startswith("\t")]
 
     def _run(self, output: IO[bytes]) -> Child:
         # The shell becomes the broker, and leaves its process id: the tether's own would be of no use to kill it.
@@ -237,29 +215,14 @@ class Broker(OneChild):
                 check=True,
             )
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as failed:
-            raise Unavailable(
-                f"Kafka could not prepare {self.folder / 'data'}: {failed}\n{self.log} says:\n{self.log_tail()}"
-            ) from failed
+            raise Unavailable(f"Kafka could not prepare {self.folder / 'data'}: {failed}\n{self.reasons()}") from failed
 
-    def _wait_for_answer(self, child: Child) -> None:
-        answer: object = "not asked yet"
-        # Refusals until the broker listens are expected, so librdkafka need not log them, nor wait longer each time.
-        admin = AdminClient(
-            {"bootstrap.servers": self.bootstrap_servers, "log_level": 0, "reconnect.backoff.max.ms": 100}
-        )
-        end = time.monotonic() + _READY_WITHIN_SECONDS
-        while not child.has_ended() and time.monotonic() < end:
-            try:
-                if admin.list_topics(timeout=1).brokers:
-                    return
-                answer = "it knows of no broker yet"
-            except KafkaException as refusal:
-                answer = refusal
-            time.sleep(_ASK_EVERY_SECONDS)
-        fate = "did not answer"
-        if child.has_ended():
-            fate, answer = "ended before it answered", child.how_it_ended()
-        raise Unavailable(f"Kafka {fate} at {self.bootstrap_servers} ({answer}). {self.log} says:\n{self.log_tail()}")
+
+def _refusal(admin: AdminClient) -> object:
+    try:
+        return None if admin.list_topics(timeout=1).brokers else "it knows of no broker yet"
+    except KafkaException as refusal:
+        return refusal
 
 
 def _find_java(search_path: str | None) -> Path:

@@ -4,22 +4,19 @@ import os
 import pwd
 import shutil
 import subprocess
-import time
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from game_analytics.errors import GameAnalyticsError, Unavailable
+from game_analytics.errors import GameAnalyticsError
 from game_analytics.local_stack.ports import LOOPBACK
-from game_analytics.local_stack.processes import Child, OneChild, locked_log, start_child
+from game_analytics.local_stack.processes import Server, locked_log, start_child
 
 _DEBIAN = Path("/usr/lib/postgresql")
 _SYSTEM_USER = "postgres"  # PostgreSQL refuses to be root; its package brings this user along
 
 _PREPARED_WITHIN_SECONDS = 60.0
 _READY_WITHIN_SECONDS = 30.0
-_ASK_EVERY_SECONDS = 0.05
-_LOG_TAIL_LINES = 15
 
 
 def find_postgres() -> Path:
@@ -35,7 +32,7 @@ def find_postgres() -> Path:
 
 
 @dataclass
-class Postgres(OneChild):
+class Postgres(Server):
     """A server with its folder and its port. Its one user owns all; who is on this machine needs the password too."""
 
     programs: Path
@@ -45,23 +42,18 @@ class Postgres(OneChild):
     password: str = field(repr=False)
     database: str
 
-    @property
-    def log(self) -> Path:
-        return self.folder / "server.log"
+    def __post_init__(self) -> None:
+        super().__init__("PostgreSQL", self.folder / "server.log")
 
     @property
     def url(self) -> str:
         """Where it is, without the password."""
         return f"postgresql://{self.user}@{LOOPBACK}:{self.port}/{self.database}"
 
-    def start(self) -> None:
-        """Start it, on the data it had if it ran before, and return once the database is there.
-
-        Raises `GameAnalyticsError` saying what is the matter, `Unavailable` if it did not answer in time.
-        """
+    def _start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._give_to_its_user()
-        with closing(locked_log(self.log, "PostgreSQL", "End it, and start again.")) as output:
+        with closing(locked_log(self.folder / "server.log", "PostgreSQL", "End it, and start again.")) as output:
             self._prepare()
             settings = {
                 "port": self.port,
@@ -73,16 +65,8 @@ class Postgres(OneChild):
             options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
             command = [*_as_its_user(), self.programs / "postgres", "-D", self._data, *options]
             self._child = start_child(command, self.folder, _ENVIRONMENT, output)
-        try:
-            self._wait_for_answer(self._child)
-            self._make_database()
-        except BaseException:
-            self.stop()
-            raise
-
-    def log_tail(self) -> str:
-        """The last lines it wrote."""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:])
+        self._wait_for_answer(self.url, self._refusal, _READY_WITHIN_SECONDS)
+        self._make_database()
 
     @property
     def _data(self) -> Path:
@@ -130,15 +114,10 @@ class Postgres(OneChild):
             raise GameAnalyticsError(f"PostgreSQL could not prepare {self._data}:\n{done.stderr.strip()}")
         making.rename(self._data)
 
-    def _wait_for_answer(self, child: Child) -> None:
-        ask = [str(self.programs / "pg_isready"), "--quiet", "--host", LOOPBACK, "--port", str(self.port)]
-        end = time.monotonic() + _READY_WITHIN_SECONDS
-        while not child.has_ended() and time.monotonic() < end:
-            if subprocess.run(ask, env=_ENVIRONMENT, check=False).returncode == 0:  # noqa: S603 (no shell)
-                return
-            time.sleep(_ASK_EVERY_SECONDS)
-        fate = f"ended with {child.how_it_ended()} before it answered" if child.has_ended() else "did not answer"
-        raise Unavailable(f"PostgreSQL {fate} at {self.url}. {self.log} says:\n{self.log_tail()}")
+    def _refusal(self) -> str | None:
+        ask: list[str | Path] = [self.programs / "pg_isready", "--quiet", "--host", LOOPBACK, "--port", str(self.port)]
+        code = subprocess.run(ask, env=_ENVIRONMENT, check=False).returncode  # noqa: S603 (no shell)
+        return None if code == 0 else f"pg_isready: exit code {code}"
 
     def _make_database(self) -> None:
         ask = f"SELECT 1 FROM pg_database WHERE datname = '{self.database}'"  # noqa: S608 (our own name)

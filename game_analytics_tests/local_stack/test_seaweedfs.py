@@ -11,13 +11,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 from botocore.exceptions import ClientError
 
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.local_stack.endpoint import make_bucket, s3_client
 from game_analytics.local_stack.ports import free_ports
-from game_analytics.local_stack.seaweedfs import SeaweedFS, find_weed, seaweedfs
+from game_analytics.local_stack.seaweedfs import SeaweedFS, find_weed
 from game_analytics_tests.support.processes import eventually, programs
 from game_analytics_tests.support.requirements import NO_SEAWEEDFS
 
@@ -36,7 +37,7 @@ def weed() -> Path:
 @pytest.fixture(scope="module")
 def server(weed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
     [port] = free_ports(1)
-    with seaweedfs(tmp_path_factory.mktemp("s3"), port, weed) as running:
+    with SeaweedFS(tmp_path_factory.mktemp("s3"), port, weed) as running:
         make_bucket(running.endpoint, "lake")
         yield running
 
@@ -59,7 +60,7 @@ def kill(port: int) -> None:
 def test_its_files_are_there_after_a_restart_and_after_a_kill(weed: Path, tmp_path: Path) -> None:
     [port] = free_ports(1)
     for start in range(3):
-        with seaweedfs(tmp_path / "s3", port, weed) as server, closing(s3_client(server.endpoint)) as client:
+        with SeaweedFS(tmp_path / "s3", port, weed) as server, closing(s3_client(server.endpoint)) as client:
             make_bucket(server.endpoint, "lake")
             client.put_object(Bucket="lake", Key=str(start), Body=bytes([start]) * 100_000)
             for earlier in range(start + 1):
@@ -72,7 +73,7 @@ def test_its_files_are_there_after_a_restart_and_after_a_kill(weed: Path, tmp_pa
 
 def test_it_leaves_no_socket_in_the_temporary_folder(weed: Path, tmp_path: Path) -> None:
     [port] = free_ports(1)
-    with seaweedfs(tmp_path, port, weed):
+    with SeaweedFS(tmp_path, port, weed):
         [weed_process] = programs(f"-s3.port={port}")
         listeners = re.findall(r"-(\w+)\.port\.grpc=(\d+)", weed_process.command)
         sockets = [Path(f"/tmp/seaweedfs-{name}-grpc-{number}.sock") for name, number in listeners]  # noqa: S108
@@ -84,18 +85,8 @@ def test_it_leaves_no_socket_in_the_temporary_folder(weed: Path, tmp_path: Path)
 
 def test_it_listens_on_loopback_only(server: SeaweedFS) -> None:
     [weed_process] = programs(f"-s3.port={server.endpoint.url.rpartition(':')[2]}")
-    inodes = {
-        str(fd.readlink())
-        for fd in Path(f"/proc/{weed_process.pid}/fd").iterdir()
-        if str(fd.readlink()).startswith("socket:")
-    }
-    addresses = [
-        line.split()[1].partition(":")[0]
-        for table in ("tcp", "tcp6")
-        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
-        if line.split()[3] == "0A" and f"socket:[{line.split()[9]}]" in inodes
-    ]
-    assert set(addresses) == {"0100007F"}
+    sockets = psutil.Process(weed_process.pid).net_connections("tcp")
+    assert {socket.laddr.ip for socket in sockets if socket.status == psutil.CONN_LISTEN} == {"127.0.0.1"}
 
 
 def test_it_refuses_another_secret(server: SeaweedFS) -> None:
@@ -144,7 +135,7 @@ def test_an_object_is_replaced_only_by_who_knows_what_stands(client: "S3Client")
 def test_a_second_server_on_the_same_files_is_refused(weed: Path, tmp_path: Path) -> None:
     first, second = free_ports(2)
     refusal = pytest.raises(GameAnalyticsError, match=f"still runs on the files in {tmp_path}")
-    with seaweedfs(tmp_path, first, weed), refusal, seaweedfs(tmp_path, second, weed):
+    with SeaweedFS(tmp_path, first, weed), refusal, SeaweedFS(tmp_path, second, weed):
         pass
 
 
@@ -155,7 +146,7 @@ def test_one_that_dies_at_once_is_reported_with_its_last_words(weed: Path, tmp_p
     obituary = pytest.raises(
         GameAnalyticsError, match=r"SeaweedFS ended before it answered .* says:\n(.*\n)*.*filerldb2"
     )
-    with obituary, seaweedfs(tmp_path, port, weed):
+    with obituary, SeaweedFS(tmp_path, port, weed):
         pass
     assert not programs(f"-s3.port={port}")
 
@@ -163,5 +154,5 @@ def test_one_that_dies_at_once_is_reported_with_its_last_words(weed: Path, tmp_p
 def test_who_changes_his_mind_need_not_wait_for_it(weed: Path, tmp_path: Path) -> None:
     [port] = free_ports(1)
     refusal = pytest.raises(GameAnalyticsError, match="did not answer")
-    with refusal, seaweedfs(tmp_path, port, weed, give_up=lambda: True):
+    with refusal, SeaweedFS(tmp_path, port, weed, give_up=lambda: True):
         pass

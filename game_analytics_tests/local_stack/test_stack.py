@@ -2,25 +2,26 @@
 only has work to do ends with that."""
 
 import socket
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from game_analytics.cli.serve import SERVICES as SERVED
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.local_stack.parts import Guarded, Program
 from game_analytics.local_stack.ports import free_ports
-from game_analytics.local_stack.stack import SERVICES, StackSettings, Watched, run_stack
+from game_analytics.local_stack.processes import Server
+from game_analytics.local_stack.stack import SERVICES, Program, StackSettings, run_stack
+from game_analytics.local_stack.stop_signal import StopSignal
+from game_analytics.local_stack.supervisor import Part, Port, run_parts
 
 
-@dataclass
-class Puppet:
-    """A server that does as it is told."""
+class Puppet(Server):
+    """A server that fails to start with ``refuses`` and has ended with ``ends_with``, if these are set."""
 
-    ends_with: str = ""
-    refuses: str = ""
-    did: list[str] = field(default_factory=list)
+    def __init__(self, refuses: str = "", did: list[str] | None = None, name: str = "server") -> None:
+        super().__init__(name)
+        self.ends_with, self.refuses = "", refuses
+        self.did = [] if did is None else did
 
     def start(self) -> None:
         if self.refuses:
@@ -28,7 +29,7 @@ class Puppet:
         self.did.append("start")
 
     def stop(self) -> None:
-        self.did.append("stop")
+        self.did.append("stop" if self.name == "server" else f"stop {self.name}")
 
     def has_ended(self) -> bool:
         return bool(self.ends_with)
@@ -39,7 +40,7 @@ class Puppet:
 
 def test_a_part_that_ends_is_started_again_after_two_seconds_and_that_is_said() -> None:
     server, said = Puppet(), list[str]()
-    part = Watched("The daemon", server)
+    part = Part("The daemon", server)
     part.look_after(10.0, said.append)
     part.look_after(11.0, said.append)
     assert (server.did, said, part.is_ready) == (["start"], [], True)
@@ -57,7 +58,7 @@ def test_a_part_that_ends_is_started_again_after_two_seconds_and_that_is_said() 
 
 def test_what_only_has_work_to_do_is_done_when_it_ended_well_and_tried_again_when_not() -> None:
     server, said = Puppet(), list[str]()
-    part = Watched("`prepare`", server, once=True)
+    part = Part("`prepare`", server, once=True)
     part.look_after(0.0, said.append)
     is_ready = [part.is_ready]
     server.ends_with = "exit code 1"
@@ -74,8 +75,8 @@ def test_what_only_has_work_to_do_is_done_when_it_ended_well_and_tried_again_whe
 
 def test_what_needs_another_part_is_not_started_before_that_is_ready() -> None:
     work, server, said = Puppet(), Puppet(), list[str]()
-    prepare = Watched("`prepare`", work, once=True)
-    producer = Watched("The producer", server, after=prepare)
+    prepare = Part("`prepare`", work, once=True)
+    producer = Part("The producer", server, after=prepare)
     for second in (0.0, 1.0):
         prepare.look_after(second, said.append)
         producer.look_after(second, said.append)
@@ -87,11 +88,21 @@ def test_what_needs_another_part_is_not_started_before_that_is_ready() -> None:
     assert said == []
 
 
+def test_the_end_of_a_part_that_must_not_be_restarted_is_reported_and_stops_the_programs_before_the_servers() -> None:
+    did = list[str]()
+    s3, dagster = Puppet(did=did, name="S3"), Puppet(did=did, name="Dagster")
+    dagster.ends_with = "exit code 1"
+    parts = [Part("The S3 server", s3, restart=False, serves_others=True), Part("Dagster", dagster, restart=False)]
+    report = run_parts(parts, StopSignal(), 1, {}, "the S3 server")
+    assert report == "Dagster ended by itself with exit code 1. Its own messages above say why."
+    assert did == ["start", "stop Dagster", "stop S3"]
+
+
 def test_a_taken_port_is_said_in_one_line_with_its_holder_until_it_is_free() -> None:
     server, said = Puppet(), list[str]()
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
-        part = Watched("The webserver", Guarded(server, port, "the Dagster UI", "--port"))
+        part = Part("The webserver", server, Port(port, "the Dagster UI", "--port"))
         part.look_after(0.0, said.append)
         part.look_after(2.0, said.append)
         assert server.did == []
@@ -107,7 +118,7 @@ def test_a_taken_port_is_said_in_one_line_with_its_holder_until_it_is_free() -> 
 
 def test_of_a_refusal_the_first_line_and_the_last_are_said_once_and_another_one_anew() -> None:
     server, said = Puppet(refuses="No memory. Its log says:\nstarting\nno room"), list[str]()
-    part = Watched("Kafka", server)
+    part = Part("Kafka", server)
     for second in range(0, 10, 2):
         part.look_after(second, said.append)
     server.refuses = "No disk."

