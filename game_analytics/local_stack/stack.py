@@ -1,7 +1,7 @@
 """`game-analytics stack`: what `docker compose up` runs, as processes of this machine: Kafka, S3, PostgreSQL, and the
-code location, the webserver and the daemon by the entry points and with the `dagster.yaml` of the containers.
+code location, the webserver and the daemon with the commands and the `dagster.yaml` of the containers.
 
-Whatever ends by itself is started again, as a container would be; what can't start is said in a line and tried again.
+A part that ends by itself is restarted, as a container would be; one that cannot start is reported and retried.
 """
 
 import os
@@ -26,34 +26,34 @@ from game_analytics.local_stack.supervisor import ENDED_WELL, Part, Port, run_pa
 
 TOPIC = "game-events"
 SERVICES: Mapping[str, Sequence[str]] = {name: ("serve", name) for name in ("code", "webserver", "daemon")}
-"""The deployment's three entry points, as words of the command `game-analytics`."""
+"""The deployment's three services: the arguments of `game-analytics`, by name."""
 
 PREPARE = ("prepare", "--wait-seconds", "120")
 
 _POSTGRES = "dagster"
-_POSTGRES_PASSWORD = "local-only"  # noqa: S105 (guards nothing but this machine's own playground)
+_POSTGRES_PASSWORD = "local-only"  # noqa: S105 (of a server for trials on this machine)
 
 
 @dataclass(frozen=True)
 class StackSettings(StackPlaces):
-    """Where the stack keeps what it makes, where its deployment is described, and where its parts listen."""
+    """Where the stack keeps its files, where its deployment is described, and on which ports its parts listen."""
 
     directory: Path
     deployment: Path
-    """The folder that has the containers' `dagster.yaml` and `workspace.yaml`."""
+    """The folder with the containers' `dagster.yaml` and `workspace.yaml`."""
     bucket: str
     ui_port: int = 3000
     s3_port: int = 8333
     kafka_port: int = 9092
     postgres_port: int = 15432
-    """Not 5432, where the system's own server listens where its package has started one."""
+    """Not 5432, where the server listens that the system's package may have started."""
     code_port: int = 4000
     with_demo: bool = False
-    """Publish simulated matches: those of the last seven days, and then more as they happen."""
+    """Publish simulated matches of the last seven days, and then more as they happen."""
 
     @property
     def logs(self) -> Path:
-        """What the programs write, a file each; Kafka, S3 and PostgreSQL have theirs beside their data."""
+        """The folder of the programs' logs; Kafka, S3 and PostgreSQL have theirs beside their data."""
         return self.directory.resolve() / "logs"
 
     @property
@@ -61,7 +61,7 @@ class StackSettings(StackPlaces):
         return [self.ui_port, self.s3_port, self.kafka_port, self.postgres_port, self.code_port]
 
     def variables(self) -> dict[str, str]:
-        """What the services find in their environment; the names are those of the containers."""
+        """The environment variables of the services, with the same names as in the containers."""
         return {
             "DAGSTER_HOME": str(self.dagster_home),
             "DAGSTER_GRPC_HOST": LOOPBACK,
@@ -85,12 +85,12 @@ class StackSettings(StackPlaces):
             "GAME_ANALYTICS_BUCKET": self.bucket,
             "GAME_ANALYTICS_UI_URL": self.ui_url,
             "GAME_ANALYTICS_WORKERS": "2",
-            "GAME_ANALYTICS_ALERT_WEBHOOK": "",  # nobody is told of what fails in a try-out
+            "GAME_ANALYTICS_ALERT_WEBHOOK": "",  # no alerts from a trial
         }
 
 
 def producer(bootstrap_servers: str) -> Sequence[str]:
-    """The words that publish simulated matches as they happen."""
+    """The arguments of `game-analytics` that publish simulated matches as they happen."""
     return ("produce", "--bootstrap-servers", bootstrap_servers, "--topic", TOPIC, "--follow")
 
 
@@ -125,13 +125,14 @@ class Program(Server):
 
 
 def run_stack(settings: StackSettings) -> None:
-    """Run the stack until SIGINT, SIGTERM or SIGHUP. Raises `GameAnalyticsError` if this machine lacks a program.
+    """Run the stack until SIGINT, SIGTERM or SIGHUP.
 
-    Must be called from the main thread, since only that one may listen to signals.
+    Must be called from the main thread, since only that one can set signal handlers. Raises `GameAnalyticsError` if two
+    ports are equal, another stack is running on the folder, or Java, Maven, PostgreSQL or SeaweedFS is missing.
     """
     ports = settings.ports
     if len(set(ports)) < len(ports):
-        raise GameAnalyticsError(f"Each part needs a port of its own, and these are not: {ports}.")
+        raise GameAnalyticsError(f"Each part needs a port of its own, but some of these are equal: {ports}.")
     with stop_signals() as stop, only_one("stack", settings):
         parts = _parts(settings)
         _prepare_dagster_home(settings)
@@ -159,7 +160,7 @@ def _parts(settings: StackSettings) -> list[Part]:
     )
     kafka = Broker(find_kafka(), folder / "kafka", settings.kafka_port)
     s3 = SeaweedFS(folder / "s3", settings.s3_port, weed, ports)
-    # Of the shell that starts it, what leads to another lake or log must not reach the stack.
+    # Settings of another lake or log in the user's shell must not reach the stack.
     environment = with_stack(without_settings(os.environ), settings.variables())
 
     def program(name: str, *words: str) -> Program:
