@@ -98,7 +98,7 @@ def producer(bootstrap_servers: str) -> Sequence[str]:
 class Program(Server):
     """A command of `game-analytics`, with an environment and a log of its own."""
 
-    words: Sequence[str]
+    arguments: Sequence[str]
     folder: Path
     environment: Mapping[str, str]
     log: Path
@@ -106,13 +106,13 @@ class Program(Server):
     _has_run: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        super().__init__(f"`game-analytics {' '.join(self.words)}`", self.log)
+        super().__init__(f"`game-analytics {' '.join(self.arguments)}`", self.log)
 
     def _start(self) -> None:
         programs = Path(sys.executable).parent
         path = os.pathsep.join([str(programs), self.environment.get("PATH", os.defpath)])
         with closing(locked_log(self.log, self.name, "End it first.", keep=self._has_run)) as output:
-            command = [str(programs / "game-analytics"), *self.words]
+            command = [str(programs / "game-analytics"), *self.arguments]
             self._child = start_child(command, self.folder, {**self.environment, "PATH": path}, output)
             self._has_run = True
 
@@ -163,11 +163,11 @@ def _parts(settings: StackSettings) -> list[Part]:
     # Settings of another lake or log in the user's shell must not reach the stack.
     environment = with_stack(without_settings(os.environ), settings.variables())
 
-    def program(name: str, *words: str) -> Program:
-        return Program(words, settings.dagster_home, environment, settings.logs / f"{name}.log")
+    def program(name: str, *arguments: str) -> Program:
+        return Program(arguments, settings.dagster_home, environment, settings.logs / f"{name}.log")
 
     prepare = Part("`prepare`", program("prepare", *PREPARE), once=True)
-    code, webserver, daemon = (program(name, *words) for name, words in SERVICES.items())
+    code, webserver, daemon = (program(name, *arguments) for name, arguments in SERVICES.items())
     postgres_port = Port(settings.postgres_port, "PostgreSQL", "--postgres-port")
     kafka_port = Port(settings.kafka_port, "Kafka", "--kafka-port")
     s3_port = Port(settings.s3_port, "the S3 server", "--s3-port")
@@ -182,8 +182,8 @@ def _parts(settings: StackSettings) -> list[Part]:
         Part("The daemon", daemon),
     ]
     if settings.with_demo:
-        words = producer(f"{LOOPBACK}:{settings.kafka_port}")
-        parts.append(Part("The producer", program("producer", *words), after=prepare))
+        arguments = producer(f"{LOOPBACK}:{settings.kafka_port}")
+        parts.append(Part("The producer", program("producer", *arguments), after=prepare))
     return parts
 
 
