@@ -1,1 +1,1 @@
-"""Benchmarks: what a day costs, measured on this machine beside what it is compared with. Each is run by `make`."""
+"""Benchmarks of time and memory, each with what it is compared with. Run by `make bench` and `make bench-kafka`."""

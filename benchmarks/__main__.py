@@ -1,6 +1,6 @@
-"""`make bench`: the project beside what its users would otherwise run, and beside the limits of its own parts.
+"""`make bench`: the project compared with the tools that its users would otherwise run, and with its own lower bounds.
 
-All figures of one call come from one run of the machine, rivals among them. Each is the median of its runs.
+All figures of a call, rivals included, are measured on the same machine, one after the other; each is a median.
 """
 
 import os
@@ -13,14 +13,14 @@ import msgspec
 from rich.console import Console
 
 from benchmarks import arrival, backfill, board, command, day, growth, stats, tick
-from benchmarks.ground import Ground, prepared_ground
+from benchmarks.bench import Bench, open_bench
 from benchmarks.machine import machine
 from benchmarks.rows import Row, table_of
 from game_analytics.errors import GameAnalyticsError
 
 _RESULTS = Path(__file__).parent / "results.json"
 
-GROUPS: dict[str, Callable[[Ground], Sequence[Row]]] = {
+GROUPS: dict[str, Callable[[Bench], Sequence[Row]]] = {
     "day": day.measure,
     "stats": stats.measure,
     "board": board.measure,
@@ -30,11 +30,11 @@ GROUPS: dict[str, Callable[[Ground], Sequence[Row]]] = {
     "arrival": arrival.measure,
     "command": command.measure,
 }
-"""What can be measured by itself, in the order of the table."""
+"""The groups that can be measured separately, in the order of the table."""
 
 
 class Measured(msgspec.Struct):
-    """A group as it was measured in one call."""
+    """The results of a group in one call."""
 
     machine: str
     runs: int
@@ -42,13 +42,13 @@ class Measured(msgspec.Struct):
 
 
 @click.command()
-@click.option("--runs", default=3, show_default=True, type=click.IntRange(1), help="Of everything.")
-@click.option("--scale", default=1.0, show_default=True, help="A share of the amounts that are asked, for a look.")
+@click.option("--runs", default=3, show_default=True, type=click.IntRange(1), help="How often everything is measured.")
+@click.option("--scale", default=1.0, show_default=True, help="A fraction of the full amounts, for a quick look.")
 @click.argument("groups", nargs=-1, type=click.Choice(list(GROUPS)))
 def main(groups: tuple[str, ...], runs: int, scale: float) -> None:
-    """Measure GROUPS, or all, and print how each figure compares with what is asked. At full scale results.json and
-    growth.svg are written; what was not measured stays there as it was."""
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else every command would compile our modules anew
+    """Measure GROUPS, or all, and print how each figure compares with its goal. At full scale results.json and
+    growth.svg are written; results of other groups are kept."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else every command would compile our modules again
     console = Console(highlight=False)
     head = machine()
     console.print(head, soft_wrap=True)
@@ -56,31 +56,31 @@ def main(groups: tuple[str, ...], runs: int, scale: float) -> None:
     try:
         with (
             tempfile.TemporaryDirectory(prefix="bench-") as folder,
-            prepared_ground(Path(folder), runs, scale, lambda line: _tell(console, line)) as ground,
+            open_bench(Path(folder), runs, scale, lambda line: _print(console, line)) as bench,
         ):
             for name in groups or GROUPS:
-                measured = Measured(head, runs, list(GROUPS[name](ground)))
+                measured = Measured(head, runs, list(GROUPS[name](bench)))
                 rows += measured.rows
                 if scale == 1:
-                    _keep(name, measured)
+                    _save(name, measured)
     except GameAnalyticsError as error:
         raise click.ClickException(str(error)) from error
     console.print()
     console.print(head, soft_wrap=True)
-    of_what = "" if scale == 1 else f", at {scale:g} of the amounts asked"
+    of_what = "" if scale == 1 else f", at {scale:g} of the full amounts"
     console.print(f"Medians of {runs} run{'s' if runs > 1 else ''} each{of_what}")
     console.print(table_of(rows))
 
 
-def _keep(name: str, measured: Measured) -> None:
-    """At once, so that an hour's figures are not lost with a later group's failure."""
+def _save(name: str, measured: Measured) -> None:
+    """Save a group when it is done, so that the failure of a later one does not lose it."""
     kept = msgspec.json.decode(_RESULTS.read_bytes(), type=dict[str, Measured]) if _RESULTS.exists() else {}
     kept[name] = measured
     in_order = {name: kept[name] for name in GROUPS if name in kept}
     _RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(in_order), indent=2) + b"\n")
 
 
-def _tell(console: Console, line: str) -> None:
+def _print(console: Console, line: str) -> None:
     console.print(f"  {line}", soft_wrap=True)
 
 

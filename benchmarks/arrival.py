@@ -1,10 +1,9 @@
-"""From a stats file's arrival to the finished board under `game-analytics dev`, beside an empty run of the same code
-location.
+"""From a stats file's arrival to the finished board under `game-analytics dev`, compared with an empty run of the same
+code location.
 
-The clock of the board starts with the tick that finds the file, since the sensor's interval is not asked about, and
-ends with the run's success, which comes after the board lies in S3. That of the empty run starts when it is launched
-from the UI. The time that either of them waits in the queue, which the daemon looks at every five seconds, is set
-aside. All moments are those that Dagster's instance has recorded.
+The time of the board begins with the tick that finds the file, which leaves out the sensor's interval, and ends with
+the run's success, when the board is in S3. That of the empty run begins when it is launched from the UI. Time in the
+run queue, which the daemon checks every five seconds, is subtracted. All times are those that Dagster recorded.
 """
 
 import json
@@ -22,8 +21,9 @@ from typing import Any, TypeVar
 
 import dagster as dg
 
-from benchmarks.ground import DAY, PROJECT, Ground, lake_at, program
+from benchmarks.bench import PROJECT, Bench, lake_at
 from benchmarks.rows import Row, at_most_more
+from benchmarks.servers import DAY, program
 from benchmarks.tick import stats_file
 from benchmarks.with_idle_run import idle_job
 from game_analytics.defs.jobs import leaderboard_job
@@ -51,22 +51,22 @@ mutation {{ launchRun(executionParams: {{mode: "default", selector: {{repository
     {{ ... on LaunchRunSuccess {{ run {{ runId }} }} }} }}
 """
 _PAIRS = 3
-"""Boards and empty runs of which a run is the median: what the daemon does besides makes one differ from the next."""
+"""Boards and empty runs per measured run, which is their median: other work of the daemon makes them differ."""
 _WITHIN_SECONDS = 120
 _LOOK_EVERY_SECONDS = 0.5
 
 
-def measure(ground: Ground) -> Sequence[Row]:
-    """The board's run may take a second more than the empty one, the tick that asked for it included."""
+def measure(bench: Bench) -> Sequence[Row]:
+    """The goal: tick and run of a board take at most a second more than an empty run."""
     boards, empty = list[float](), list[float]()
     days = (date.fromisoformat(DAY) + timedelta(days=number) for number in count())
-    with _dev(ground) as stack:
-        stack.pair(next(days))  # finds cold caches everywhere
-        for run in range(1, ground.runs + 1):
+    with _dev(bench) as stack:
+        stack.pair(next(days))  # warms up the caches
+        for run in range(1, bench.runs + 1):
             pairs = [stack.pair(next(days)) for _ in range(_PAIRS)]
             for seconds, into in zip(zip(*pairs, strict=True), (boards, empty), strict=True):
                 into.append(median(seconds))
-            ground.tell(f"run {run}: board {boards[-1]:.2f} s, empty run {empty[-1]:.2f} s")
+            bench.report(f"run {run}: board {boards[-1]:.2f} s, empty run {empty[-1]:.2f} s")
     what = "from the tick that finds a stats file to the finished board"
     return [at_most_more(what, "s", boards, "an empty run", empty, 1)]
 
@@ -80,22 +80,22 @@ class _Dev:
     ui_port: int
 
     def pair(self, day: date) -> tuple[float, float]:
-        """Seconds of a board, and of an empty run."""
+        """Seconds for a board, and for an empty run."""
         return self._board_of(day), self._idle_run()
 
     def _board_of(self, day: date) -> float:
-        """Put the file, and wait for the board's run. Seconds from the tick to its success."""
+        """Put the file and wait for the board's run. Returns the seconds from the tick to its success."""
         self.lake.put(stats_key(day), stats_file(day.toordinal()))
         wanted = dg.RunsFilter(job_name=leaderboard_job.name, tags={"dagster/partition": day.isoformat()})
         [run_id] = _eventually(lambda: [run.run_id for run in self.instance.get_runs(wanted)])
         seconds = self._seconds(run_id)
         if self.lake.etag(board_key(day)) is None:
-            raise GameAnalyticsError(f"The run for {day} made no board.")
+            raise GameAnalyticsError(f"The run for {day} published no board.")
         tick: Any = next(tick for tick in self._ticks() if run_id in tick.run_ids)
         return float(seconds + self._created(run_id) - tick.timestamp)
 
     def _idle_run(self) -> float:
-        """Launch it as the UI does. Seconds from its creation to its success."""
+        """Launch an empty run as the UI does. Returns the seconds from its creation to its success."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.ui_port}/graphql",
             json.dumps({"query": _LAUNCH}).encode(),
@@ -109,7 +109,7 @@ class _Dev:
         return self.instance.get_ticks(sensor.instigator_origin_id, sensor.selector_id, limit=50)
 
     def _seconds(self, run_id: str) -> float:
-        """From the run's creation to its success, without the time in the queue."""
+        """Seconds from the run's creation to its success, without the time in the queue."""
 
         def finished() -> dg.DagsterRun | None:
             run = self.instance.get_run_by_id(run_id)
@@ -122,18 +122,18 @@ class _Dev:
         return float(stats.enqueued_time - self._created(run_id) + stats.end_time - stats.launch_time)
 
     def _created(self, run_id: str) -> float:
-        """When, in seconds since 1970."""
+        """The time of the run's creation, in seconds since 1970."""
         [record] = self.instance.get_run_records(dg.RunsFilter([run_id]))
         return float(record.create_timestamp.timestamp())
 
 
 @contextmanager
-def _dev(ground: Ground) -> Iterator[_Dev]:
-    """Started in a folder of its own, and stopped in the end."""
-    folder = ground.new_folder("dev")
+def _dev(bench: Bench) -> Iterator[_Dev]:
+    """Start `dev` in a folder of its own, and stop it at the end."""
+    folder = bench.new_folder("dev")
     (folder / "workspace.yaml").write_text(_WORKSPACE.format(project=PROJECT))
     ui_port, s3_port = free_ports(2)
-    environment = ground.environment("game-analytics", ground.new_folder("unused"))
+    environment = bench.environment("game-analytics", bench.new_folder("unused"))
     command: list[str | Path] = [program("game-analytics"), "dev", "--port", str(ui_port), "--s3-port", str(s3_port)]
     with (folder / "log").open("wb") as log:
         child = start_child(command, folder, environment, log)
@@ -149,16 +149,16 @@ def _dev(ground: Ground) -> Iterator[_Dev]:
 
 
 def _variables(shell_file: Path) -> dict[str, str]:
-    """Those that the file sets by a plain value."""
+    """The variables that the file exports with a plain value."""
     words = [shlex.split(line) for line in shell_file.read_text().splitlines() if line.startswith("export ")]
     return dict(each.split("=", 1) for _, each, *_ in words)
 
 
 def _eventually(ask: Callable[[], T | None]) -> T:
-    """The first answer that is something. Raises if none comes."""
+    """The first answer that is not empty. Raises `GameAnalyticsError` if there is none in time."""
     end = time.monotonic() + _WITHIN_SECONDS
     while not (answer := ask()):
         if time.monotonic() > end:
-            raise GameAnalyticsError(f"Nothing came within {_WITHIN_SECONDS} s.")
+            raise GameAnalyticsError(f"There was no answer within {_WITHIN_SECONDS} s.")
         time.sleep(_LOOK_EVERY_SECONDS)
     return answer

@@ -1,7 +1,8 @@
-"""A day from messages to published board, as commands a user types, beside the original sketch's two DAGs on Airflow.
+"""A day from messages to published board, as commands a user types, compared with the original sketch's two DAGs on
+Airflow.
 
-Ours read a Kafka topic. The sketch has its messages as a list in the program, which is handed to it as a file of JSON:
-it is spared the broker, and the messages that cannot be read, of which it would die.
+Ours reads a Kafka topic. The sketch has its messages as a list in the program, which it is given as a JSON file: it
+needs no broker, and gets no unreadable messages, at which it would fail.
 """
 
 import io
@@ -17,8 +18,9 @@ import msgspec
 import polars as pl
 from confluent_kafka import Producer
 
-from benchmarks.ground import DAY, RIVALS, Ground, materialize
+from benchmarks.bench import RIVALS, Bench, materialize
 from benchmarks.rows import Row, times_less
+from benchmarks.servers import DAY
 from benchmarks.watched import Taken, watch
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.names import board_key, stats_key
@@ -38,7 +40,7 @@ _DAGS = ("game_event_producer", "game_leaderboard")
 
 _UNREADABLE = frozenset(value for values in MALFORMED.values() for value in values)
 
-# The sketch's own.
+# The sketch's own example.
 _EXAMPLE = tuple(
     msgspec.json.encode({"player_id": player, "event_type": event_type, "game_id": "g001"})
     for player, event_type in (
@@ -53,8 +55,8 @@ _EXAMPLE = tuple(
 
 
 @dataclass(frozen=True)
-class _Sums:
-    """What a stats file adds up to."""
+class _Totals:
+    """The totals of a stats file."""
 
     players: int
     kills: int
@@ -63,41 +65,41 @@ class _Sums:
 
 @dataclass(frozen=True)
 class _Day:
-    """A topic that holds it, the same messages as the sketch's list, and what stats come of them."""
+    """A day as a topic and as the file of the sketch's list, with the totals that either must produce."""
 
     events: int
     topic: str
     file: Path
-    ours: _Sums
-    theirs: _Sums
-    """The sketch counts repeated events twice, and takes those of other days for the day's own."""
+    ours: _Totals
+    theirs: _Totals
+    """Different, since the sketch counts repeated events twice and includes events of other days."""
 
 
-def measure(ground: Ground) -> Sequence[Row]:
+def measure(bench: Bench) -> Sequence[Row]:
     """Time and memory of a large day, and the time of the six events of the sketch's example."""
-    amount = ground.scaled(_LARGE, _SMALLEST)
-    large, example = _prepared(ground, ground.topic_of_a_day(amount), amount), _example(ground)
-    airflow = _Airflow(ground)
-    ours, theirs = _measured(ground, airflow, large)
-    our_least, their_least = _measured(ground, airflow, example)
+    amount = bench.scaled(_LARGE, _SMALLEST)
+    large, example = _prepared(bench, bench.topic_of_a_day(amount), amount), _example(bench)
+    airflow = _Airflow(bench)
+    ours, theirs = _measured(bench, airflow, large)
+    our_example, their_example = _measured(bench, airflow, example)
     what = "a day of {:,} events, messages to board".format
     return [
         times_less(what(amount), "s", _seconds(ours), _SKETCH, _seconds(theirs), 10),
         times_less("the same, peak memory", "MiB", _mebibytes(ours), _SKETCH, _mebibytes(theirs), 4),
-        times_less(what(len(_EXAMPLE)), "s", _seconds(our_least), _SKETCH, _seconds(their_least), 4),
+        times_less(what(len(_EXAMPLE)), "s", _seconds(our_example), _SKETCH, _seconds(their_example), 4),
     ]
 
 
-def _measured(ground: Ground, airflow: "_Airflow", day: _Day) -> tuple[list[Taken], list[Taken]]:
-    """Ours and the sketch's in turn."""
+def _measured(bench: Bench, airflow: "_Airflow", day: _Day) -> tuple[list[Taken], list[Taken]]:
+    """Measures ours and the sketch alternately."""
     ours: list[Taken] = []
     theirs: list[Taken] = []
-    for run in range(1, ground.runs + 1):
-        for name, way, runs in (("ours", _materialize, ours), (_SKETCH, airflow.test, theirs)):
-            taken = way(ground, day)
+    for run in range(1, bench.runs + 1):
+        for name, run_day, runs in (("ours", _materialize, ours), (_SKETCH, airflow.test, theirs)):
+            taken = run_day(bench, day)
             runs.append(taken)
-            ground.tell(
-                f"day of {day.events:,}, run {run} of {ground.runs}, {name}: {taken.seconds:.2f} s, "
+            bench.report(
+                f"day of {day.events:,}, run {run} of {bench.runs}, {name}: {taken.seconds:.2f} s, "
                 f"{taken.peak_mib:,.0f} MiB"
             )
     return ours, theirs
@@ -111,58 +113,58 @@ def _mebibytes(runs: Sequence[Taken]) -> list[float]:
     return [taken.peak_mib for taken in runs]
 
 
-def _materialize(ground: Ground, day: _Day) -> Taken:
-    """Ours: one command."""
-    bucket, folder = ground.new_bucket(), ground.new_folder("ours")
-    environment = ground.environment(bucket, folder, **ground.from_kafka(day.topic))
+def _materialize(bench: Bench, day: _Day) -> Taken:
+    """Runs ours: one command."""
+    bucket, folder = bench.new_bucket(), bench.new_folder("ours")
+    environment = bench.environment(bucket, folder, **bench.from_kafka(day.topic))
     taken = watch(materialize("game_analytics.definitions"), folder, environment, folder / "log")
-    _ensure_published(ground, bucket, day.ours)
+    _ensure_published(bench, bucket, day.ours)
     return taken
 
 
 class _Airflow:
-    """Airflow as its users have it: a database that is migrated, the sketch's DAGs, no examples."""
+    """Airflow as its users have it: with a migrated database and the sketch's DAGs, without examples."""
 
-    def __init__(self, ground: Ground) -> None:
-        home = ground.new_folder("airflow")
+    def __init__(self, bench: Bench) -> None:
+        home = bench.new_folder("airflow")
         self._home = home
         self._database = home / "airflow.db"
         self._as_migrated = home / "migrated.db"
-        self._program = ground.rivals_python.with_name("airflow")
-        _lay_httpfs(ground.rivals_python, ground.folder)
-        ground.tell("preparing Airflow's database")
+        self._program = bench.rivals_python.with_name("airflow")
+        _install_httpfs(bench.rivals_python, bench.folder)
+        bench.report("preparing Airflow's database")
         subprocess.run(  # noqa: S603 - a program of ours
             [self._program, "db", "migrate"],
-            env=self._environment(ground, "unused"),
+            env=self._environment(bench, "unused"),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.STDOUT,
             check=True,
         )
         shutil.copy(self._database, self._as_migrated)
 
-    def test(self, ground: Ground, day: _Day) -> Taken:
-        """The sketch: one command for each of its DAGs, one after the other."""
-        bucket = ground.new_bucket()
-        # What an earlier run left there, a day's events among it, is not this run's burden.
+    def test(self, bench: Bench, day: _Day) -> Taken:
+        """Runs the sketch: one command for each of its DAGs."""
+        bucket = bench.new_bucket()
+        # A fresh database, since what earlier runs left in it would slow this one down.
         for leftover in self._home.glob(f"{self._database.name}*"):
             leftover.unlink()
         shutil.copy(self._as_migrated, self._database)
-        environment = self._environment(ground, bucket) | {"SKETCH_EVENTS": str(day.file)}
+        environment = self._environment(bench, bucket) | {"SKETCH_EVENTS": str(day.file)}
         runs = [
             watch([self._program, "dags", "test", dag, DAY], self._home, environment, self._home / f"{dag}.log")
             for dag in _DAGS
         ]
-        _ensure_published(ground, bucket, day.theirs)
+        _ensure_published(bench, bucket, day.theirs)
         return Taken(sum(taken.seconds for taken in runs), [look for taken in runs for look in taken.memory])
 
-    def _environment(self, ground: Ground, bucket: str) -> dict[str, str]:
+    def _environment(self, bench: Bench, bucket: str) -> dict[str, str]:
         connection = {
             "conn_type": "aws",
-            "login": ground.s3.access_key_id,
-            "password": ground.s3.secret_access_key,
-            "extra": {"endpoint_url": ground.s3.url, "region_name": ground.s3.region},
+            "login": bench.s3.access_key_id,
+            "password": bench.s3.secret_access_key,
+            "extra": {"endpoint_url": bench.s3.url, "region_name": bench.s3.region},
         }
-        return ground.environment(
+        return bench.environment(
             bucket,
             self._home,
             TMPDIR=str(self._home),
@@ -173,50 +175,49 @@ class _Airflow:
         )
 
 
-def _lay_httpfs(python: Path, home: Path) -> None:
-    """DuckDB's extension where `INSTALL httpfs` finds it, as if it had been installed before: out of the package that
-    the rivals' environment has."""
+def _install_httpfs(python: Path, home: Path) -> None:
+    """Copy DuckDB's extension from the package in the rivals' environment to where `INSTALL httpfs` looks for it."""
     [packaged] = python.parents[1].glob("lib/python*/site-packages/duckdb_extension_httpfs/extensions")
     [platform] = duckdb.execute("PRAGMA platform").fetchone() or [""]
     for version in packaged.iterdir():
-        there = home / ".duckdb" / "extensions" / version.name / platform
-        there.mkdir(parents=True)
-        shutil.copy(version / "httpfs.duckdb_extension", there)
+        target = home / ".duckdb" / "extensions" / version.name / platform
+        target.mkdir(parents=True)
+        shutil.copy(version / "httpfs.duckdb_extension", target)
 
 
-def _ensure_published(ground: Ground, bucket: str, expected: _Sums) -> None:
-    """Raises `GameAnalyticsError` unless the stats are those of the day's messages, and a board is there."""
-    lake = ground.lake(bucket)
+def _ensure_published(bench: Bench, bucket: str, expected: _Totals) -> None:
+    """Raises `GameAnalyticsError` unless the bucket has a board, and stats with the totals of the day's messages."""
+    lake = bench.lake(bucket)
     stats, board = lake.get(stats_key(_DAY)), lake.get(board_key(_DAY))
     if stats is None or board is None:
-        raise GameAnalyticsError(f"{bucket} has no stats, or no board.")
-    found = _sums(pl.read_parquet(io.BytesIO(stats.body)))
-    if found != expected:
-        raise GameAnalyticsError(f"The stats in {bucket} add up to {found}, and the day's messages to {expected}.")
+        raise GameAnalyticsError(f"{bucket} has no stats or no board.")
+    totals = _totals(pl.read_parquet(io.BytesIO(stats.body)))
+    if totals != expected:
+        raise GameAnalyticsError(f"The stats in {bucket} add up to {totals}, but the day's messages to {expected}.")
     ranked = pl.read_parquet(io.BytesIO(board.body)).height
     if ranked != min(10, expected.players):
         raise GameAnalyticsError(f"The board in {bucket} has {ranked} players.")
 
 
-def _sums(stats: pl.DataFrame) -> _Sums:
-    return _Sums(stats.height, int(stats["kills"].sum()), int(stats["deaths"].sum()))
+def _totals(stats: pl.DataFrame) -> _Totals:
+    return _Totals(stats.height, int(stats["kills"].sum()), int(stats["deaths"].sum()))
 
 
-def _example(ground: Ground) -> _Day:
-    """The sketch's own example, at noon. It has no times, so those of the messages count."""
+def _example(bench: Bench) -> _Day:
+    """The sketch's own example. Its events have no time, so the timestamps of the messages count: noon."""
     topic = "day-of-the-sketch"
-    Topic(KafkaSettings(ground.broker.bootstrap_servers, topic)).create(1)
-    producer = Producer({"bootstrap.servers": ground.broker.bootstrap_servers})
+    Topic(KafkaSettings(bench.broker.bootstrap_servers, topic)).create(1)
+    producer = Producer({"bootstrap.servers": bench.broker.bootstrap_servers})
     for value in _EXAMPLE:
         producer.produce(topic, value, timestamp=milliseconds_ceil(_MIDNIGHT + timedelta(hours=12)))
     if producer.flush(30):
         raise GameAnalyticsError("Kafka did not take the sketch's example.")
-    return _prepared(ground, topic, len(_EXAMPLE))
+    return _prepared(bench, topic, len(_EXAMPLE))
 
 
-def _prepared(ground: Ground, topic: str, events: int) -> _Day:
-    """What the topic holds, as the sketch's list and as sums, counted in a way of its own."""
-    log = KafkaEventLog(KafkaSettings(ground.broker.bootstrap_servers, topic))
+def _prepared(bench: Bench, topic: str, events: int) -> _Day:
+    """The topic's messages as the sketch's list, and their totals, counted independently."""
+    log = KafkaEventLog(KafkaSettings(bench.broker.bootstrap_servers, topic))
     values = [
         value
         for partition, extent in log.extents().items()
@@ -224,7 +225,7 @@ def _prepared(ground: Ground, topic: str, events: int) -> _Day:
         for value in batch["value"]
         if value not in _UNREADABLE
     ]
-    file = ground.folder / f"{topic}.json"
+    file = bench.folder / f"{topic}.json"
     file.write_bytes(b"[" + b",".join(values) + b"]")
     fields = {name: pl.String() for name in ("player_id", "event_type", "event_id", "ts")}
     listed = pl.DataFrame([msgspec.json.decode(value) for value in values], schema=fields)
@@ -232,10 +233,10 @@ def _prepared(ground: Ground, topic: str, events: int) -> _Day:
     of_the_day = eliminations.filter(pl.col("ts").fill_null(DAY).str.starts_with(DAY))
     is_first = pl.struct("player_id", "event_type", "event_id").is_first_distinct()
     once = of_the_day.filter(pl.col("event_id").is_null() | is_first)
-    # The sketch also has a row for whoever neither killed nor died.
+    # The sketch also has a row for players without a kill or death.
     return _Day(events, topic, file, ours=_counted(once), theirs=_counted(listed))
 
 
-def _counted(events: pl.DataFrame) -> _Sums:
+def _counted(events: pl.DataFrame) -> _Totals:
     kinds = events["event_type"]
-    return _Sums(events["player_id"].n_unique(), int((kinds == "KILL").sum()), int((kinds == "DEATH").sum()))
+    return _Totals(events["player_id"].n_unique(), int((kinds == "KILL").sum()), int((kinds == "DEATH").sum()))

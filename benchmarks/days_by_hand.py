@@ -1,7 +1,7 @@
-"""The three works of each day, one day after the other, without Dagster: nothing is recorded, shown or checked.
+"""Lands, counts and ranks days one after the other without Dagster: nothing is recorded, shown or checked.
 
-``python -m benchmarks.days_by_hand FIRST COUNT``, in the environment of a user. The day before the first is done as
-well and not timed: whatever is done once and for all is done then. Answers the seconds of each day as JSON.
+``python -m benchmarks.days_by_hand FIRST COUNT``, in the environment of a user. The day before the first is processed
+too, as a warm-up that is not timed. Prints the seconds of each day as JSON.
 """
 
 import sys
@@ -21,7 +21,7 @@ from game_analytics.settings import read_settings
 
 
 def main() -> None:
-    """Do them, all with the same connections."""
+    """Process the days, with the same connections for all."""
     first, count = date.fromisoformat(sys.argv[1]), int(sys.argv[2])
     settings = read_settings()
     log, lake = event_log_resource(settings).open(), lake_resource(settings).open()

@@ -1,6 +1,6 @@
-"""What bad lines do to the speed of decoding: the rule alone, on messages in memory.
+"""The effect of bad messages on the speed of decoding, measured for the rule alone, on messages in memory.
 
-``python -m benchmarks.decoding MESSAGES RUNS`` answers CPU seconds per million messages, run by run.
+``python -m benchmarks.decoding MESSAGES RUNS`` prints the CPU seconds per million messages of each run as JSON.
 """
 
 import sys
@@ -19,17 +19,17 @@ from game_analytics.sources.formats.json import JsonFormat
 
 JSON = JsonFormat().decode
 
-GOOD = "good messages alone"
-ONE_BAD = "one bad line in all"
-TENTH_BAD = "10 % bad lines, of every kind"
-TENTH_CUT_OFF = "10 % bad lines, all cut off"
+GOOD = "only good messages"
+ONE_BAD = "one bad message in all"
+TENTH_BAD = "10 % bad messages, of every kind"
+TENTH_CUT_OFF = "10 % bad messages, all cut off"
 
 _DAY = date(2025, 12, 30)
 _CUT_OFF = b'{"event_type":"DEATH","player_id":"p000'
 
 
 def main() -> None:
-    """Classify each kind of messages in turn, again and again."""
+    """Classify each kind of messages in turn, in every run."""
     messages, runs = (int(word) for word in sys.argv[1:])
     good = _good_batches(messages)
     kinds = {
@@ -38,7 +38,7 @@ def main() -> None:
         TENTH_BAD: [_with_bad(batch, 10, MALFORMED_IN_TURN) for batch in good],
         TENTH_CUT_OFF: [_with_bad(batch, 10, pl.Series([_CUT_OFF])) for batch in good],
     }
-    _cpu_per_million(good[:1])  # what is done once for all, like starting threads
+    _cpu_per_million(good[:1])  # warm-up, such as starting threads
     seconds: dict[str, list[float]] = {kind: [] for kind in kinds}
     for _ in range(runs):
         for kind, batches in kinds.items():
@@ -47,9 +47,9 @@ def main() -> None:
 
 
 def _good_batches(messages: int) -> list[pl.DataFrame]:
-    """A day in the batches in which it is landed."""
-    nothing_amiss = Simulation(events_per_day=messages, partitions=1, malformed_share=0, repeated_share=0, late_share=0)
-    log = MemoryEventLog(nothing_amiss)
+    """A day without faults, in batches as landing reads them."""
+    faultless = Simulation(events_per_day=messages, partitions=1, malformed_share=0, repeated_share=0, late_share=0)
+    log = MemoryEventLog(faultless)
     midnight = datetime(_DAY.year, _DAY.month, _DAY.day, tzinfo=UTC)
     bounds = [log.first_at_or_after(midnight + timedelta(days=days))[0] for days in (0, 1)]
     first, end = (found.offset for found in bounds if found is not None)
@@ -57,7 +57,7 @@ def _good_batches(messages: int) -> list[pl.DataFrame]:
 
 
 def _with_bad(batch: pl.DataFrame, every: int, bad: pl.Series) -> pl.DataFrame:
-    """The first of ``every`` so many messages replaced by a bad one, each of these in turn."""
+    """The batch with one in ``every`` messages replaced by those of ``bad`` in turn, beginning with the first."""
     row = pl.int_range(pl.len())
     turn = row // every % len(bad)
     return batch.with_columns(value=pl.when(row % every == 0).then(pl.lit(bad).gather(turn)).otherwise("value"))

@@ -1,13 +1,13 @@
-"""A Dagster project with one asset, partitioned as ours are, that does nothing: what a command on any asset takes."""
+"""A Dagster project with one asset that does nothing, partitioned as ours are: the cost of a command on any asset."""
 
 import dagster as dg
 
 
 @dg.asset(partitions_def=dg.DailyPartitionsDefinition("2024-01-01"))
 def idle() -> dg.MaterializeResult[None]:
-    """Nothing at all."""
+    """Does nothing."""
     return dg.MaterializeResult()
 
 
-# The executor that ours has: the default one starts a process for the step, which takes seconds.
+# Our executor; the default one starts a process for each step, which takes seconds.
 defs = dg.Definitions(assets=[idle], executor=dg.in_process_executor)

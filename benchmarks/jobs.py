@@ -1,4 +1,4 @@
-"""Work that is measured in a program of its own: ours in our environment, a rival's in theirs, told the same job."""
+"""Work that is measured in a process of its own, ours in our environment and a rival's in theirs, for the same job."""
 
 import json
 import os
@@ -14,71 +14,72 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from benchmarks.ground import PROJECT, RIVALS, Ground
+from benchmarks.bench import PROJECT, RIVALS, Bench
 from benchmarks.machine import cores
 from benchmarks.rivals.job import Job
 
 _ENDS_WITHIN_SECONDS = 1800
 _LOOK_EVERY_SECONDS = 0.2
 _MEMORY_LEFT_BYTES = 2**30
-"""Before the kernel looks for somebody to end, who may be another."""
+"""Below this, the program is ended before the kernel ends a process, which may be another one."""
 _TAIL_LINES = 15
 
 
 class DidNotFinish(Exception):
-    """A program that was to be measured ended badly or not at all. The message says how."""
+    """A measured program failed or did not end. The message says which."""
 
 
 class Answer(msgspec.Struct):
-    """What a program says of its work."""
+    """The result of a measured program."""
 
     seconds: float
-    """Of the work alone, wall-clock."""
+    """Wall-clock time of the work alone."""
     peak_mib: float
-    """Of the whole program, resident."""
-    said: object
+    """Resident memory of the whole program."""
+    output: object
+    """What the work returned."""
 
 
-def job_for(ground: Ground, bucket: str, keys: Sequence[str], result: str, jars: Path | None = None) -> Job:
-    """The job of reading these objects of the bucket and writing ``result`` into it."""
+def job_for(bench: Bench, bucket: str, keys: Sequence[str], result: str, jars: Path | None = None) -> Job:
+    """A job that reads these objects of the bucket and writes ``result`` into it."""
     return Job(
-        endpoint_url=ground.s3.url,
-        region=ground.s3.region,
-        access_key_id=ground.s3.access_key_id,
-        secret_access_key=ground.s3.secret_access_key,
+        endpoint_url=bench.s3.url,
+        region=bench.s3.region,
+        access_key_id=bench.s3.access_key_id,
+        secret_access_key=bench.s3.secret_access_key,
         bucket=bucket,
         keys=list(keys),
         result=result,
-        folder=str(ground.new_folder("spill")),
+        folder=str(bench.new_folder("spill")),
         cores=cores(),
         jars=str(jars or ""),
     )
 
 
-def run_ours(ground: Ground, work: str, job: Job) -> Answer:
-    """One of the works of `own`."""
-    return _run(ground, [sys.executable, "-m", "benchmarks.own", work], job)
+def run_ours(bench: Bench, work: str, job: Job) -> Answer:
+    """Run ``stats`` or ``board`` of `own`. Raises `DidNotFinish`."""
+    return _run(bench, [sys.executable, "-m", "benchmarks.own", work], job)
 
 
-def run_rival(ground: Ground, script: str, job: Job) -> Answer:
-    """A script of a rival, which calls `measured`."""
-    return _run(ground, [ground.rivals_python, RIVALS / script], job)
+def run_rival(bench: Bench, script: str, job: Job) -> Answer:
+    """Run a script of a rival. Raises `DidNotFinish`."""
+    return _run(bench, [bench.rivals_python, RIVALS / script], job)
 
 
-def _run(ground: Ground, command: list[str | Path], job: Job) -> Answer:
-    folder = ground.new_folder("job")
-    asked, answer, log = folder / "job.json", folder / "answer.json", folder / "log.txt"
-    asked.write_text(json.dumps(asdict(job)))
+def _run(bench: Bench, command: list[str | Path], job: Job) -> Answer:
+    folder = bench.new_folder("job")
+    job_file, answer, log = folder / "job.json", folder / "answer.json", folder / "log.txt"
+    job_file.write_text(json.dumps(asdict(job)))
     with (
         log.open("w") as output,
         subprocess.Popen(  # noqa: S603 - programs of ours
-            [*command, asked, answer],
+            [*command, job_file, answer],
             cwd=PROJECT,
             env=os.environ | {"DO_NOT_TRACK": "true"},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # so that all that it starts can be ended with it
+            start_new_session=True,  # so that its children can be ended with it
         ) as process,
     ):
         try:
@@ -93,7 +94,7 @@ def _run(ground: Ground, command: list[str | Path], job: Job) -> Answer:
 
 
 def _watch(process: subprocess.Popen[bytes]) -> None:
-    """Wait for its end. Raises `DidNotFinish` if it takes too long or all of the memory."""
+    """Wait for its end. Raises `DidNotFinish` if it takes too long or almost all memory."""
     started = time.monotonic()
     while time.monotonic() - started < _ENDS_WITHIN_SECONDS:
         with suppress(subprocess.TimeoutExpired):

@@ -1,4 +1,4 @@
-"""Landing the day, all of it: window, reading, decoding, Parquet, upload, account and commit.
+"""Landing a whole day: window, reading, decoding, Parquet, upload, counts and commit.
 
 ``python -m benchmarks.landing WORKERS``
 """
@@ -6,7 +6,7 @@
 import sys
 from datetime import UTC, date, datetime, timedelta
 
-from benchmarks.ground import lake_at
+from benchmarks.bench import lake_at
 from benchmarks.measuring import Job, measure
 from game_analytics.engines.local import LocalEngine
 from game_analytics.landing.day import land_day
@@ -19,7 +19,7 @@ DAY = date(2025, 12, 30)
 
 
 def main() -> None:
-    """Land the topic's day into a bucket that is empty."""
+    """Land the topic's day into an empty bucket."""
     workers = int(sys.argv[1])
     measure(lambda job: _land(job, workers), children=workers - 1)
 

@@ -1,6 +1,6 @@
-"""One measured run: a program of its own, so that imports, caches and the peak of memory are its own.
+"""One measured run, in a process of its own, so that imports, caches and peak memory are its own.
 
-It is told its job on standard input and answers on standard output what the work took.
+The process reads its job from standard input and writes its usage to standard output, both as JSON.
 """
 
 import subprocess
@@ -19,12 +19,12 @@ _ENDS_WITHIN_SECONDS = 1800
 
 @dataclass(frozen=True)
 class Job:
-    """The topic to read, all of it, and the bucket to write to."""
+    """The topic to read completely, and the bucket to write to."""
 
     bootstrap_servers: str
     topic: str
     ends: list[int]
-    """The high watermark of each partition; all begin at 0, and each offset holds a message."""
+    """The end offset of each partition; all begin at 0 and have no gaps."""
     s3_url: str
     s3_region: str
     s3_access_key_id: str
@@ -39,7 +39,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Usage:
-    """What the work took; imports and the program's own start are not in it, but those of its children are."""
+    """What the work took, without imports and start of the program itself, but with those of its children."""
 
     messages: int
     cpu_seconds: float
@@ -55,7 +55,7 @@ class Usage:
 
 
 def run_program(module: str, arguments: Sequence[str], job: bytes = b"") -> bytes:
-    """What the program, a module of this package, answers to the job. Its standard error goes where ours goes."""
+    """Run a module of this package with ``job`` as standard input, and return its standard output."""
     command = [sys.executable, "-m", module, *arguments]
     return subprocess.run(  # noqa: S603 - our own program, no shell
         command, cwd=_ROOT, input=job, stdout=subprocess.PIPE, timeout=_ENDS_WITHIN_SECONDS, check=True
@@ -63,9 +63,9 @@ def run_program(module: str, arguments: Sequence[str], job: bytes = b"") -> byte
 
 
 def run_job(module: str, arguments: Sequence[str], job: Job) -> Usage:
-    """What the job takes, done by this program.
+    """Run the job with this module of the package, and return its usage.
 
-    Raises `ValueError` if it did not read every message of the topic: it is then no measure of anything.
+    Raises `ValueError` if it did not read every message of the topic.
     """
     usage = msgspec.json.decode(run_program(module, arguments, msgspec.json.encode(job)), type=Usage)
     if usage.messages != job.messages:
@@ -74,8 +74,8 @@ def run_job(module: str, arguments: Sequence[str], job: Job) -> Usage:
 
 
 def measure(work: Callable[[Job], int], children: int = 0) -> None:
-    """Do the job of standard input and answer its `Usage`. ``work`` returns how many messages it read, and has at
-    most so many child processes."""
+    """Run the job of standard input and print its `Usage`. ``work`` returns how many messages it read, and starts at
+    most ``children`` child processes."""
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
     cpu, wall = _cpu_seconds(), time.perf_counter()
     messages = work(job)
@@ -89,6 +89,6 @@ def _cpu_seconds() -> float:
 
 
 def _peak_bytes(children: int) -> int:
-    """Of the children the kernel tells the largest one's peak alone, so that is taken for each of them."""
-    # Linux counts in KiB, and gives a process the peak of whoever started it to begin with: `kafka.py` stays small.
+    """The kernel reports only the largest peak of all children, so that is taken for each of them."""
+    # Linux counts in KiB, and a process begins with the peak of its parent, so `kafka.py` must stay small.
     return 1024 * (getrusage(RUSAGE_SELF).ru_maxrss + children * getrusage(RUSAGE_CHILDREN).ru_maxrss)

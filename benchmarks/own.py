@@ -1,5 +1,5 @@
-"""The assets' work without Dagster around it, as programs that are measured: ``python -m benchmarks.own stats`` and
-``board``, called by `jobs.run_ours`."""
+"""The work of our assets without Dagster, as measured programs: ``python -m benchmarks.own stats`` and ``board``, run
+by `jobs.run_ours`."""
 
 import sys
 import time
@@ -8,8 +8,9 @@ from datetime import date
 
 import duckdb
 
-from benchmarks.ground import DAY, lake_at
+from benchmarks.bench import lake_at
 from benchmarks.rivals.job import Job, measured
+from benchmarks.servers import DAY
 from game_analytics.lake.bucket import Lake
 from game_analytics.leaderboards.player_stats import publish_stats
 from game_analytics.leaderboards.stats_file import open_stats
@@ -24,7 +25,7 @@ def _stats(job: Job) -> Callable[[], object]:
 
 
 def _board(job: Job) -> Callable[[], object]:
-    """Also measures the check for a player twice, by repeating it."""
+    """Also measures the check for duplicate players, by repeating it."""
     lake, connection, day = _lake_of(job), duckdb.connect(), date.fromisoformat(DAY)
 
     def work() -> dict[str, float]:

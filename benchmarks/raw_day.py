@@ -1,5 +1,5 @@
-"""A day's raw events as landing leaves them in the lake, made straight from the simulation's columns: the messages in
-between, and reading them, are other rows' business."""
+"""A day's raw events as landing writes them to the lake, generated directly from the simulation's columns, without
+messages in between."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
@@ -15,12 +15,12 @@ from game_analytics.rules.events import COUNTED_TYPES, RAW_EVENTS
 from game_analytics.simulation.messages import event_id, game_id, happened_at, player_id, timeline
 from game_analytics.simulation.schedule import Simulation, hour_at
 
-# About nine messages of ten are kills or deaths, and there are to be some to spare.
+# About nine of ten messages are kills or deaths; a few more than needed.
 _MESSAGES_PER_EVENT = 1.12
 
 
 def store_raw_day(lake: Lake, day: date, events: int) -> Manifest:
-    """Store a day of exactly so many raw events, half a percent of them deliveries of the same event again."""
+    """Store a day of exactly ``events`` raw events, half a percent of them repeated. Returns its manifest."""
     messages = max(2_000, int(events * _MESSAGES_PER_EVENT))
     simulation = Simulation(events_per_day=messages, malformed_share=0, late_share=0)
     shares = [len(range(partition, events, simulation.partitions)) for partition in range(simulation.partitions)]
@@ -34,10 +34,10 @@ def store_raw_day(lake: Lake, day: date, events: int) -> Manifest:
                 size = min(MAX_SLICE, shares[partition] - stored[partition])
                 if waiting[partition].height < size:
                     break
-                piece = Slice(day, partition, stored[partition], stored[partition] + size)
-                offsets = pl.int_range(piece.first, piece.end, dtype=pl.Int64, eager=True)
+                part = Slice(day, partition, stored[partition], stored[partition] + size)
+                offsets = pl.int_range(part.first, part.end, dtype=pl.Int64, eager=True)
                 slice_rows = waiting[partition].head(size).with_columns(kafka_offset=offsets)
-                objects[partition].append(store(lake, "raw", piece, slice_rows))
+                objects[partition].append(store(lake, "raw", part, slice_rows))
                 waiting[partition] = waiting[partition].slice(size)
                 stored[partition] += size
     manifest = _manifest(day, shares, objects)
@@ -52,7 +52,7 @@ def _hours(day: date) -> Iterator[int]:
 
 
 def _events_of(simulation: Simulation, hour: int) -> list[pl.DataFrame]:
-    """The raw events of an hour, for each partition in the order of their delivery."""
+    """The raw events of an hour by partition, in the order of delivery."""
     messages = timeline(simulation, hour).lazy().filter(pl.col("event_type").cast(pl.String).is_in(COUNTED_TYPES))
     rows = messages.select(
         event_time=happened_at(hour).dt.cast_time_unit("us"),
@@ -61,7 +61,7 @@ def _events_of(simulation: Simulation, hour: int) -> list[pl.DataFrame]:
         game_id=game_id(hour),
         event_id=event_id(hour),
         kafka_partition=pl.col("partition").cast(pl.Int32),
-        kafka_offset=pl.lit(0, pl.Int64),  # the slice gives it
+        kafka_offset=pl.lit(0, pl.Int64),  # set per slice
     ).collect()
     return [rows.filter(pl.col("kafka_partition") == partition) for partition in range(simulation.partitions)]
 

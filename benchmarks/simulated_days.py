@@ -1,4 +1,4 @@
-"""Many days in one topic, published in one go: what `game-analytics produce --follow` would have left there."""
+"""Publishes many days to one topic at once, as `game-analytics produce --follow` would over time."""
 
 from datetime import date, timedelta
 
@@ -16,7 +16,7 @@ _SETTLES_WITHIN_SECONDS = 300
 
 
 def publish_days(target: KafkaSettings, first: date, last: date, simulation: Simulation) -> int:
-    """Make the topic, and publish all that a landing of each of these days reads. How many messages that are."""
+    """Create the topic and publish everything that landing these days reads. Returns the number of messages."""
     console = Console(quiet=True)
     open_topic(console, target, simulation, partitions=None, create=True)
     publisher = Publisher(target, console.print)
@@ -32,5 +32,5 @@ def publish_days(target: KafkaSettings, first: date, last: date, simulation: Sim
 
 
 def days_before(last: date, count: int) -> list[date]:
-    """So many days, the last one among them."""
+    """``count`` days up to and including ``last``."""
     return [last - timedelta(days=back) for back in reversed(range(count))]

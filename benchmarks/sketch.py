@@ -1,10 +1,10 @@
-"""The way of the original sketch: one loop with `json.loads`, a list of dictionaries, a frame made of them, one group
+"""What the original sketch does: one loop with `json.loads`, a list of dictionaries, a frame made of them, one group
 per player, one file uploaded by boto3.
 
-Changed as little as makes it finish. It reads on until the day is read, where the sketch took 10,000 messages and
-stopped. It is assigned the day's offsets, where a new group would begin at the topic's end. And it leaves out the
-messages that cannot be read, where the sketch would have died of the first: it knows them beforehand by their bytes,
-which takes less time than any look at their contents. So the figures are better than the sketch's own would be.
+Changed only as much as it needs to finish. It reads the whole day, where the sketch stopped at 10,000 messages. It is
+assigned the day's offsets, where a new group would begin at the topic's end. And it skips unreadable messages, where
+the sketch would have failed at the first one: it recognizes them by their bytes, faster than by any check of their
+contents. So the figures are better than the sketch's own would be.
 """
 
 import json

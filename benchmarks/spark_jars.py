@@ -1,4 +1,4 @@
-"""Spark's connector to S3, which Spark does not bring along: fetched by Maven, once, beside the rivals' environment."""
+"""Spark's connector to S3, which is not part of Spark: Maven fetches it once, beside the rivals' environment."""
 
 import subprocess
 from pathlib import Path
@@ -6,18 +6,18 @@ from pathlib import Path
 from game_analytics.errors import GameAnalyticsError
 
 _HADOOP_VERSION = "3.5.0"
-"""That of the client in pyspark, which the connector must have too."""
+"""The version of the Hadoop client in pyspark, which the connector must match."""
 
 _JARS = {
     "org.apache.hadoop:hadoop-aws": _HADOOP_VERSION,
-    # What this version of it is built with: all of AWS, in half a gigabyte, and what it names even where it is unused.
+    # What this version is built with: the whole AWS SDK of half a gigabyte, and a library that it loads even if unused.
     "software.amazon.awssdk:bundle": "2.35.4",
     "software.amazon.s3.analyticsaccelerator:analyticsaccelerator-s3": "1.3.1",
 }
 
 
 def fetched(folder: Path) -> Path:
-    """The folder with the connector's jars."""
+    """Fetch the connector's jars unless they are in the folder, and return it. Raises `GameAnalyticsError`."""
     pom, ready = folder / "pom.xml", folder / "ready"
     if not ready.exists() or pom.read_text() != _pom():
         folder.mkdir(parents=True, exist_ok=True)
@@ -32,7 +32,7 @@ def fetched(folder: Path) -> Path:
 
 
 def _pom() -> str:
-    # What the connector would bring along besides is in pyspark already, or for other things than reading.
+    # Its other dependencies are in pyspark already, or not needed for reading.
     dependencies = "".join(
         f"<dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId><version>{version}</version>"
         "<exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions></dependency>"

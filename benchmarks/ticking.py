@@ -1,7 +1,7 @@
-"""Evaluates the sensor `new_stats_file` as a code server does, by turns with bare listings of what it looks at.
+"""Evaluates the sensor `new_stats_file` as a code server does, alternately with listing the prefixes that it reads.
 
 ``python -m benchmarks.ticking RUNS DAY``, in the environment of a user: DAGSTER_HOME, AWS_*, GAME_ANALYTICS_BUCKET. A
-program of its own, so that what a process does at its first tick is seen, and nothing else lives in it.
+process of its own, so that its first tick can be measured.
 """
 
 import os
@@ -25,42 +25,42 @@ from game_analytics.lake.names import BOARDS_PREFIX, STATS_PREFIX
 from game_analytics.settings import read_settings
 
 TICKS = 5
-"""Of which a run is the median."""
+"""Ticks per run, which is their median."""
 
 
 class Taken(msgspec.Struct):
-    """Seconds of wall clock; of all but the first one value for each run."""
+    """Wall-clock seconds; the lists have one value per run."""
 
     first: float
-    """The first tick of the process, no file new."""
+    """The first tick of the process, with no new file."""
     listing: list[float]
     none_new: list[float]
     one_new: list[float]
 
 
 def main() -> None:
-    """Answers `Taken` as JSON."""
+    """Prints `Taken` as JSON."""
     runs, day = int(sys.argv[1]), sys.argv[2]
     lake = Lake.open(read_settings().lake)
     client: Any = boto3.Session(region_name=os.environ["AWS_REGION"]).client("s3")
     key = f"{STATS_PREFIX}{day.replace('-', '_')}_events.parquet"
-    stands = lake.get(key)
-    assert stands is not None  # noqa: S101 - the benchmark has put it there
+    stats = lake.get(key)
+    assert stats is not None  # noqa: S101 - the benchmark has written it
     with dg.DagsterInstance.get() as instance:
         ref = instance.get_ref()
 
     def tick() -> list[str]:
-        """The days that it asks for."""
-        told = get_external_sensor_execution(
+        """Evaluate the sensor. Returns the days for which it requests runs."""
+        data = get_external_sensor_execution(
             defs.get_repository_def(),
             RegisteredCodeLocationOrigin("game_analytics"),
             ref,
             new_stats_file.name,
-            *(None,) * 5,  # nothing that an earlier tick would have left
+            *(None,) * 5,  # no state of an earlier tick
         )
-        if not isinstance(told, SensorExecutionData):
-            raise TypeError(f"The tick failed: {told.error}")
-        return [str(request.partition_key) for request in told.run_requests or []]
+        if not isinstance(data, SensorExecutionData):
+            raise TypeError(f"The tick failed: {data.error}")
+        return [str(request.partition_key) for request in data.run_requests or []]
 
     def listing() -> int:
         paginator = client.get_paginator("list_objects_v2")
@@ -72,9 +72,9 @@ def main() -> None:
     keys = listing()
     for _ in range(runs):
         none_new = _seconds(TICKS, {"listing": (listing, keys), "tick": (tick, [])})
-        lake.put(key, stands.body + b"!")
+        lake.put(key, stats.body + b"!")
         one_new = _seconds(TICKS, {"listing": (listing, keys), "tick": (tick, [day])})
-        lake.put(key, stands.body)
+        lake.put(key, stats.body)
         taken.listing.append(median([none_new["listing"], one_new["listing"]]))
         taken.none_new.append(none_new["tick"])
         taken.one_new.append(one_new["tick"])
@@ -82,7 +82,8 @@ def main() -> None:
 
 
 def _seconds(times: int, works: Mapping[str, tuple[Callable[[], object], object]]) -> dict[str, float]:
-    """The median of so many turns of each of the works, by turns. Raises if one does not answer what it must."""
+    """The median seconds of each function, called alternately ``times`` times. Raises `ValueError` for an
+    unexpected result."""
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(times):
         for name, (work, expected) in works.items():

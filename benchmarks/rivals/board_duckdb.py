@@ -1,4 +1,4 @@
-"""What it takes DuckDB to read the three columns of a stats file in S3, and nothing else."""
+"""DuckDB reads the three columns of a stats file in S3, and does nothing else."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ def _prepare(job: Job) -> Callable[[], object]:
     connection = connected(job)
 
     def work() -> list[object]:
-        # Each of them must look at every value; a count alone would be answered by the file's statistics.
+        # Aggregates that must read every value; a count would be answered from the file's statistics.
         statement = "SELECT max(player_id), sum(kills), sum(deaths) FROM read_parquet($objects)"
         _, kills, deaths = connection.execute(statement, {"objects": job.uris}).fetchall()[0]
         return [int(kills), int(deaths)]

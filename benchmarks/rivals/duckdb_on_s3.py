@@ -12,7 +12,7 @@ _EXTENSION = (
 
 
 def connected(job: Job) -> duckdb.DuckDBPyConnection:
-    """In memory, and free to keep no order of its own, which its guide to performance advises."""
+    """An in-memory database that need not preserve the order of rows, as DuckDB's performance guide advises."""
     connection = duckdb.connect()
     connection.load_extension(str(_EXTENSION))
     connection.execute(f"SET threads = {job.cores}")

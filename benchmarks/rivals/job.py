@@ -1,7 +1,6 @@
-"""What every program gets that does the work of a row by itself, and what it answers: for rivals and for us alike.
+"""The job of a measured program and how it is run, for rivals and for ours alike.
 
-A program is a call of `measured` and nothing else. What is timed begins when it has imported and started all that it
-needs.
+A program is one call of `measured`. Imports and start-up are not timed.
 """
 
 import json
@@ -17,7 +16,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class Job:
-    """Which objects to read, where to leave the result, and how S3 is reached."""
+    """Which objects to read, where to write the result, and how to connect to S3."""
 
     endpoint_url: str
     region: str
@@ -25,22 +24,22 @@ class Job:
     secret_access_key: str
     bucket: str
     keys: list[str]
-    """Of the objects to read."""
+    """The objects to read."""
     result: str
-    """The key to write, or the prefix of the keys, where a program writes several."""
+    """The key to write, or the prefix of the keys if a program writes several objects."""
     folder: str
-    """For what does not fit into memory."""
+    """For data that does not fit into memory."""
     cores: int
     jars: str
-    """Where Spark's connector to S3 is, if it is needed."""
+    """The folder of Spark's connector to S3, for Spark."""
 
     @property
     def uris(self) -> list[str]:
-        """Of the objects to read."""
+        """The URIs of the objects to read."""
         return [self.uri(key) for key in self.keys]
 
     def uri(self, key: str) -> str:
-        """Of an object in the bucket."""
+        """The URI of an object in the bucket."""
         return f"s3://{self.bucket}/{key}"
 
     @property
@@ -50,22 +49,22 @@ class Job:
 
 
 def measured(prepare: Callable[[Job], Callable[[], object]]) -> None:
-    """Do the job in the file that the command line's last word but one names; the answer goes to the last one.
+    """Run the job of the file that is the last but one argument, and write the result to the last one, both as JSON.
 
-    ``prepare`` opens connections and starts engines, which is not timed, and returns the work, which is.
+    ``prepare`` opens connections and starts engines, which is not timed, and returns the work, which is timed.
     """
-    asked, answer = (Path(word) for word in sys.argv[-2:])
-    work = prepare(Job(**json.loads(asked.read_text())))
+    job_file, answer = (Path(word) for word in sys.argv[-2:])
+    work = prepare(Job(**json.loads(job_file.read_text())))
     started = time.perf_counter()
-    said = work()
+    output = work()
     seconds = time.perf_counter() - started
-    answer.write_text(json.dumps({"seconds": seconds, "peak_mib": _peak_mib(), "said": said}))
-    # Not by way of what engines do at their end: Daft's threads crash there, one time of three.
+    answer.write_text(json.dumps({"seconds": seconds, "peak_mib": _peak_mib(), "output": output}))
+    # Without the engines' own shutdown: Daft's threads crash there in one of three runs.
     os._exit(0)
 
 
 def _peak_mib() -> float:
-    """Of this process and those below it that still run, each at its own peak."""
+    """The sum of the peaks of this process and its running descendants."""
     return sum(_peak_kib(pid) for pid in _with_children(os.getpid())) / 1024
 
 

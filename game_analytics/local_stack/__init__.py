@@ -1,1 +1,1 @@
-"""The servers that `game-analytics demo` and `game-analytics dev` start on this machine."""
+"""The servers that `game-analytics demo`, `dev` and `stack` start on this machine."""

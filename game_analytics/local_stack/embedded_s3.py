@@ -20,7 +20,8 @@ _STOP_WITHIN_SECONDS = 0.05
 def embedded_s3(bucket: str, port: int = 0) -> Iterator[S3Endpoint]:
     """Serve an empty bucket until the block ends; port 0 takes a free one.
 
-    moto keeps one state for the whole process, so one of these at a time: a second one empties the first.
+    moto has one state per process, so use one at a time: a second one would empty the first. Raises
+    `GameAnalyticsError` if moto is not installed or the bucket's name is not allowed.
     """
     server = _moto_server(port)
     thread = threading.Thread(target=server.serve_forever, args=[_STOP_WITHIN_SECONDS], daemon=True)
@@ -29,33 +30,33 @@ def embedded_s3(bucket: str, port: int = 0) -> Iterator[S3Endpoint]:
         thread.start()
         ending.callback(thread.join)
         ending.callback(server.shutdown)
-        _forget_everything(server.port)
-        ending.callback(_forget_everything, server.port)
+        _reset_moto(server.port)
+        ending.callback(_reset_moto, server.port)
         endpoint = S3Endpoint(f"http://{_HOST}:{server.port}", "embedded", "embedded")
         make_bucket(endpoint, bucket)
         yield endpoint
 
 
 def _moto_server(port: int) -> "BaseWSGIServer":
-    # moto's own ThreadedMotoServer wraps the same parts, but leaves its socket open and logs each request.
+    # moto's own ThreadedMotoServer does the same, but leaves its socket open and logs each request.
     try:
         from moto.moto_server import werkzeug_app as moto  # noqa: PLC0415
         from werkzeug.serving import make_server  # noqa: PLC0415
     except ImportError as missing:
         raise GameAnalyticsError(
             f"The embedded S3 server needs the Python package {missing.name!r}. "
-            "Install what belongs to it: pip install 'game-analytics[local]'"
+            "Install it with: pip install 'game-analytics[local]'"
         ) from missing
 
     class SilentRequestHandler(moto.MotoRequestHandler):
         def log_request(self, *_: Any) -> None:
-            """A terminal that shows a leaderboard has no room for a line per request."""
+            """Log nothing: the terminal shows a leaderboard."""
 
     app = moto.DomainDispatcherApplication(moto.create_backend_app)
     return make_server(_HOST, port, app, threaded=True, request_handler=SilentRequestHandler)
 
 
-def _forget_everything(port: int) -> None:
+def _reset_moto(port: int) -> None:
     connection = HTTPConnection(_HOST, port, timeout=10)
     try:
         connection.request("POST", "/moto-api/reset")

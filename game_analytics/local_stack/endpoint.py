@@ -1,4 +1,4 @@
-"""Where an S3 server of this machine answers and with which credentials, and a bucket made on it."""
+"""The address and credentials of an S3 server on this machine, a client for it, and its bucket."""
 
 import os
 from contextlib import closing
@@ -15,8 +15,8 @@ from game_analytics.errors import GameAnalyticsError
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-# The client talks to the server that was just started and to nothing else, so whatever the user's own AWS set-up
-# says (profiles, files below ~/.aws, proxies, FIPS) must not reach it.
+# The client must talk to the server that was just started and to no other, so it ignores the user's own AWS settings
+# (profiles, files below ~/.aws, proxies, FIPS).
 _NO_USER_FILES = {
     "profile": (None, None, None, None),
     "config_file": (None, None, os.devnull, None),
@@ -44,7 +44,7 @@ class S3Endpoint:
 
 
 def s3_client(endpoint: S3Endpoint) -> "S3Client":
-    """A client of this server alone, one attempt a call. Close it when done."""
+    """A client for this server that does not retry. The caller closes it."""
     session = boto3.Session(botocore_session=botocore.session.Session(session_vars=_NO_USER_FILES))
     return session.client(
         "s3",
@@ -57,7 +57,7 @@ def s3_client(endpoint: S3Endpoint) -> "S3Client":
 
 
 def make_bucket(endpoint: S3Endpoint, bucket: str) -> None:
-    """Make the bucket, unless an earlier start on the same files did."""
+    """Create the bucket unless it exists. Raises `GameAnalyticsError` if the server refuses its name."""
     with closing(s3_client(endpoint)) as client:
         try:
             client.create_bucket(Bucket=bucket)

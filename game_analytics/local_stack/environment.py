@@ -1,4 +1,4 @@
-"""How a process joins the stack: the variables to set and to unset, for our own children and for another shell."""
+"""The environment variables that lead a process to the stack, for our own children and for another shell."""
 
 import shlex
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from game_analytics.local_stack.endpoint import S3Endpoint
 
-# What a user may have set for AWS itself and what would win over, or change, the variables set here.
+# What a user may have set for AWS itself, and what would override or change the variables set here.
 _UNSET = (
     "AWS_DEFAULT_PROFILE",
     "AWS_DEFAULT_REGION",
@@ -22,7 +22,7 @@ _UNSET = (
 
 
 def stack_variables(endpoint: S3Endpoint, bucket: str, dagster_home: Path, ui_url: str) -> dict[str, str]:
-    """The variables that lead to this S3 server, to this Dagster history and to the UI that shows it."""
+    """The variables of this S3 server, its bucket, Dagster's home folder and the UI's address."""
     return {
         "AWS_ENDPOINT_URL": endpoint.url,
         "AWS_ACCESS_KEY_ID": endpoint.access_key_id,
@@ -39,24 +39,27 @@ _NO_PROXY = ("NO_PROXY", "no_proxy")
 
 
 def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """A copy of the environment in which nothing leads to another lake or log, nor through a proxy to this machine."""
-    ours = ("AWS_", "DAGSTER_", "GAME_ANALYTICS_", "KAFKA_", "PG")  # the last are those of PostgreSQL's clients
+    """A copy without the settings of another lake, log or database, in which no proxy is used for this machine."""
+    ours = ("AWS_", "DAGSTER_", "GAME_ANALYTICS_", "KAFKA_", "PG")  # PG: of PostgreSQL's clients
     return {name: value for name, value in environment.items() if not name.startswith(ours)} | dict.fromkeys(
         _NO_PROXY, _LOOPBACK
     )
 
 
 def with_stack(environment: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
-    """A copy of the environment that leads to the stack."""
+    """A copy of the environment with the stack's variables, without AWS settings that would override them."""
     no_proxy = {name: ",".join(filter(None, (environment.get(name), _LOOPBACK))) for name in _NO_PROXY}
     return {name: value for name, value in environment.items() if name not in _UNSET} | no_proxy | dict(variables)
 
 
 def write_shell_file(path: Path, variables: Mapping[str, str]) -> None:
-    """A file for ``source`` (sh, bash, zsh) that does the same to a shell, and finds our programs first."""
+    """Write a file to ``source`` (sh, bash, zsh) that makes the same changes, and puts our programs first on the PATH.
+
+    Only its owner can read it, since it holds credentials.
+    """
     programs = Path(sys.executable).parent
     lines = [
-        "# Written anew by each start of the stack. Source it to work on the stack from this shell.",
+        "# Rewritten by each start of the stack. Source it to work on the stack from this shell.",
         f"unset {' '.join(_UNSET)}",
         *(f"export {name}={shlex.quote(value)}" for name, value in variables.items()),
         *(f'export {name}="${{{name}:+${name},}}{_LOOPBACK}"' for name in _NO_PROXY),

@@ -1,6 +1,6 @@
-"""Apache Kafka, one real broker that is its own controller (KRaft), as a child process on this machine's loopback.
+"""Apache Kafka: one broker that is its own controller (KRaft), as a child process on the loopback interface.
 
-Its jars come from the user's own Maven, by their coordinates, and are kept in the user's cache folder.
+Maven fetches its jars, which are kept in the user's cache folder.
 """
 
 import base64
@@ -9,14 +9,12 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 import uuid
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Self
+from typing import IO
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -25,18 +23,16 @@ from platformdirs import user_cache_path
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.local_stack.maven import Artifact, ensure_jars
 from game_analytics.local_stack.ports import LOOPBACK, free_ports
-from game_analytics.local_stack.processes import Child, OneChild, locked_log, start_child
+from game_analytics.local_stack.processes import Child, Server, locked_log, start_child
 
 KAFKA_VERSION = "4.4.0"
 PASSWORDS = {"admin": "admin-local-only", "reader": "reader-local-only"}
-"""Of the users that the SASL listener knows; they guard nothing but this machine's own playground."""
+"""By user of the SASL listener. They protect only a broker for tests and trials on this machine."""
 
-LOG4J_VERSION = "2.25.5"  # the one that Kafka itself brings, without the part that SLF4J looks for
+LOG4J_VERSION = "2.25.5"  # Kafka brings it, without the binding that SLF4J needs
 _OLDEST_JAVA = 17
 _FORMATTED_WITHIN_SECONDS = 60.0
 _READY_WITHIN_SECONDS = 60.0
-_ASK_EVERY_SECONDS = 0.1
-_LOG_TAIL_LINES = 30
 
 _ARTIFACTS = (
     Artifact("org.apache.kafka", "kafka_2.13", KAFKA_VERSION),
@@ -46,7 +42,7 @@ _ARTIFACTS = (
 _LOGGING = """\
 status = error
 rootLogger = info, out
-# Some 1,500 lines of settings at each start would bury the rest.
+# Without 1,500 lines of settings at each start.
 logger.settings.name = org.apache.kafka.common.config
 logger.settings.level = warn
 logger.broker_settings.name = kafka.server.KafkaConfig
@@ -60,16 +56,16 @@ appender.out.layout.pattern = %d{yyyy-MM-dd HH:mm:ss.SSS} %-5p %m (%c{1})%n
 
 @dataclass(frozen=True)
 class Kafka:
-    """What it takes to run a broker."""
+    """The Java program, and the folder of Kafka's jars."""
 
     java: Path
     jars: Path
 
 
 def find_kafka(cache: Path | None = None, search_path: str | None = None) -> Kafka:
-    """Java and Kafka's jars; where the cache folder has no jars yet, Maven fetches them, once for all.
+    """Find Java and Kafka's jars; Maven fetches the jars if the cache folder does not have them yet.
 
-    The programs are looked for on the PATH unless told otherwise, the jars in the user's cache folder.
+    Programs are looked up on ``search_path`` (default: the PATH), jars in ``cache`` (default: the user's cache folder).
 
     Raises:
         GameAnalyticsError: Java or Maven is missing or too old.
@@ -81,69 +77,51 @@ def find_kafka(cache: Path | None = None, search_path: str | None = None) -> Kaf
     return Kafka(java, jars)
 
 
-class Broker(OneChild):
-    """A broker with its folder and its ports, which it keeps from start to start."""
+class Broker(Server):
+    """A broker on a folder. Its ports stay the same when it is restarted."""
 
     def __init__(self, kafka: Kafka, folder: Path, port: int | None = None) -> None:
-        """Without ``port`` its open listener takes a free one, as the others do."""
+        """``port`` is for the listener without authentication; by default it takes a free one, as the others do."""
         self.folder = folder.resolve()
-        self.log = self.folder / "server.log"
+        super().__init__("Kafka", self.folder / "server.log")
         plain, sasl, controller = free_ports(3, [] if port is None else [port])
         self.bootstrap_servers = f"{LOOPBACK}:{port or plain}"
-        """The listener that asks nobody who he is."""
+        """The listener without authentication."""
         self.sasl_bootstrap_servers = f"{LOOPBACK}:{sasl}"
-        """The listener that asks for a user of PASSWORDS: SASL_PLAINTEXT, mechanism PLAIN."""
+        """The listener for the users of `PASSWORDS`: SASL_PLAINTEXT, mechanism PLAIN."""
         self._controller = f"{LOOPBACK}:{controller}"
         self._kafka = kafka
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
     @property
     def pid(self) -> int:
-        """The process of the broker itself, which exists from ``start`` to ``stop``."""
+        """The process id of the last broker that was started here."""
         return int((self.folder / "broker.pid").read_text())
 
-    def start(self) -> None:
-        """Start it, on the data it had if it ran before, and return once it answers.
-
-        Raises:
-            GameAnalyticsError: it runs already, or another broker runs on its folder.
-            Unavailable: it ended or did not answer in time; the message shows the end of its log.
-        """
-        if self._child is not None:
-            raise GameAnalyticsError(f"The Kafka broker at {self.bootstrap_servers} runs already. Stop it first.")
+    def _start(self) -> None:
         (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
-        # Kafka's own lock is of no use here: a second controller would write to the metadata before it looks at that.
-        with closing(locked_log(self.log, "A Kafka broker", "End it, and start again.")) as output:
+        # Kafka's own lock comes too late: a second controller would write to the metadata before it checks that lock.
+        with closing(locked_log(self.folder / "server.log", "A Kafka broker", "End it, and start again.")) as output:
             self._write_files()
             self._format(output)
             self._child = self._run(output)
-        try:
-            self._wait_for_answer(self._child)
-        except BaseException:
-            self.stop()
-            raise
+        # Connections are refused until the broker listens, so librdkafka need not log that, nor back off further.
+        admin = AdminClient(
+            {"bootstrap.servers": self.bootstrap_servers, "log_level": 0, "reconnect.backoff.max.ms": 100}
+        )
+        self._wait_for_answer(self.bootstrap_servers, lambda: _refusal(admin), _READY_WITHIN_SECONDS)
 
     def kill(self) -> None:
-        """End it at once by SIGKILL, with nothing tidied up. Its next start takes 3 seconds longer."""
+        """End it by SIGKILL, without an orderly shutdown. Its next start takes 3 seconds longer."""
         if self._child is not None and not self._child.has_ended():
             os.kill(self.pid, signal.SIGKILL)
         self.stop()
 
-    def log_tail(self) -> str:
-        """The last lines it wrote, without the stack traces, in which its reasons would drown."""
-        lines = self.log.read_text(errors="replace").splitlines()
-        return "\n".join([line for line in lines if not line.startswith("\t")][-_LOG_TAIL_LINES:])
+    def _log_lines(self) -> list[str]:
+        """Without stack traces, which would hide the reasons."""
+        return [line for line in super()._log_lines() if not line.startswith("\t")]
 
     def _run(self, output: IO[bytes]) -> Child:
-        # The shell becomes the broker, and leaves its process id: the tether's own would be of no use to kill it.
+        # The shell writes its process id and then becomes the broker: `kill` needs that id, not the tether's.
         noting_its_pid = ["/bin/sh", "-c", 'echo $$ > broker.pid && exec "$@"', "broker"]
         command = [*noting_its_pid, *self._java("-Xms256m", "-Xmx512m"), "kafka.Kafka", "server.properties"]
         return start_child(command, self.folder, self._environment(), output)
@@ -152,13 +130,13 @@ class Broker(OneChild):
         return [
             self._kafka.java,
             *options,
-            # The cores are shared with what is tested, so what counts is CPU in all, not pauses. Measured for the start
-            # and a million small messages produced and consumed, in CPU seconds: these two flags 2.3 and 1.1,
-            # without the second 3.5 and 1.6; with G1 3.6 and 2.0, with the parallel collector 3.8 and 1.5.
+            # The cores are shared with what is tested, so total CPU time counts, not pauses. CPU seconds of the start
+            # and of a million small messages: 2.3 and 1.1 with these two flags, 3.5 and 1.6 without the second; 3.6
+            # and 2.0 with the G1 collector, 3.8 and 1.5 with the parallel one.
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
-            "-XX:-UsePerfData",  # else a file in /tmp
-            "-Djava.io.tmpdir=tmp",  # native libraries are unpacked there, and stay when it is killed
+            "-XX:-UsePerfData",  # it would write a file in /tmp
+            "-Djava.io.tmpdir=tmp",  # native libraries are unpacked there, and left behind by a kill
             "-Djava.net.preferIPv4Stack=true",
             "-Dlog4j2.configurationFile=log4j2.properties",
             "-cp",
@@ -166,7 +144,7 @@ class Broker(OneChild):
         ]
 
     def _environment(self) -> dict[str, str]:
-        """One of its own: options for Java in the user's shell are not meant for this broker."""
+        """Not the user's, whose options for Java are not meant for this broker."""
         return {"HOME": str(self.folder)}
 
     def _write_files(self) -> None:
@@ -190,25 +168,25 @@ class Broker(OneChild):
             "listener.name.sasl_plaintext.plain.sasl.jaas.config": (
                 f"org.apache.kafka.common.security.plain.PlainLoginModule required {users};"
             ),
-            # Whoever comes by the open listener may do all; others all that no rule denies them.
+            # Clients of the listener without authentication may do everything; users what no ACL denies.
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
             "allow.everyone.if.no.acl.found": "true",
             "super.users": "User:ANONYMOUS;User:admin",
             "log.dirs": "data",
             "auto.create.topics.enable": "false",
-            # The controller waits this long before it takes a broker back that was killed.
+            # After a kill, the controller waits this long until it accepts the broker again.
             "broker.session.timeout.ms": 3000,
             "broker.heartbeat.interval.ms": 500,
-            # By default the days of last month would be dropped as soon as they are written.
+            # The default would delete simulated days of last month as soon as they are written.
             "log.retention.ms": -1,
-            # One node, and its own topics no larger than that.
+            # One broker, so one replica; one partition is enough.
             "offsets.topic.replication.factor": 1,
             "offsets.topic.num.partitions": 1,
             "transaction.state.log.replication.factor": 1,
             "transaction.state.log.min.isr": 1,
             "transaction.state.log.num.partitions": 1,
             "group.initial.rebalance.delay.ms": 0,
-            # Housekeeping by the second: who wants a topic compacted or cut does not want to wait for it.
+            # Compaction and retention act within a second, so that tests need not wait for them.
             "log.initial.task.delay.ms": 500,
             "log.retention.check.interval.ms": 1000,
             "log.cleaner.backoff.ms": 500,
@@ -219,7 +197,7 @@ class Broker(OneChild):
         }
 
     def _format(self, output: IO[bytes]) -> None:
-        """Give the data folder its identity, which Kafka demands before the first start."""
+        """Write the cluster id into the data folder, which Kafka requires before the first start."""
         if (self.folder / "data" / "meta.properties").exists():
             return
         cluster_id = base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
@@ -237,29 +215,14 @@ class Broker(OneChild):
                 check=True,
             )
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as failed:
-            raise Unavailable(
-                f"Kafka could not prepare {self.folder / 'data'}: {failed}\n{self.log} says:\n{self.log_tail()}"
-            ) from failed
+            raise Unavailable(f"Kafka could not prepare {self.folder / 'data'}: {failed}\n{self.reasons()}") from failed
 
-    def _wait_for_answer(self, child: Child) -> None:
-        answer: object = "not asked yet"
-        # Refusals until the broker listens are expected, so librdkafka need not log them, nor wait longer each time.
-        admin = AdminClient(
-            {"bootstrap.servers": self.bootstrap_servers, "log_level": 0, "reconnect.backoff.max.ms": 100}
-        )
-        end = time.monotonic() + _READY_WITHIN_SECONDS
-        while not child.has_ended() and time.monotonic() < end:
-            try:
-                if admin.list_topics(timeout=1).brokers:
-                    return
-                answer = "it knows of no broker yet"
-            except KafkaException as refusal:
-                answer = refusal
-            time.sleep(_ASK_EVERY_SECONDS)
-        fate = "did not answer"
-        if child.has_ended():
-            fate, answer = "ended before it answered", child.how_it_ended()
-        raise Unavailable(f"Kafka {fate} at {self.bootstrap_servers} ({answer}). {self.log} says:\n{self.log_tail()}")
+
+def _refusal(admin: AdminClient) -> object:
+    try:
+        return None if admin.list_topics(timeout=1).brokers else "it knows of no broker yet"
+    except KafkaException as refusal:
+        return refusal
 
 
 def _find_java(search_path: str | None) -> Path:
@@ -267,8 +230,8 @@ def _find_java(search_path: str | None) -> Path:
     java = shutil.which("java", path=search_path)
     if java is None:
         raise GameAnalyticsError(f"A Kafka broker needs Java, and there is no java on the PATH. {how}")
-    told = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=30, check=False).stderr  # noqa: S603
-    version = re.search(r'version "(\d+)', told)
+    output = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=30, check=False).stderr  # noqa: S603
+    version = re.search(r'version "(\d+)', output)
     if version is None or int(version[1]) < _OLDEST_JAVA:
-        raise GameAnalyticsError(f"A Kafka broker needs Java {_OLDEST_JAVA}, and {java} says: {told.strip()}\n{how}")
+        raise GameAnalyticsError(f"A Kafka broker needs Java {_OLDEST_JAVA}, and {java} says: {output.strip()}\n{how}")
     return Path(java)

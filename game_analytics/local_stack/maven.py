@@ -1,4 +1,4 @@
-"""Jars that the user's own Maven fetches, once for all: nothing is downloaded but from where his Maven gets things."""
+"""Jars, fetched once by the user's own Maven from the repositories that it is configured for."""
 
 import shutil
 import subprocess
@@ -34,7 +34,7 @@ _DEPENDENCY = """\
 
 @dataclass(frozen=True)
 class Artifact:
-    """What Maven knows a library by."""
+    """The Maven coordinates of a library."""
 
     group: str
     name: str
@@ -42,10 +42,11 @@ class Artifact:
 
 
 def ensure_jars(jars: Path, what: str, artifacts: Sequence[Artifact], search_path: str | None = None) -> None:
-    """Have the folder hold these artifacts and all that they need. ``what`` names them in errors: ``Kafka 4.4.0``.
+    """Fetch these artifacts and their dependencies into the folder, unless it exists.
 
-    Whoever finds the folder finds it complete, since it gets its name last of all.
-    Raises `GameAnalyticsError` without Maven on the PATH, `Unavailable` if it could not fetch them.
+    It is renamed to ``jars`` when complete, so another process never sees a part of it. ``what`` names the artifacts
+    in errors: ``Kafka 4.4.0``.
+    Raises `GameAnalyticsError` if Maven is not on the PATH, `Unavailable` if it could not fetch them.
     """
     if jars.exists():
         return
@@ -63,14 +64,14 @@ def ensure_jars(jars: Path, what: str, artifacts: Sequence[Artifact], search_pat
         try:
             (Path(work) / "jars").rename(jars)
         except OSError:
-            if not jars.exists():  # else another process was here first, with the same jars
+            if not jars.exists():  # else another process has fetched the same jars
                 raise
 
 
 def _run_maven(maven: str, work: Path, what: str) -> None:
     command = [maven, "--quiet", "--batch-mode", "dependency:copy-dependencies", "-DoutputDirectory=jars"]
     try:
-        # Its settings and proxies are the user's, so it runs in his environment.
+        # In the user's environment, which has Maven's settings and proxies.
         subprocess.run(  # noqa: S603 (no shell)
             command,
             cwd=work,

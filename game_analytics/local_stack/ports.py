@@ -1,4 +1,4 @@
-"""Ports of this machine's loopback: which are free, and who holds one that is not."""
+"""TCP ports of the loopback interface: which are free, and which process holds one that is not."""
 
 import socket
 from collections.abc import Collection
@@ -12,7 +12,10 @@ LOOPBACK = "127.0.0.1"
 
 
 def require_free_port(port: int, purpose: str, option: str) -> None:
-    """Raise if nobody can listen on the port, naming who does and the option that chooses another."""
+    """Raise `GameAnalyticsError` unless this user can listen on the port.
+
+    It names ``purpose``, the process that holds the port, and the command-line ``option`` that chooses another one.
+    """
     if not 1 <= port <= 65535:
         raise GameAnalyticsError(f"{port} is no port for {purpose}. Choose one from 1 to 65535: {option} PORT")
     try:
@@ -23,13 +26,16 @@ def require_free_port(port: int, purpose: str, option: str) -> None:
         ) from refused
     except OSError as taken:
         raise GameAnalyticsError(
-            f"Port {port} on {LOOPBACK} is taken{_by_whom(port)}, and {purpose} needs it. "
+            f"Port {port} on {LOOPBACK} is taken{_holder(port)}, and {purpose} needs it. "
             f"Stop what listens there, or choose another port: {option} PORT"
         ) from taken
 
 
 def free_ports(count: int, avoid: Collection[int] = (), partner: int = 0) -> list[int]:
-    """That many different ports which nobody listens on now; each one's port + ``partner`` is free as well."""
+    """``count`` different ports that are free now, none of them in ``avoid``.
+
+    With ``partner``, each port + ``partner`` is free as well.
+    """
     found: list[int] = []
     with ExitStack() as held:
         while len(found) < count:
@@ -52,7 +58,7 @@ def _is_free(port: int, avoid: Collection[int]) -> bool:
 def _listener(port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        # As servers do it: connections that ended a moment ago don't hold the port.
+        # As servers do: closed connections that linger don't hold the port.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((LOOPBACK, port))
         listener.listen(1)
@@ -62,8 +68,8 @@ def _listener(port: int) -> socket.socket:
     return listener
 
 
-def _by_whom(port: int) -> str:
-    """The process that listens on the port, if the kernel shows it to this user."""
+def _holder(port: int) -> str:
+    """`` by process 17 (its command)``, or nothing if the system does not show it to this user."""
     try:
         sockets = psutil.net_connections("tcp")
         pids = [
@@ -72,5 +78,5 @@ def _by_whom(port: int) -> str:
             if it.status == psutil.CONN_LISTEN and it.laddr and it.laddr.port == port and it.pid
         ]
         return f" by process {pids[0]} ({' '.join(psutil.Process(pids[0]).cmdline())[:80]})" if pids else ""
-    except psutil.Error:  # macOS asks for root; or the process has just ended
+    except psutil.Error:  # macOS shows it to root only; or the process has just ended
         return ""

@@ -1,29 +1,26 @@
-"""PostgreSQL, as the system's packages install it, as a child process on this machine's loopback."""
+"""PostgreSQL from the system's packages, as a child process on the loopback interface."""
 
 import os
 import pwd
 import shutil
 import subprocess
-import time
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from game_analytics.errors import GameAnalyticsError, Unavailable
+from game_analytics.errors import GameAnalyticsError
 from game_analytics.local_stack.ports import LOOPBACK
-from game_analytics.local_stack.processes import Child, OneChild, locked_log, start_child
+from game_analytics.local_stack.processes import Server, locked_log, start_child
 
 _DEBIAN = Path("/usr/lib/postgresql")
-_SYSTEM_USER = "postgres"  # PostgreSQL refuses to be root; its package brings this user along
+_SYSTEM_USER = "postgres"  # created by its package; PostgreSQL refuses to run as root
 
 _PREPARED_WITHIN_SECONDS = 60.0
 _READY_WITHIN_SECONDS = 30.0
-_ASK_EVERY_SECONDS = 0.05
-_LOG_TAIL_LINES = 15
 
 
 def find_postgres() -> Path:
-    """The folder of PostgreSQL's programs, the newest there is. Raises `GameAnalyticsError` if there is none."""
+    """The folder of the newest PostgreSQL's programs. Raises `GameAnalyticsError` if none is installed."""
     versions = sorted(_DEBIAN.glob("*/bin/postgres"), key=lambda program: float(program.parts[-3]))
     on_the_path = shutil.which("postgres")
     found = versions[-1] if versions else on_the_path
@@ -35,8 +32,11 @@ def find_postgres() -> Path:
 
 
 @dataclass
-class Postgres(OneChild):
-    """A server with its folder and its port. Its one user owns all; who is on this machine needs the password too."""
+class Postgres(Server):
+    """A server with one user, who owns everything; connections from this machine need the password too.
+
+    Its `start` also creates the database if it is missing.
+    """
 
     programs: Path
     folder: Path
@@ -45,50 +45,37 @@ class Postgres(OneChild):
     password: str = field(repr=False)
     database: str
 
-    @property
-    def log(self) -> Path:
-        return self.folder / "server.log"
+    def __post_init__(self) -> None:
+        super().__init__("PostgreSQL", self.folder / "server.log")
 
     @property
     def url(self) -> str:
-        """Where it is, without the password."""
+        """The address of the database, without the password."""
         return f"postgresql://{self.user}@{LOOPBACK}:{self.port}/{self.database}"
 
-    def start(self) -> None:
-        """Start it, on the data it had if it ran before, and return once the database is there.
-
-        Raises `GameAnalyticsError` saying what is the matter, `Unavailable` if it did not answer in time.
-        """
+    def _start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._give_to_its_user()
-        with closing(locked_log(self.log, "PostgreSQL", "End it, and start again.")) as output:
+        self._ensure_its_user_can_write()
+        with closing(locked_log(self.folder / "server.log", "PostgreSQL", "End it, and start again.")) as output:
             self._prepare()
             settings = {
                 "port": self.port,
                 "listen_addresses": LOOPBACK,
                 "unix_socket_directories": "",
-                # Of what Dagster asks for; the default would do as well, and take ten times the memory.
+                # Enough for Dagster.
                 "max_connections": 60,
             }
             options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
             command = [*_as_its_user(), self.programs / "postgres", "-D", self._data, *options]
             self._child = start_child(command, self.folder, _ENVIRONMENT, output)
-        try:
-            self._wait_for_answer(self._child)
-            self._make_database()
-        except BaseException:
-            self.stop()
-            raise
-
-    def log_tail(self) -> str:
-        """The last lines it wrote."""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:])
+        self._wait_for_answer(self.url, self._refusal, _READY_WITHIN_SECONDS)
+        self._create_database()
 
     @property
     def _data(self) -> Path:
         return self.folder / "data"
 
-    def _give_to_its_user(self) -> None:
+    def _ensure_its_user_can_write(self) -> None:
         if os.geteuid() == 0:
             self._own(self.folder)
             may_enter = [*_as_its_user(), "/usr/bin/test", "-w", str(self.folder)]
@@ -104,11 +91,11 @@ class Postgres(OneChild):
             os.chown(path, account.pw_uid, account.pw_gid)
 
     def _prepare(self) -> None:
-        """Make the data folder, which gets its name when it is complete."""
+        """Create the data folder; it is renamed when complete, so an interrupted start leaves no half of it."""
         if self._data.exists():
             return
-        making = self.folder / "data.new"
-        shutil.rmtree(making, ignore_errors=True)
+        incomplete = self.folder / "data.new"
+        shutil.rmtree(incomplete, ignore_errors=True)
         options = ["--username", self.user, "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C.UTF-8"]
         password = self.folder / "password"
         password.touch(mode=0o600)
@@ -116,7 +103,7 @@ class Postgres(OneChild):
         try:
             password.write_text(f"{self.password}\n")
             done = subprocess.run(  # noqa: S603 (no shell)
-                [*_as_its_user(), self.programs / "initdb", "-D", making, *options, "--pwfile", password],
+                [*_as_its_user(), self.programs / "initdb", "-D", incomplete, *options, "--pwfile", password],
                 cwd=self.folder,
                 env=_ENVIRONMENT,
                 capture_output=True,
@@ -128,19 +115,14 @@ class Postgres(OneChild):
             password.unlink()
         if done.returncode != 0:
             raise GameAnalyticsError(f"PostgreSQL could not prepare {self._data}:\n{done.stderr.strip()}")
-        making.rename(self._data)
+        incomplete.rename(self._data)
 
-    def _wait_for_answer(self, child: Child) -> None:
-        ask = [str(self.programs / "pg_isready"), "--quiet", "--host", LOOPBACK, "--port", str(self.port)]
-        end = time.monotonic() + _READY_WITHIN_SECONDS
-        while not child.has_ended() and time.monotonic() < end:
-            if subprocess.run(ask, env=_ENVIRONMENT, check=False).returncode == 0:  # noqa: S603 (no shell)
-                return
-            time.sleep(_ASK_EVERY_SECONDS)
-        fate = f"ended with {child.how_it_ended()} before it answered" if child.has_ended() else "did not answer"
-        raise Unavailable(f"PostgreSQL {fate} at {self.url}. {self.log} says:\n{self.log_tail()}")
+    def _refusal(self) -> str | None:
+        ask: list[str | Path] = [self.programs / "pg_isready", "--quiet", "--host", LOOPBACK, "--port", str(self.port)]
+        code = subprocess.run(ask, env=_ENVIRONMENT, check=False).returncode  # noqa: S603 (no shell)
+        return None if code == 0 else f"pg_isready: exit code {code}"
 
-    def _make_database(self) -> None:
+    def _create_database(self) -> None:
         ask = f"SELECT 1 FROM pg_database WHERE datname = '{self.database}'"  # noqa: S608 (our own name)
         if not self._sql(ask):
             self._sql(f'CREATE DATABASE "{self.database}"')
@@ -158,13 +140,13 @@ class Postgres(OneChild):
         if done.returncode != 0:
             raise GameAnalyticsError(
                 f"PostgreSQL at {self.url} refuses: {done.stderr.strip()}. Its files in {self._data} may be of another "
-                "user or password; remove them to start anew, without history."
+                "user or password; remove them to start again without history."
             )
         return done.stdout.strip()
 
 
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
-"""Of its own: what the user's shell says of PostgreSQL is meant for other servers."""
+"""Not the user's, whose settings for PostgreSQL are meant for other servers."""
 
 
 def _as_its_user() -> list[str | Path]:

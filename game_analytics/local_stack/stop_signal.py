@@ -1,4 +1,4 @@
-"""Being asked to stop: SIGINT, SIGTERM or SIGHUP set a flag, at which a program looks when it suits it."""
+"""SIGINT, SIGTERM and SIGHUP as a flag that a program checks, so that they do not interrupt what it is doing."""
 
 import signal
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from types import FrameType
 
 @dataclass
 class StopSignal:
-    """Whether somebody asked us to stop. A flag and no exception, so that no cleaning up is ever cut short."""
+    """Whether a stop was requested. A flag, not an exception, which could interrupt a clean-up."""
 
     asked: bool = False
 
@@ -22,13 +22,13 @@ class StopSignal:
 
 @contextmanager
 def stop_signals() -> Iterator[StopSignal]:
-    """Set explicitly, since a shell without job control starts its background programs deaf to Ctrl-C.
+    """Handle the three signals until the block ends. Must be entered from the main thread.
 
-    Must be entered from the main thread, since only that one may listen to signals.
+    SIGINT too, since a shell without job control starts background programs with that signal ignored.
     """
     stop = StopSignal()
     numbers = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # else: nohup, which means it
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # ignored: started by nohup
         numbers.append(signal.SIGHUP)
     before = {number: signal.signal(number, stop.handle) for number in numbers}
     try:

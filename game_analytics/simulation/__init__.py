@@ -1,1 +1,1 @@
-"""Battle royale matches as events, the same for every process and every run: seed and hour decide."""
+"""Simulated battle royale matches as events. Seed and hour determine them, so every process generates the same ones."""

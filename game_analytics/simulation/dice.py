@@ -1,6 +1,6 @@
-"""Chance that repeats itself: the same numbers for the same settings, purpose and hour, in every process and version.
+"""Reproducible random numbers: the same for the same seed, purpose and hour, in every process and Python version.
 
-Only `random.Random.random()` promises its stream for all versions of Python; everything here is drawn from it.
+Python promises a stable sequence only for `random.Random.random()`, so everything here is drawn from it.
 """
 
 from random import Random
@@ -11,24 +11,24 @@ from game_analytics.simulation.schedule import Simulation
 
 
 class Dice:
-    """Uniform numbers in [0, 1) for one purpose, so that a purpose that draws more leaves the others as they were."""
+    """Uniform numbers in [0, 1), a sequence for each purpose: drawing more for one does not change the others."""
 
     def __init__(self, simulation: Simulation, purpose: str, number: int) -> None:
-        self._random = Random(f"{simulation.seed} {purpose} {number}")  # noqa: S311 - invented players, no secrets
+        self._random = Random(f"{simulation.seed} {purpose} {number}")  # noqa: S311 - no secrets
 
     def one(self) -> float:
         """The next number."""
         return self._random.random()
 
     def between(self, low: int, high: int) -> int:
-        """A whole number from ``low`` up to but without ``high``."""
+        """A whole number in [``low``, ``high``)."""
         return low + int(self.one() * (high - low))
 
     def many(self, count: int) -> pl.Series:
-        """The next ``count`` numbers as a column."""
+        """The next ``count`` numbers as a column of Float64."""
         draw = self._random.random
         return pl.Series([draw() for _ in range(count)], dtype=pl.Float64)
 
     def many_below(self, limit: int | pl.Series, count: int) -> pl.Series:
-        """Whole numbers from 0 up to but without ``limit`` as a column."""
+        """``count`` whole numbers in [0, ``limit``) as a column of Int32; ``limit`` may be one number per row."""
         return (self.many(count) * limit).cast(pl.Int32)

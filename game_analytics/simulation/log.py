@@ -1,6 +1,6 @@
-"""The event log that needs no broker: simulated matches, made up as they are read, delivered up to the clock's now.
+"""The event log that needs no broker: simulated matches, generated when they are read, up to the clock's time.
 
-It promises what a Kafka topic would, offsets and timestamps included; what the messages say is the simulation's.
+Its offsets and timestamps are those of a Kafka topic.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +15,7 @@ from game_analytics.simulation.messages import delivered_at, timeline, value
 from game_analytics.simulation.schedule import HOUR_MS, Simulation, start_of
 from game_analytics.sources.event_log import EventLog, Extent, Found
 
-_EVENT_BYTES = 150  # about what one takes
+_EVENT_BYTES = 150  # about the size of one
 
 
 def utc_now() -> datetime:
@@ -34,7 +34,7 @@ class MemoryEventLog(EventLog):
 
     @property
     def topic(self) -> str:
-        """All settings, so that another simulation is another topic."""
+        """Names all settings, so that another simulation is another topic."""
         it = self.simulation
         trouble = f"malformed{float(it.malformed_share)}-repeated{float(it.repeated_share)}-late{float(it.late_share)}"
         return f"simulation-seed{it.seed}-{it.events_per_day}x{it.partitions}-{trouble}"
@@ -56,7 +56,7 @@ class MemoryEventLog(EventLog):
     def read(
         self, partition: int, first: int, end: int, *, max_messages: int, max_bytes: int
     ) -> Iterator[pl.DataFrame]:
-        """The messages as the interface says; of a range that reaches beyond the log, those that it holds."""
+        """The messages in [``first``, ``end``), as `EventLog.read`; offsets outside the log are left out."""
         first, end = max(first, 0), min(end, self.extents()[partition].high)
         step = max(1, min(max_messages, max_bytes // _EVENT_BYTES))
         for start in range(first, end, step):
@@ -67,7 +67,7 @@ class MemoryEventLog(EventLog):
         return range(self.simulation.partitions)
 
     def _first_at_or_after(self, partition: int, instant_ms: int) -> Found:
-        """The first message at or after the instant, were the log endless. On the hour there is the heartbeat."""
+        """The first message at or after the instant, delivered yet or not. On the hour that is the heartbeat."""
         hour, ms = divmod(instant_ms - milliseconds_ceil(start_of(0)), HOUR_MS)
         if hour < 0:
             hour = ms = 0
@@ -81,7 +81,7 @@ class MemoryEventLog(EventLog):
         return Found(self.simulation.first_offset(partition, hour), milliseconds_ceil(start_of(hour)))
 
     def _messages(self, partition: int, first: int, end: int) -> pl.DataFrame:
-        """The messages of a range of offsets that is not empty, whatever hours it covers."""
+        """The messages of a range of offsets, which must not be empty and may span hours."""
         parts = []
         while first < end:
             hour = self.simulation.hour_of(partition, first)
@@ -93,15 +93,15 @@ class MemoryEventLog(EventLog):
         return pl.concat(parts)
 
 
-# Partitions are read one after the other, each through all hours: a day, the hours that its window adds, and those of
-# a few look-ups must all fit, or each would be made up anew for every partition.
+# Partitions are read one after the other, each through all hours. A day, the rest of its window and some look-ups must
+# fit into the cache, or every partition would generate each hour again.
 @lru_cache(maxsize=36)
 def _hour(simulation: Simulation, hour: int) -> pl.DataFrame:
     return timeline(simulation, hour)
 
 
 def _rows(simulation: Simulation, partition: int, hour: int) -> pl.DataFrame:
-    """The hour's messages of one partition, which stand together, each partition's after the one before."""
+    """The hour's messages of one partition; the timeline is sorted by partition."""
     before = sum(simulation.messages_in(other, hour) for other in range(partition))
     return _hour(simulation, hour).slice(before, simulation.messages_in(partition, hour))
 

@@ -1,6 +1,6 @@
-"""Battle royale: who plays in a match, who falls in which order and by whose hand, and when.
+"""Battle royale: who plays in a match, who is eliminated in which order, by whom and when.
 
-An hour's matches are played all at once, in columns. Times are milliseconds of the hour.
+All matches of an hour are computed together, in columns. Times are milliseconds since the start of the hour.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,12 +16,12 @@ from game_analytics.simulation.schedule import Simulation
 EVENT_TYPES = pl.Enum(["KILL", "DEATH", "HEARTBEAT", "MATCH_START", "LOOT", "HEAL", "REVIVE", "SUPPLY_DROP"])
 
 MESSAGES_PER_ELIMINATION = 1.9
-"""A death, and a kill unless it was the storm."""
+"""A death, and a kill unless it was by the storm."""
 
 _STORM = 0.1
 
-# An hour has as many matches as it needs at most this many eliminations in each. They have more seats than that: all
-# are cut to the one size, about 100 players, that fills the hour best.
+# An hour has so many matches that none needs more eliminations than this. They start with more seats, and all are then
+# cut to the same size, about 100 players, that fills the hour best.
 _ELIMINATIONS = 110
 _SEATS = 120
 _WAVES = 3
@@ -29,21 +29,20 @@ _WAVE_MS = 20 * 60_000
 
 
 class Match(NamedTuple):
-    """A match before it is played."""
+    """The plan of a match."""
 
     players: int
-    """At most: an hour has only so much room."""
+    """At most; fewer if the hour has no room for all messages."""
     start_ms: int
     length_ms: int
     released_ms: int = 0
-    """When its messages could first be sent."""
+    """No message is delivered before this time."""
     ahead_ms: int = 0
-    """How far the clock is ahead that stamps its events."""
+    """How far the clock that stamps its events is ahead."""
 
 
 def regular_matches(simulation: Simulation, hour: int, eliminations: int) -> list[list[Match]]:
-    """The matches that bring about so many eliminations: three waves of 20 minutes, the last one over well before the
-    hour is."""
+    """Matches with about so many eliminations, in three waves of 20 minutes that end before the hour does."""
     dice = Dice(simulation, "regular matches", hour)
     wanted = -(-eliminations // _ELIMINATIONS)
     waves = []
@@ -64,16 +63,16 @@ def regular_matches(simulation: Simulation, hour: int, eliminations: int) -> lis
 
 
 def play(simulation: Simulation, hour: int, waves: Sequence[Sequence[Match]], room: Sequence[int]) -> pl.DataFrame:
-    """Play matches, cut to a size with which no partition gets more messages than it has room for. Those of a wave
-    have equally many players, and share none.
+    """Play the matches, cut to a size with which no partition gets more messages than its ``room``. Those of a wave
+    have equally many players, and no player is in two of them.
 
     One row per KILL and per DEATH: ``partition``, ``match`` (from 1), ``number`` (of the elimination in its match,
     from 1), ``event_type``, ``player``, ``at_ms`` (as its clock stamps it), ``delivered_ms``.
     """
     dice = Dice(simulation, "matches", hour)
-    falls = _falls(_standings(_rosters(simulation, waves, dice), dice), dice)
-    deaths = falls.select("match", "place", "moment", player="victim", event_type=pl.lit("DEATH", EVENT_TYPES))
-    kills = falls.select("match", "place", "moment", player="killer", event_type=pl.lit("KILL", EVENT_TYPES))
+    eliminations = _eliminations(_standings(_rosters(simulation, waves, dice), dice), dice)
+    deaths = eliminations.select("match", "place", "moment", player="victim", event_type=pl.lit("DEATH", EVENT_TYPES))
+    kills = eliminations.select("match", "place", "moment", player="killer", event_type=pl.lit("KILL", EVENT_TYPES))
     events = pl.concat([deaths, kills.drop_nulls("player")]).with_columns(
         partition=(pl.col("player") % simulation.partitions).cast(pl.UInt8)
     )
@@ -83,7 +82,7 @@ def play(simulation: Simulation, hour: int, waves: Sequence[Sequence[Match]], ro
 
 @lru_cache(maxsize=4)
 def _players(simulation: Simulation) -> pl.DataFrame:
-    """One row per player, by number: ``player``, ``skill`` (0 to 1, mostly middling), ``activity`` (0.3 to 1)."""
+    """One row per player, by number: ``player``, ``skill`` (0 to 1, mostly near 0.5), ``activity`` (0.3 to 1)."""
     dice = Dice(simulation, "players", 0)
     count = simulation.players
     return pl.DataFrame(
@@ -96,27 +95,27 @@ def _players(simulation: Simulation) -> pl.DataFrame:
 
 
 def _rosters(simulation: Simulation, waves: Iterable[Sequence[Match]], dice: Dice) -> pl.DataFrame:
-    """One row per seat: ``match``, ``player``, ``skill``. The more active a player, the more often he plays."""
+    """One row per seat: ``match``, ``player``, ``skill``. Active players play more often."""
     everyone = _players(simulation)
     luck = dice.many(everyone.height)
     seated = [everyone.clear()]
     matches: list[int] = []
     first_match = 1
     for wave in filter(None, waves):
-        # One throw an hour is enough: from wave to wave, everybody's luck turns on by a quarter of a circle.
+        # One draw an hour is enough: from wave to wave, each player's number moves on by a quarter.
         luck = (luck + 0.25) % 1
         patience = luck / everyone["activity"]
         players = wave[0].players
         seats = len(wave) * players
         seated.append(everyone.filter(patience <= patience.bottom_k(seats).max()).head(seats))
-        # A player's number says nothing about him, so they are dealt to the matches as they come.
+        # Skill does not depend on a player's number, so they are dealt to the matches in that order.
         matches += [*range(first_match, first_match + len(wave))] * players
         first_match += len(wave)
     return pl.concat(seated).with_columns(match=pl.Series(matches, dtype=pl.Int32))
 
 
 def _standings(rosters: pl.DataFrame, dice: Dice) -> pl.DataFrame:
-    """The rosters by match and ``place``: how many players are left standing when this one falls; the winner's is 0."""
+    """The rosters sorted by match, with ``place``: how many players are left when this one is out; 0 for the winner."""
     fortune = dice.many(rosters.height) + 0.8 * rosters["skill"]
     by_match_and_fortune = 2 * rosters["match"] - fortune  # fortune is always below 2
     return rosters.sort(by_match_and_fortune).with_columns(
@@ -124,9 +123,9 @@ def _standings(rosters: pl.DataFrame, dice: Dice) -> pl.DataFrame:
     )
 
 
-def _falls(standings: pl.DataFrame, dice: Dice) -> pl.DataFrame:
-    """One row per player who falls: ``match``, ``place``, ``victim``, ``killer`` (any of those still standing; null
-    for the storm), ``moment`` (0 to 1, of the time between the fall before and this one)."""
+def _eliminations(standings: pl.DataFrame, dice: Dice) -> pl.DataFrame:
+    """One row per elimination: ``match``, ``place``, ``victim``, ``killer`` (one of those left; null for the storm),
+    ``moment`` (0 to 1, within the time since the previous elimination)."""
     seats = standings.height
     winner = pl.int_range(seats) - pl.col("place")
     killer = winner + (pl.col("place") * pl.lit(dice.many(seats))).cast(pl.Int64)
@@ -141,8 +140,8 @@ def _falls(standings: pl.DataFrame, dice: Dice) -> pl.DataFrame:
 
 
 def _largest_size_that_fits(events: pl.DataFrame, room: Sequence[int]) -> int:
-    """How many players a match may have. Whoever falls first has killed nobody but players who fell before, so a match
-    without its first falls is a whole match of fewer players."""
+    """How many players a match may have. The first ones eliminated have killed only players eliminated before them, so
+    a match without its first eliminations is a complete match of fewer players."""
     overfull = (
         events.group_by("partition", "place")
         .len()
@@ -154,7 +153,7 @@ def _largest_size_that_fits(events: pl.DataFrame, room: Sequence[int]) -> int:
 
 
 def _timed(events: pl.DataFrame, matches: Sequence[Match], size: int, dice: Dice) -> pl.DataFrame:
-    """The events of matches of at most ``size`` players, numbered, stamped and delivered."""
+    """The events of matches of at most ``size`` players, with number, time and delivery."""
     plan = pl.DataFrame(
         {
             "match": range(1, len(matches) + 1),
@@ -166,7 +165,7 @@ def _timed(events: pl.DataFrame, matches: Sequence[Match], size: int, dice: Dice
         }
     ).cast(pl.Int32)
     number = pl.col("players") - pl.col("place")
-    # A moment takes up no more than nine tenths, so that no two falls of a match come in the same millisecond.
+    # Nine tenths at most, so that no two eliminations of a match get the same millisecond.
     at_ms = pl.col("start_ms") + pl.col("length_ms") * (number - 0.9 * pl.col("moment")) / pl.col("players")
     chance = dice.many(events.height)
     lag_ms = 50 + 3_000 * pl.lit(chance * chance)

@@ -1,6 +1,6 @@
-"""An hour of the topic: its messages as compact columns, and as the bytes that somebody reads.
+"""An hour of the topic: its messages as compact columns, and as the bytes of the topic.
 
-What happens in matches and what goes wrong is decided in the modules below; here it is put together and spelled out.
+Combines the events of `matches` with the faults of `trouble`.
 """
 
 from collections.abc import Sequence
@@ -25,13 +25,13 @@ TIMELINE = pl.Schema(
     }
 )
 """One row per message of an hour, sorted by partition and delivery. ``match`` counts within the hour and ``number``
-within the match; ``at_ms`` is when the event happened and ``delivered_ms`` when the log got it, both in milliseconds
-of the hour. ``malformed`` is the index in `MALFORMED_IN_TURN` of a message that cannot be read; it has no type, and
-its other columns but the delivery mean nothing."""
+within the match; ``at_ms`` is when the event happened and ``delivered_ms`` when it was added to the log, both in
+milliseconds of the hour. ``malformed`` is the index in `MALFORMED_IN_TURN` of a message that cannot be read; it has no
+type, and of its other columns only partition and delivery have a meaning."""
 
 INSTANT = pl.Datetime("ms", "UTC")
 
-# The rest is left to events that the pipeline ignores: about a tenth, since the fullest partition sets the limit.
+# The rest is for events that the pipeline ignores: about a tenth, since the fullest partition sets the limit.
 _MATCH_SHARE = 0.93
 _IGNORED = ("MATCH_START", "LOOT", "HEAL", "REVIVE", "SUPPLY_DROP")
 
@@ -68,22 +68,22 @@ def happened_at(hour: int) -> pl.Expr:
 
 
 def player_id() -> pl.Expr:
-    """The player as a message names him: ``p00042``."""
+    """The player as in a message: ``p00042``."""
     return pl.concat_str(pl.lit("p"), pl.col("player").cast(pl.String).str.zfill(5))
 
 
 def game_id(hour: int) -> pl.Expr:
-    """The match as a message names it: ``20251230-13-042``."""
+    """The match as in a message: ``20251230-13-042``."""
     return pl.concat_str(pl.lit(f"{start_of(hour):%Y%m%d-%H}-"), pl.col("match").cast(pl.String).str.zfill(3))
 
 
 def event_id(hour: int) -> pl.Expr:
-    """The elimination as the messages of both its players name it: ``20251230-13-042-17``."""
+    """The elimination as in the messages of both players: ``20251230-13-042-17``."""
     return pl.concat_str(game_id(hour), pl.lit("-"), pl.col("number").cast(pl.String))
 
 
 def value(hour: int) -> pl.Expr:
-    """The bytes of a message; null for a tombstone."""
+    """The value of a message as bytes; null for a tombstone."""
     event = pl.concat_str(
         pl.lit('{"event_type":"'),
         pl.col("event_type").cast(pl.String),
@@ -102,14 +102,14 @@ def value(hour: int) -> pl.Expr:
 
 
 def _match_events(simulation: Simulation, hour: int, room: Sequence[int]) -> pl.DataFrame:
-    """The kills and deaths of the hour, as `play` gives them."""
+    """The kills and deaths of the hour, as `play` returns them."""
     stalled = stalled_matches(simulation, hour)
     eliminations = int(sum(room) / MESSAGES_PER_ELIMINATION) - sum(match.players - 1 for match in stalled)
     return play(simulation, hour, [stalled, *regular_matches(simulation, hour, eliminations)], room)
 
 
 def _heartbeats(simulation: Simulation) -> pl.DataFrame:
-    """One message for each partition at the very beginning of an hour, so that look-ups there need no timeline."""
+    """One message per partition at the start of the hour, so that look-ups of that time need no timeline."""
     partition, zero = pl.int_range(simulation.partitions, dtype=pl.Int32), pl.lit(0, pl.Int32)
     return pl.select(
         partition=partition.cast(pl.UInt8),
@@ -125,8 +125,8 @@ def _heartbeats(simulation: Simulation) -> pl.DataFrame:
 def _other_messages(
     simulation: Simulation, hour: int, counts: Sequence[int], broken: Sequence[range], matches: int
 ) -> pl.DataFrame:
-    """So many messages for each partition, of any of its players at any time of the hour: its turns of what cannot be
-    read, and for the rest events that the pipeline ignores."""
+    """``counts`` messages for each partition, of random players and times: those of ``broken``, and events that the
+    pipeline ignores."""
     dice = Dice(simulation, "other messages", hour)
     total = sum(counts)
     partition = pl.Series([p for p, count in enumerate(counts) for _ in range(count)], dtype=pl.UInt8)
@@ -148,7 +148,7 @@ def _other_messages(
 
 
 def _malformed_or_not(counts: Sequence[int], broken: Sequence[range]) -> list[int | None]:
-    """For each message of each partition the index in `MALFORMED_IN_TURN`, if it is one that cannot be read."""
+    """For each message of each partition the index in `MALFORMED_IN_TURN`, or None if it can be read."""
     indices: list[int | None] = []
     for count, turns in zip(counts, broken, strict=True):
         indices += [turn % len(MALFORMED_IN_TURN) for turn in turns]

@@ -1,17 +1,17 @@
-"""`game-analytics produce`: a simulated day as messages of a Kafka topic. Landing it from there gives what landing it
-from the in-memory log gives, with the same settings.
+"""`game-analytics produce`: a simulated day as messages of a Kafka topic. Landing it from there gives the same result
+as landing it from the in-memory log with the same settings.
 
 **Which messages.** All that a landing of the day reads: those delivered from 5 minutes before its midnight to an hour
-after the next midnight, which covers its late events. So a day published alone is complete, and stays the same when
-more days follow. The next day begins where this one ended, so nothing is published twice.
+after the next midnight, which includes late events. So a day published alone is complete. The next day begins where
+this one ended, so nothing is published twice.
 
-**Which timestamp.** The time of delivery, as in the in-memory log; when an event happened is in its ``ts``. With event
+**Which timestamp.** The time of delivery, as in the in-memory log; the time of the event is in its ``ts``. With event
 times as timestamps, one from a clock that is ahead would look like the end of the window and hide the late events
-delivered after it, and a message that can't be decoded has no event time. Delivery times never fall, so the newest
-message shows whether a day comes in order.
+delivered after it, and a message that can't be decoded has no event time. Delivery times never decrease, so the newest
+message shows whether days are published in order.
 
-**Which partition.** The player's: `player % partitions`. The simulation takes on the topic's number of partitions, so
-compare with the in-memory log of that number.
+**Which partition.** The player's: `player % partitions`. The simulation is given the topic's number of partitions:
+compare with an in-memory log of the same number.
 """
 
 import time
@@ -44,7 +44,7 @@ from game_analytics.sources.kafka.client import KafkaSettings
 from game_analytics.sources.kafka.topic import Topic
 
 LATENESS = timedelta(minutes=60)
-"""How far past midnight a day is published: as far as it is landed by default."""
+"""How far past midnight a day is published: the default lateness of landing."""
 
 _LINE_EVERY_SECONDS = 10.0
 
@@ -55,7 +55,8 @@ def produce_day(
     """Publish the day and show the progress. ``partitions`` must be the topic's number if given; ``create`` creates a
     missing topic, with ``partitions`` or else the simulation's number.
 
-    Nothing is sent unless the topic will keep the day and all that it holds is older. Raises `GameAnalyticsError`.
+    Nothing is sent unless the topic's retention keeps the day and all its messages are older. Raises
+    `GameAnalyticsError`, also if Kafka refuses messages, if interrupted, or if another program writes to the topic.
     """
     _ensure_simulated_and_over(day)
     opened = open_topic(console, target, simulation, partitions=partitions, create=create)
@@ -133,7 +134,7 @@ def _publish(console: Console, target: KafkaSettings, plan: _Plan) -> Counter[in
         except KeyboardInterrupt:
             with suppress(DeliveryFailed):
                 publisher.settle(5)
-            # To within a batch: the one that was being queued is not counted.
+            # Not exact: the batch that was being queued is not counted.
             taken = max(0, sent.total() - publisher.left())
             raise _unfinished(target, plan, f"Interrupted after about {taken:,} messages") from None
         finally:
@@ -171,26 +172,26 @@ def _progress(console: Console, plan: _Plan) -> Iterator[Callable[[int], None]]:
 
 
 def _plan_for(topic: Topic, target: KafkaSettings, day: date, simulation: Simulation) -> _Plan:
-    """The plan for an existing topic: the day's whole window, or what follows the day before if the topic ends with
-    that day.
+    """The plan for an existing topic: the day's whole window, or only what follows the day before if the topic ends
+    with that.
 
     Raises `GameAnalyticsError` if the topic would not keep it, or holds anything else that is newer.
     """
-    start, behind_the_day_before = window_of(day, LATENESS).start, window_of(day - timedelta(days=1), LATENESS).end
+    start, end_of_the_day_before = window_of(day, LATENESS).start, window_of(day - timedelta(days=1), LATENESS).end
     topic.ensure_it_keeps(start, simulation.events_per_day // simulation.partitions)
     newest = topic.newest(simulation.partitions)
     if all(message.timestamp_ms < milliseconds_ceil(start) for message in newest.values()):
         return _Plan(day, simulation, start)
     timestamps = {partition: message.timestamp_ms for partition, message in newest.items()}
-    if timestamps == _last_delivered(simulation, hour_at(behind_the_day_before) - 1):
-        return _Plan(day, simulation, behind_the_day_before)
+    if timestamps == _last_delivered(simulation, hour_at(end_of_the_day_before) - 1):
+        return _Plan(day, simulation, end_of_the_day_before)
     partition, latest = max(newest.items(), key=lambda item: item[1].timestamp_ms)
     holds = (
         f"The topic {target.topic} holds messages up to {time_text(latest.timestamp_ms)} (partition {partition}, "
         f"offset {latest.offset})"
     )
     elsewhere = f"Nothing was sent. Produce the day into {ELSEWHERE}"
-    if latest.timestamp_ms < milliseconds_ceil(behind_the_day_before):
+    if latest.timestamp_ms < milliseconds_ceil(end_of_the_day_before):
         raise GameAnalyticsError(
             f"{holds}, and they are not the whole day before {day} as these settings simulate it. If that day was "
             "produced with others (events, seed, shares), use those. If it was interrupted, it can't be completed. "
@@ -211,7 +212,7 @@ def _last_delivered(simulation: Simulation, hour: int) -> dict[int, int]:
 def _ensure_simulated_and_over(day: date) -> None:
     end = window_of(day, LATENESS).end
     if day < FIRST_DAY:
-        raise GameAnalyticsError(f"{day} is before {FIRST_DAY}, the first day that there is. Choose a later one.")
+        raise GameAnalyticsError(f"{day} is before {FIRST_DAY}, the first simulated day. Choose a later one.")
     if end > datetime.now(UTC):
         raise GameAnalyticsError(
             f"{day} is not over: its last messages are delivered until {time_text(milliseconds_ceil(end))}. Choose "

@@ -1,13 +1,13 @@
 """`game-analytics produce --follow`: the simulated matches of the last days, then today's as they happen, until it is
-stopped. For a demonstration, and to try out what runs by itself.
+stopped. For demonstrations, and to try out schedules and sensors.
 
-**When.** A message is sent once its delivery is over by the clock, which is checked every second; until then the topic
-holds what the in-memory log delivers by then. Timestamps, keys and partitions are those of `produce_day`.
+**When.** A message is sent once the clock, checked every second, has passed its delivery time. So the topic holds what
+the in-memory log has delivered. Timestamps, keys and partitions are those of `produce_day`.
 
-**Where.** Each partition resumes at the timestamp of its newest message. So it may be stopped, killed or away for
-weeks: nothing is missing, since a partition always holds the first ones of its messages. What shares that millisecond,
-or was still on its way when the last one was killed, is there twice; the pipeline counts an ``event_id`` once. Nothing
-is remembered anywhere else.
+**Where.** Each partition resumes at the timestamp of its newest message. It may be stopped, killed or not run
+for weeks without losing any, since a partition always holds the first ones of its messages. Those of the same
+millisecond, or in flight when it was killed, are there twice; the pipeline counts an ``event_id`` once. No other state
+is kept.
 """
 
 import time
@@ -45,9 +45,9 @@ _LINE_EVERY = timedelta(minutes=1)
 _LAST_WAIT_SECONDS = 5.0
 _LINGER_MS = 5
 _CHECKED = 10
-"""Last messages of a partition that must be simulated. An hour's first one is the same with any seed."""
+"""How many last messages of a partition must be simulated ones. The first of an hour is the same for every seed."""
 _CLOCKS_DIFFER = timedelta(minutes=1)
-"""By how much a topic may be ahead of the clock, which may have been set back or be another machine's."""
+"""How far a topic may be ahead of the clock, which may have been set back or belong to another machine."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _END = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -57,7 +57,7 @@ _Content = tuple[int | None, bytes | None]
 
 @dataclass(frozen=True)
 class Pace:
-    """What time it is, how to wait, and whether to stop; a test brings its own."""
+    """The clock, how to wait, and whether to stop; tests pass their own."""
 
     clock: Callable[[], datetime] = utc_now
     sleep: Callable[[float], None] = time.sleep
@@ -65,9 +65,8 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class _Standing:
-    """Where the topic stands, by partition: the offset at which it ends, and the message of the simulated log that is
-    sent next."""
+class _State:
+    """By partition: the end offset of the topic, and the message of the simulated log that is sent next."""
 
     ends: Mapping[int, int]
     upcoming: Mapping[int, Found]
@@ -83,21 +82,21 @@ def follow_matches(
     create: bool,
     pace: Pace,
 ) -> None:
-    """Publish the whole days before today, as many as ``days``, then today's matches as they happen, until ``pace``
-    says stop. ``partitions`` and ``create`` are those of `produce_day`.
+    """Publish the last ``days`` whole days, then today's matches as they happen, until ``pace.stopped()``.
+    ``partitions`` and ``create`` are those of `produce_day`.
 
-    Nothing is sent unless the topic will keep the days, ends with simulated messages of the past, and no other program
-    writes to it. Raises `GameAnalyticsError`; started again, it resumes.
+    Nothing is sent unless the topic's retention keeps the days, it ends with simulated messages of the past, and no
+    other program writes to it. Raises `GameAnalyticsError`; started again, it resumes.
     """
     first_day = _first_day(pace.clock().date(), days)
     opened = open_topic(console, target, simulation, partitions=partitions, create=create)
-    standing = _standing(opened, target, window_of(first_day, timedelta()).start, pace)
-    _Follower(console, target, opened, standing, pace).run()
+    state = _state_of(opened, target, window_of(first_day, timedelta()).start, pace)
+    _Follower(console, target, opened, state, pace).run()
 
 
 def due(simulation: Simulation, position: Mapping[int, int], now: datetime) -> Iterator[pl.DataFrame]:
-    """The messages from these offsets of the simulated log on that are delivered before now, as `as_messages` gives
-    them, in the order of their delivery."""
+    """The messages of the simulated log from these offsets on that are delivered before ``now``, in the order of
+    delivery, as `as_messages` returns them."""
     hours = [simulation.hour_of(partition, offset) for partition, offset in position.items()]
     for hour in range(min(hours), hour_at(now) + 1):
         wanted = pl.lit(pl.Series([position[partition] for partition in range(simulation.partitions)]))
@@ -118,26 +117,24 @@ def _numbered(simulation: Simulation, hour: int) -> pl.DataFrame:
 
 
 class _Follower:
-    """Publishes from where the topic stands."""
+    """Publishes what follows the end of the topic."""
 
-    def __init__(
-        self, console: Console, target: KafkaSettings, opened: Opened, standing: _Standing, pace: Pace
-    ) -> None:
+    def __init__(self, console: Console, target: KafkaSettings, opened: Opened, state: _State, pace: Pace) -> None:
         self._console = console
         self._target = target
         self._topic = opened.topic
         self._simulation = opened.simulation
-        self._ends = standing.ends
-        self._position = {partition: message.offset for partition, message in standing.upcoming.items()}
+        self._ends = state.ends
+        self._position = {partition: message.offset for partition, message in state.upcoming.items()}
         self._sent: Counter[int] = Counter()
         self._pace = pace
         self._next_line = pace.clock() + _LINE_EVERY
-        self._reached_ms = _earliest_ms(standing)
+        self._reached_ms = _earliest_ms(state)
         self._day = (_instant(self._reached_ms) + LEAD).date()
         self._publisher = Publisher(target, self._say, _LINGER_MS)
 
     def run(self) -> None:
-        """Publish until ``pace`` says stop. Raises `GameAnalyticsError` if waiting does not help."""
+        """Publish until ``pace.stopped()``. Raises `GameAnalyticsError` if Kafka refuses one or is away too long."""
         self._say(f"Publishing to {self._target.topic} what is delivered from {time_text(self._reached_ms)} on")
         caught_up = False
         try:
@@ -156,7 +153,7 @@ class _Follower:
         self._say(f"Stopped, {self._so_far()}. Started again, it resumes where the topic ends")
 
     def _send_what_is_due(self) -> bool:
-        """Whether all of it was sent and acknowledged; False if ``pace`` said stop before."""
+        """Returns whether everything was sent and acknowledged; False if ``pace.stopped()`` before."""
         for batch in due(self._simulation, self._position, self._pace.clock()):
             self._publisher.queue(batch)
             if not self._is_acknowledged():
@@ -190,20 +187,20 @@ class _Follower:
         else:
             return
         self._next_line = now + _LINE_EVERY
-        self._ensure_it_grows_by_ours()
+        self._ensure_only_ours_arrived()
 
     def _next_day(self) -> date:
-        """Of the message that comes next."""
+        """The day of the next message."""
         hours = [self._simulation.hour_of(partition, offset) for partition, offset in self._position.items()]
         return start_of(min(hours)).date()
 
     def _so_far(self) -> str:
         return f"{self._sent.total():,} messages were published, up to {time_text(self._reached_ms)}"
 
-    def _ensure_it_grows_by_ours(self) -> None:
+    def _ensure_only_ours_arrived(self) -> None:
         try:
             ends = self._topic.ends(self._simulation.partitions)
-        except GameAnalyticsError:  # the publisher notices by itself whether the cluster is away
+        except GameAnalyticsError:  # the publisher notices if the cluster is away
             return
         _ensure_alone(
             self._target, {partition: end + self._sent[partition] for partition, end in self._ends.items()}, ends
@@ -216,19 +213,19 @@ class _Follower:
 def _first_day(today: date, days: int) -> date:
     if days > (today - FIRST_DAY).days:
         raise GameAnalyticsError(
-            f"{days} days ago is before {FIRST_DAY}, the first day that there is. Choose fewer with --days."
+            f"{days} days ago is before {FIRST_DAY}, the first simulated day. Choose fewer with --days."
         )
     return today - timedelta(days=days)
 
 
-def _standing(opened: Opened, target: KafkaSettings, start: datetime, pace: Pace) -> _Standing:
-    """Where the topic stands; a partition of a topic without messages begins at ``start``. Takes a second, in which a
-    second writer is noticed."""
+def _state_of(opened: Opened, target: KafkaSettings, start: datetime, pace: Pace) -> _State:
+    """The state of the topic; if it has no messages, its partitions begin at ``start``. Takes a second, to notice if
+    another program writes to it."""
     topic, simulation = opened.topic, opened.simulation
     simulated = MemoryEventLog(simulation, clock=lambda: _END)
     if opened.created:
         starts = dict.fromkeys(range(simulation.partitions), start)
-        return _Standing(dict.fromkeys(starts, 0), _firsts_at(simulated, starts))
+        return _State(dict.fromkeys(starts, 0), _firsts_at(simulated, starts))
     log = KafkaEventLog(replace(target, patience=target.answers_within))
     extents, newest = log.extents(), topic.newest(simulation.partitions)
     ends = {partition: extent.high for partition, extent in extents.items()}
@@ -242,18 +239,17 @@ def _standing(opened: Opened, target: KafkaSettings, start: datetime, pace: Pace
                     raise _not_simulated(log.topic, partition, offset, content)
     beginning = _beginning(log) if newest else start
     starts = {p: _instant(newest[p].timestamp_ms) if p in newest else beginning for p in ends}
-    standing = _Standing(ends, _firsts_at(simulated, starts))
-    oldest = min(start, _instant(_earliest_ms(standing)))
+    state = _State(ends, _firsts_at(simulated, starts))
+    oldest = min(start, _instant(_earliest_ms(state)))
     days = (pace.clock() - oldest) // timedelta(days=1) + 1
     topic.ensure_it_keeps(oldest, days * simulation.events_per_day // simulation.partitions)
     pace.sleep(_CHECK_EVERY_SECONDS)
     _ensure_alone(target, ends, topic.ends(simulation.partitions))
-    return standing
+    return state
 
 
 def _beginning(log: EventLog) -> datetime:
-    """The start of the window of the day with which the topic begins. A partition without messages starts there: the
-    others got theirs before the first one of this was sent."""
+    """Where a partition without messages begins if others have some: at the window of the topic's first day."""
     oldest = min(first.timestamp_ms for first in log.first_at_or_after(_EPOCH).values() if first is not None)
     return window_of((_instant(oldest) + LEAD).date(), timedelta()).start
 
@@ -287,13 +283,13 @@ def _contents(reader: Reader, partition: int, first: int, end: int) -> Iterator[
 
 
 def _firsts_at(simulated: EventLog, starts: Mapping[int, datetime]) -> dict[int, Found]:
-    """Each partition's first message of the endless simulated log that is delivered at its start or later."""
+    """The first message of each partition of the simulated log that is delivered at its start or later."""
     firsts = {partition: simulated.first_at_or_after(start)[partition] for partition, start in starts.items()}
     return {partition: first for partition, first in firsts.items() if first is not None}
 
 
-def _earliest_ms(standing: _Standing) -> int:
-    return min(message.timestamp_ms for message in standing.upcoming.values())
+def _earliest_ms(state: _State) -> int:
+    return min(message.timestamp_ms for message in state.upcoming.values())
 
 
 def _instant(timestamp_ms: int) -> datetime:

@@ -1,5 +1,5 @@
-"""What `publish_day` and `publish_live` share: the topic, created on request, the messages as Kafka takes them, and a
-producer that loses, repeats and reorders none."""
+"""What `publish_day` and `publish_live` share: opening or creating a topic, messages as Kafka's producer takes them,
+and a producer that neither loses, repeats nor reorders any."""
 
 import time
 from collections import Counter
@@ -32,15 +32,15 @@ _DEFAULTS = {
 _POLL_SECONDS = 0.01
 _EXACTLY_ONCE_IN_ORDER = {
     "enable.idempotence": True,
-    # Else the messages behind one that was refused or timed out would be written without it.
+    # Else messages would be written after a gap, where one was refused or timed out.
     "enable.gapless.guarantee": True,
-    "message.timeout.ms": 0,  # the publisher has a deadline of its own, one for all messages in flight
+    "message.timeout.ms": 0,  # the publisher has its own deadline, for all messages in flight
 }
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A topic to publish to, and the simulation with as many partitions."""
+    """A topic to publish to, and the simulation with the same number of partitions."""
 
     topic: Topic
     simulation: Simulation
@@ -49,15 +49,15 @@ class Opened:
 
 
 class DeliveryFailed(Exception):
-    """Kafka refused a message, or acknowledged none for as long as a broker may be away. Its text is the reason."""
+    """Kafka refused a message, or acknowledged none for as long as a broker may be away. The text is the reason."""
 
 
 class Publisher:
-    """Sends messages to one topic, each once and in order: whatever happens, a partition holds a prefix of the messages
-    that were sent to it."""
+    """Sends messages to one topic, each once and in order: even after a failure, a partition holds a prefix of the
+    messages that were sent to it."""
 
     def __init__(self, target: KafkaSettings, say: Callable[[str], None], linger_ms: int = 100) -> None:
-        """``say`` gets one line per outage; messages queued within ``linger_ms`` are sent as one batch."""
+        """``say`` is called with one line per outage; messages queued within ``linger_ms`` are sent as one batch."""
         self._topic = target.topic
         self._patience = target.patience.total_seconds()
         self._failures: list[KafkaError] = []
@@ -68,7 +68,7 @@ class Publisher:
                     **target.client({**_DEFAULTS, "linger.ms": str(linger_ms)}),
                     **_EXACTLY_ONCE_IN_ORDER,
                     "error_cb": self._errors,
-                    # Failures alone are reported: what is neither reported nor left in the queue has been acknowledged.
+                    # Only failures are reported: what is neither reported nor left in the queue has been acknowledged.
                     "on_delivery": _append_to(self._failures),
                     "delivery.report.only.error": True,
                 }
@@ -80,8 +80,8 @@ class Publisher:
         return len(self._producer)
 
     def queue(self, batch: pl.DataFrame) -> None:
-        """Queue messages as `as_messages` gives them. They are sent in the background; while the queue is full, this
-        waits. Raises `DeliveryFailed`."""
+        """Queue messages as `as_messages` returns them, to be sent in the background. Waits while the queue is full.
+        Raises `DeliveryFailed`."""
         self._extend_deadline()
         produce, topic = self._producer.produce, self._topic
         try:
@@ -102,7 +102,7 @@ class Publisher:
         """Wait at most ``seconds`` until all is acknowledged. Returns how many are left. Raises `DeliveryFailed`."""
         end = time.monotonic() + seconds
         try:
-            # Not flush(): an exception from a callback, as the client's own raises on a fatal error, must end the wait.
+            # Not flush(): an exception from a callback, such as the client's own on a fatal error, must end the wait.
             while self.left() and time.monotonic() < end:
                 self._producer.poll(_POLL_SECONDS)
                 self._raise_if_stalled()
@@ -115,7 +115,7 @@ class Publisher:
         return left
 
     def give_up(self) -> None:
-        """Send nothing more."""
+        """Drop the messages that are still queued."""
         self._producer.purge()
 
     def _extend_deadline(self) -> None:
@@ -131,7 +131,7 @@ class Publisher:
             raise DeliveryFailed(f"no broker took any for {self._patience:.0f} s{self._errors.worst_in_brackets()}")
 
     def _fatal(self, failure: KafkaException) -> DeliveryFailed:
-        """The error of a producer that can't continue. Its cause comes with the messages that it then hands back."""
+        """The error of a producer that can't continue. Its cause is reported with the messages that it drops."""
         end = time.monotonic() + 1
         while not self._failures and time.monotonic() < end:
             with suppress(KafkaException):
@@ -143,7 +143,7 @@ class Publisher:
 
 
 class _OutageErrors(RecentErrors):
-    """Says once per outage that no broker answers."""
+    """Reports once per outage that no broker answers."""
 
     def __init__(self, say: Callable[[str], None], patience: float) -> None:
         super().__init__()

@@ -1,7 +1,4 @@
-"""How many messages there are, and when: the arithmetic of hours and offsets, known without generating anything.
-
-What the messages say is decided elsewhere.
-"""
+"""How many messages there are in each hour, and their offsets, computed without generating any."""
 
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -12,11 +9,11 @@ from game_analytics.errors import GameAnalyticsError
 from game_analytics.rules.days import FIRST_DAY
 
 START = datetime.combine(FIRST_DAY, time(), UTC) - timedelta(days=1)
-"""Hour 0 of the topic. One day before the first partition, so that the first day's window finds its beginning."""
+"""Hour 0 of the topic, one day before the first daily partition, whose window begins before its midnight."""
 
 HOUR_MS = 3_600_000
 
-# Messages of each UTC hour in a thousand of the day: quiet before dawn, busiest in the evening.
+# Messages of each UTC hour per thousand of the day: fewest before dawn, most in the evening.
 _PER_MILLE = (30, 24, 19, 16, 15, 16, 20, 25, 30, 34, 38, 41, 44, 46, 49, 53, 58, 64, 70, 74, 73, 66, 54, 41)
 _PER_MILLE_BEFORE = tuple(accumulate(_PER_MILLE, initial=0))
 
@@ -27,25 +24,25 @@ _MOST_PARTITIONS = 100
 
 @dataclass(frozen=True)
 class Simulation:
-    """The settings of an endless topic of matches; equal settings are the same topic, byte for byte.
+    """The settings of an endless topic of matches; equal settings give the same topic, byte for byte.
 
-    An hour is a whole number of UTC hours since `START`. The messages of all time are numbered, and dealt to the
-    partitions in turn: that alone fixes how many messages each partition has in each hour, and their offsets.
+    Hours are numbered from `START`, in UTC. Messages are numbered too, and assigned to the partitions in turn, which
+    determines how many messages each partition has in each hour, and their offsets. Raises `GameAnalyticsError` for
+    settings out of bounds.
     """
 
     seed: int = 7
     events_per_day: int = 100_000
-    """Messages a day, trouble and events that the pipeline ignores included."""
+    """Messages a day, including faulty ones and events that the pipeline ignores."""
     partitions: int = 4
     malformed_share: float = 0.002
-    """Messages that cannot be read, of all messages."""
+    """Share of messages that cannot be read."""
     repeated_share: float = 0.005
-    """Messages delivered once more, of all messages."""
+    """Share of messages that are delivered a second time."""
     late_share: float = 0.005
-    """Messages delivered minutes to hours after they happened, or stamped by a clock that is ahead, of all messages."""
+    """Share of messages delivered minutes to hours after their event, or stamped by a clock that is ahead."""
 
     def __post_init__(self) -> None:
-        """Refuse settings that no topic can be made of."""
         if not 1 <= self.partitions <= _MOST_PARTITIONS:
             raise _refusal("partitions", self.partitions, f"a whole number from 1 to {_MOST_PARTITIONS}")
         if self.events_per_day < _SMALLEST_DAY * self.partitions:
@@ -61,18 +58,17 @@ class Simulation:
         return max(100, self.events_per_day // 20)
 
     def partition_players(self, partition: int) -> int:
-        """How many players a partition has: those with this remainder when their number is divided by the number of
-        partitions. All messages of a player go there."""
-        return self._dealt(self.players, partition)
+        """How many players have their messages in the partition: those with ``player % partitions == partition``."""
+        return self._assigned(self.players, partition)
 
     def messages_before(self, hour: int) -> int:
-        """How many messages the topic gets, in all its partitions, before the hour begins."""
+        """How many messages all partitions get before the hour begins."""
         day, hour_of_day = divmod(hour, 24)
         return day * self.events_per_day + self._day_so_far(hour_of_day)
 
     def first_offset(self, partition: int, hour: int) -> int:
         """The offset of the partition's first message in the hour: the heartbeat, delivered as the hour begins."""
-        return self._dealt(self.messages_before(hour), partition)
+        return self._assigned(self.messages_before(hour), partition)
 
     def messages_in(self, partition: int, hour: int) -> int:
         """How many messages the partition gets in the hour."""
@@ -87,18 +83,18 @@ class Simulation:
     def _day_so_far(self, hour_of_day: int) -> int:
         return self.events_per_day * _PER_MILLE_BEFORE[hour_of_day] // 1000
 
-    def _dealt(self, count: int, partition: int) -> int:
-        """How many of ``count`` things the partition gets when they are dealt to all partitions in turn."""
+    def _assigned(self, count: int, partition: int) -> int:
+        """How many of ``count`` things the partition gets when they are assigned to all partitions in turn."""
         return (count + self.partitions - 1 - partition) // self.partitions
 
 
 def start_of(hour: int) -> datetime:
-    """The instant at which the hour begins."""
+    """When the hour begins."""
     return START + timedelta(hours=hour)
 
 
 def hour_at(instant: datetime) -> int:
-    """The hour in which the instant lies."""
+    """The number of the hour that contains the instant."""
     return (instant - START) // timedelta(hours=1)
 
 

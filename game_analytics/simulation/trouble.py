@@ -1,6 +1,6 @@
-"""What goes wrong on the way to the log: messages that nobody can read, repeated ones, late ones.
+"""Faults of the simulated topic: messages that cannot be read, repeated ones, late ones.
 
-How many of each an hour gets follows from their shares; when all shares are 0 nothing goes wrong.
+Their shares in `Simulation` determine how many of each an hour has.
 """
 
 from collections.abc import Mapping, Sequence
@@ -61,7 +61,7 @@ MALFORMED: Mapping[str, tuple[bytes | None, ...]] = {
         b'{"event_type":"DEATH","player_id":"p00017","ts":"30.12.2025 18:07"}',
     ),
 }
-"""Values of messages that cannot be read, by the reason for which they are quarantined."""
+"""Values that cannot be read, by the reason that quarantine gives for them."""
 
 MALFORMED_IN_TURN = pl.Series(
     [
@@ -71,7 +71,7 @@ MALFORMED_IN_TURN = pl.Series(
     ],
     dtype=pl.Binary,
 )
-"""The same values in the order in which a partition gets them: every reason comes once before any comes again."""
+"""The same values in the order in which a partition gets them: each reason once before any is repeated."""
 
 _STALLED_PLAYERS = 5
 _STALLED_MS = 10 * 60_000
@@ -79,20 +79,20 @@ _STALLED_MESSAGES = (_STALLED_PLAYERS - 1) * MESSAGES_PER_ELIMINATION
 
 
 def malformed(simulation: Simulation, partition: int, hour: int) -> range:
-    """The turns of `MALFORMED_IN_TURN`, counted on beyond its end, that the partition takes in the hour."""
+    """Which values of `MALFORMED_IN_TURN` the partition gets in the hour, as indices to be taken modulo its length."""
     first, end = simulation.first_offset(partition, hour), simulation.first_offset(partition, hour + 1)
     return _due(simulation, "malformed", partition, simulation.malformed_share, first, end)
 
 
 def repeats(simulation: Simulation, partition: int, hour: int) -> int:
-    """How many messages of the hour the partition is to deliver once more."""
+    """How many messages of the hour the partition delivers a second time."""
     first, end = simulation.first_offset(partition, hour), simulation.first_offset(partition, hour + 1)
     return len(_due(simulation, "repeated", partition, simulation.repeated_share, first, end))
 
 
 def stalled_matches(simulation: Simulation, hour: int) -> list[Match]:
-    """Small matches whose events reach the log in this hour although their timestamps say otherwise: in turn one that
-    is late, one that is very late, and one whose clock is ahead."""
+    """Small matches whose events are delivered in this hour with timestamps of another time: in turn one that is late,
+    one that is very late, and one whose clock is ahead."""
     share = simulation.late_share / _STALLED_MESSAGES
     turns = _due(simulation, "late", 0, share, simulation.messages_before(hour), simulation.messages_before(hour + 1))
     dice = Dice(simulation, "stalled matches", hour)
@@ -101,8 +101,8 @@ def stalled_matches(simulation: Simulation, hour: int) -> list[Match]:
 
 
 def repeated(simulation: Simulation, hour: int, events: pl.DataFrame, wanted: Sequence[int]) -> pl.DataFrame:
-    """Further deliveries of some of the events, a second to a minute later and still in the hour: as many as each
-    partition wants, and none where it has no event to repeat."""
+    """Second deliveries of random events, a second to a minute later and within the hour: ``wanted`` per partition, or
+    none if it has no events."""
     dice = Dice(simulation, "repeats", hour)
     chosen: list[int] = []
     for partition, count in enumerate(wanted):
@@ -115,30 +115,30 @@ def repeated(simulation: Simulation, hour: int, events: pl.DataFrame, wanted: Se
 
 
 def _late(_hour: int, dice: Dice) -> Match:
-    """Played across the beginning of the hour, which may be midnight; its events arrive later in the hour."""
+    """Played around the start of the hour, which may be midnight; its events are delivered later in the hour."""
     arrival_ms = dice.between(_STALLED_MS, HOUR_MS - 10_000)
     return Match(_STALLED_PLAYERS, -_STALLED_MS // 2, _STALLED_MS, released_ms=arrival_ms)
 
 
 def _very_late(hour: int, dice: Dice) -> Match:
-    """Over for hours when its events arrive. In the first hours of a day it was over before midnight, so that they come
-    too late for the day to which they belong."""
+    """Ended hours before its events are delivered. In the first hours of a day it ended before midnight, so that they
+    are too late for the day to which they belong."""
     arrival_ms = dice.between(0, HOUR_MS - 10_000)
     hour_of_day = hour % 24
     if hour_of_day < 6:
-        over_ms = -hour_of_day * HOUR_MS - dice.between(0, HOUR_MS)
+        end_ms = -hour_of_day * HOUR_MS - dice.between(0, HOUR_MS)
     else:
-        over_ms = arrival_ms - dice.between(HOUR_MS, 6 * HOUR_MS)
-    return Match(_STALLED_PLAYERS, over_ms - _STALLED_MS, _STALLED_MS, released_ms=arrival_ms)
+        end_ms = arrival_ms - dice.between(HOUR_MS, 6 * HOUR_MS)
+    return Match(_STALLED_PLAYERS, end_ms - _STALLED_MS, _STALLED_MS, released_ms=arrival_ms)
 
 
 def _ahead(_hour: int, dice: Dice) -> Match:
-    """Played in the last minute of the hour and stamped in the first minutes of the next, which may be another day."""
+    """Played in the last minute of the hour, and stamped with the first minutes of the next, maybe of another day."""
     return Match(_STALLED_PLAYERS, HOUR_MS - 70_000, 60_000, ahead_ms=dice.between(90_000, 150_000))
 
 
 def _due(simulation: Simulation, kind: str, number: int, share: float, first: int, end: int) -> range:
-    """The turns that fall on the messages from ``first`` up to but without ``end``: as many as the share says in the
-    long run, however small it is, counted from a turn that the seed decides."""
+    """The numbers of the faults among messages [``first``, ``end``): in the long run exactly ``share`` of them, however
+    small it is. The seed determines the number of the first fault."""
     start = Dice(simulation, f"turn of {kind}", number).one() * 1_000
     return range(int(start + first * share), int(start + end * share))

@@ -1,4 +1,4 @@
-"""A `dev` stack in a process of its own, watched from outside as a user would, and always stopped."""
+"""Settings of a `dev` stack with a code location of one asset."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ load_from:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> DevSettings:
-    """A stack of a workspace with one asset, in a place whose name a shell stumbles over."""
+    """A stack whose code location has one asset, in a folder whose name a shell file must quote."""
     (tmp_path / "tiny.py").write_text(_ONE_ASSET)
     workspace = tmp_path / "workspace.yaml"
     workspace.write_text(_WORKSPACE)

@@ -1,4 +1,4 @@
-"""`dev` in a process of its own: what it starts answers, what it keeps is found again, and nothing outlives it."""
+"""`dev` in a process of its own: its servers answer, its files outlive it, and none of its processes do."""
 
 import json
 import os
@@ -54,8 +54,8 @@ def runs(settings: DevSettings) -> list[str]:
     return [run["status"] for run in graphql(settings, RUNS)["runsOrError"]["results"]]
 
 
-def in_a_fresh_shell(settings: DevSettings, command: str, **variables: str) -> str:
-    """What a command prints in a shell that has nothing but the file to source."""
+def in_another_shell(settings: DevSettings, command: str, **variables: str) -> str:
+    """What a command prints in a shell with these variables that has sourced the stack's file."""
     ran = subprocess.run(  # noqa: S603
         ["/usr/bin/env", "bash", "-c", 'source "$0" && eval "$1"', str(settings.shell_file), command],
         env=variables,
@@ -87,7 +87,7 @@ def test_a_stack_that_restarts_finds_its_files_and_its_history(settings: DevSett
         assert graphql(settings, LAUNCH)["launchRun"]["__typename"] == "LaunchRunSuccess"
         eventually(lambda: runs(settings) == ["SUCCESS"], "the run ends well", dev.shown)
         python = 'python -c "$READ_GREETING"; command -v python; echo "$DAGSTER_HOME"'
-        greeting, program, home = in_a_fresh_shell(
+        greeting, program, home = in_another_shell(
             settings, python, READ_GREETING=READ_GREETING, PATH="/usr/bin:/bin", AWS_PROFILE="production"
         ).splitlines()
         assert (greeting, Path(program)) == ("hello", Path(sys.executable).with_name("python"))
@@ -101,7 +101,7 @@ def test_a_stack_that_restarts_finds_its_files_and_its_history(settings: DevSett
     with running_dev(settings, tmp_path / "second", deaf_to_ctrl_c=True) as dev:
         dev.wait_until_it_shows(f"Dagster UI      {settings.ui_url}")
         assert runs(settings) == ["SUCCESS"]
-        assert in_a_fresh_shell(settings, 'python -c "$READ"', READ=READ_GREETING, PATH="/usr/bin:/bin") == "hello"
+        assert in_another_shell(settings, 'python -c "$READ"', READ=READ_GREETING, PATH="/usr/bin:/bin") == "hello"
         sessions = dev.sessions()
         dev.process.send_signal(signal.SIGINT)
         dev.wait_until_it_shows("Stopping")
@@ -110,11 +110,11 @@ def test_a_stack_that_restarts_finds_its_files_and_its_history(settings: DevSett
 
     with dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance:
         [run] = instance.get_runs()
-        assert ".dagster/grpc_info" in run.tags  # by which close_abandoned_runs tells what a stack launched
+        assert ".dagster/grpc_info" in run.tags  # close_abandoned_runs recognizes runs of a stack by it
 
 
 @needs_seaweedfs
-def test_a_stop_in_the_middle_of_starting_leaves_nothing(settings: DevSettings, tmp_path: Path) -> None:
+def test_a_stop_while_it_starts_leaves_no_process(settings: DevSettings, tmp_path: Path) -> None:
     with running_dev(settings, tmp_path / "terminal") as dev:
         dev.wait_until_it_shows("Starting Dagster")
         sessions = dev.sessions()
@@ -132,7 +132,7 @@ def test_a_second_dev_on_the_same_folder_is_refused(settings: DevSettings, tmp_p
 
 
 @needs_seaweedfs
-def test_when_the_s3_server_dies_dagster_is_stopped_and_the_death_reported(
+def test_when_the_s3_server_ends_dagster_is_stopped_and_the_reason_reported(
     settings: DevSettings, tmp_path: Path
 ) -> None:
     with running_dev(settings, tmp_path / "terminal") as dev:
@@ -146,7 +146,7 @@ def test_when_the_s3_server_dies_dagster_is_stopped_and_the_death_reported(
 
 
 @needs_seaweedfs
-def test_when_dagster_dies_the_s3_server_is_stopped_and_the_death_reported(
+def test_when_dagster_ends_the_s3_server_is_stopped_and_the_reason_reported(
     settings: DevSettings, tmp_path: Path
 ) -> None:
     settings.workspace.write_text("load_from: [nonsense]")
@@ -159,7 +159,7 @@ def test_when_dagster_dies_the_s3_server_is_stopped_and_the_death_reported(
 
 
 @needs_seaweedfs
-def test_a_stack_that_is_killed_outright_takes_all_with_it(settings: DevSettings, tmp_path: Path) -> None:
+def test_when_the_stack_is_killed_its_processes_end(settings: DevSettings, tmp_path: Path) -> None:
     with running_dev(settings, tmp_path / "terminal") as dev:
         dev.wait_until_it_shows("Launching Dagster services")
         sessions = dev.sessions()
@@ -172,19 +172,19 @@ def test_where_seaweedfs_does_not_exist_it_serves_from_memory_and_says_so(
 ) -> None:
     with running_dev(replace(settings, weed=None), tmp_path / "terminal") as dev:
         dev.wait_until_it_shows("Starting Dagster")
-        assert "THEY GO WHEN THIS STOPS" in dev.shown()
+        assert "THEY ARE LOST WHEN THIS STOPS" in dev.shown()
         with closing(s3_client(S3Endpoint(f"http://127.0.0.1:{settings.s3_port}", "a", "b"))) as client:
             assert [bucket["Name"] for bucket in client.list_buckets()["Buckets"]] == ["test-bucket"]
         assert dev.stop(signal.SIGTERM) == 0
         assert not listens(settings.s3_port)
 
 
-def test_a_workspace_that_is_not_there_is_named(settings: DevSettings) -> None:
+def test_a_missing_workspace_is_reported_with_its_path(settings: DevSettings) -> None:
     with pytest.raises(GameAnalyticsError, match=r"There is no /nowhere/workspace\.yaml"):
         run_dev(replace(settings, workspace=Path("/nowhere/workspace.yaml")))
 
 
-def test_a_dagster_yaml_that_the_user_has_changed_stays(settings: DevSettings, tmp_path: Path) -> None:
+def test_a_dagster_yaml_that_the_user_has_changed_is_kept(settings: DevSettings, tmp_path: Path) -> None:
     configuration = settings.dagster_home / "dagster.yaml"
     configuration.parent.mkdir(parents=True)
     configuration.write_text("telemetry: {enabled: false}\n")
@@ -203,7 +203,7 @@ def test_runs_that_an_earlier_stack_could_not_end_are_marked_as_failed(tmp_path:
         )
         instance.add_run(
             dg.DagsterRun("raw_events", "00000000-0000-0000-0000-000000000002", status=started)
-        )  # by a shell
+        )  # launched from a shell
     assert close_abandoned_runs(tmp_path) == 1
     assert close_abandoned_runs(tmp_path) == 0
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
@@ -212,12 +212,12 @@ def test_runs_that_an_earlier_stack_could_not_end_are_marked_as_failed(tmp_path:
 
 
 def test_what_the_user_has_set_for_aws_itself_does_not_reach_the_stack() -> None:
-    shell = {"AWS_PROFILE": "production", "AWS_ACCESS_KEY_ID": "theirs", "KAFKA_TOPIC": "mine"}
+    shell = {"AWS_PROFILE": "production", "AWS_ACCESS_KEY_ID": "theirs", "KAFKA_TOPIC": "kept"}
     endpoint = S3Endpoint("http://127.0.0.1:1", "ours", "ours")
     variables = stack_variables(endpoint, "lake", Path("/home"), "http://127.0.0.1:2")
     assert with_stack(shell, variables) == {
         **variables,
-        "KAFKA_TOPIC": "mine",
+        "KAFKA_TOPIC": "kept",
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
     }

@@ -1,4 +1,4 @@
-"""The embedded S3: there when asked for, silent, and gone afterwards with all that it held."""
+"""The embedded S3 server: it serves one block of code, prints nothing, and keeps nothing afterwards."""
 
 import logging
 import os
@@ -42,11 +42,11 @@ def test_the_next_one_starts_empty() -> None:
         assert [bucket["Name"] for bucket in client.list_buckets()["Buckets"]] == ["lake"]
 
 
-def test_it_listens_on_loopback_only_and_no_more_once_it_ended() -> None:
+def test_it_listens_on_loopback_only_and_frees_its_port_when_it_ends() -> None:
     with embedded_s3("lake") as endpoint:
         assert endpoint.url.startswith("http://127.0.0.1:")
         port = port_of(endpoint)
-    with embedded_s3("lake", port) as endpoint:  # nothing holds the port any more
+    with embedded_s3("lake", port) as endpoint:  # the port is free again
         assert port_of(endpoint) == port
 
 
@@ -57,14 +57,14 @@ def test_it_ends_when_the_block_fails() -> None:
         make_bucket(endpoint, "lake")
 
 
-def test_a_bucket_that_is_there_already_is_kept() -> None:
+def test_an_existing_bucket_is_kept() -> None:
     with embedded_s3("lake") as endpoint, closing(s3_client(endpoint)) as client:
         client.put_object(Bucket="lake", Key="a", Body=b"one")
         make_bucket(endpoint, "lake")
         assert keys(client, "lake") == ["a"]
 
 
-def test_a_bucket_name_that_s3_forbids_is_named_with_the_way_out() -> None:
+def test_a_bucket_name_that_s3_forbids_is_reported_with_the_next_step() -> None:
     refusal = pytest.raises(GameAnalyticsError, match=r"the bucket 'no'.* GAME_ANALYTICS_BUCKET chooses")
     with refusal, embedded_s3("no"):
         pass
@@ -83,7 +83,7 @@ def test_the_secret_does_not_show_in_a_traceback() -> None:
     assert "hush" not in repr(S3Endpoint("http://127.0.0.1:1", "key", "hush"))
 
 
-def test_without_the_packages_it_says_what_to_install(tmp_path: Path) -> None:
+def test_without_its_packages_the_error_names_what_to_install(tmp_path: Path) -> None:
     for package in Path(sysconfig.get_path("purelib")).iterdir():
         if not package.name.startswith(("moto", "flask")):
             (tmp_path / package.name).symlink_to(package)

@@ -1,4 +1,4 @@
-"""A port that is taken is found before anything is started, and the message says who has it."""
+"""A port in use is noticed before anything is started, and the error names the process that holds it."""
 
 import os
 import re
@@ -26,34 +26,34 @@ def test_a_free_port_is_free() -> None:
     require_free_port(port, "the UI", "--port")
 
 
-def test_a_taken_port_is_named_with_its_holder_and_the_way_out(taken: int) -> None:
+def test_a_port_in_use_is_reported_with_its_process_and_the_next_step(taken: int) -> None:
     with pytest.raises(GameAnalyticsError) as refusal:
         require_free_port(taken, "the Dagster UI", "--port")
     message = str(refusal.value)
     assert f"Port {taken} on 127.0.0.1 is taken" in message
     assert "choose another port: --port PORT" in message
-    if Path("/proc/net/tcp").exists():  # other systems don't tell without a helper
+    if Path("/proc/net/tcp").exists():  # other systems show it to root only
         assert f"by process {os.getpid()} (" in message
 
 
-def test_a_port_taken_on_all_addresses_is_taken() -> None:
-    everywhere = ("0.0.0.0", 0)  # noqa: S104 (that is the situation)
+def test_a_port_in_use_on_all_addresses_is_in_use() -> None:
+    everywhere = ("0.0.0.0", 0)  # noqa: S104 (that is what is tested)
     with socket.create_server(everywhere) as server, pytest.raises(GameAnalyticsError, match="is taken"):
         require_free_port(server.getsockname()[1], "the UI", "--port")
 
 
-def test_a_number_that_is_no_port_is_refused() -> None:
+def test_a_number_out_of_range_is_refused() -> None:
     with pytest.raises(GameAnalyticsError, match=re.escape("65536 is no port for the UI. Choose one from 1 to 65535")):
         require_free_port(65536, "the UI", "--port")
 
 
-def test_dev_starts_nothing_when_the_port_of_its_ui_is_taken(settings: DevSettings, taken: int) -> None:
+def test_dev_starts_nothing_when_the_port_of_its_ui_is_in_use(settings: DevSettings, taken: int) -> None:
     with pytest.raises(GameAnalyticsError, match=f"Port {taken} .* the Dagster UI needs it.* --port PORT"):
         run_dev(replace(settings, ui_port=taken))
     assert not (settings.directory / "s3").exists()
 
 
-def test_dev_starts_nothing_when_the_port_of_its_s3_server_is_taken(settings: DevSettings, taken: int) -> None:
+def test_dev_starts_nothing_when_the_port_of_its_s3_server_is_in_use(settings: DevSettings, taken: int) -> None:
     with pytest.raises(GameAnalyticsError, match=f"Port {taken} .* the S3 server needs it.* --s3-port PORT"):
         run_dev(replace(settings, s3_port=taken))
     assert not (settings.directory / "s3").exists()

@@ -1,4 +1,4 @@
-"""SeaweedFS: a real S3 server, whose files outlive it."""
+"""SeaweedFS: an S3 server whose objects outlive it."""
 
 import dataclasses
 import os
@@ -11,13 +11,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 from botocore.exceptions import ClientError
 
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.local_stack.endpoint import make_bucket, s3_client
 from game_analytics.local_stack.ports import free_ports
-from game_analytics.local_stack.seaweedfs import SeaweedFS, find_weed, seaweedfs
+from game_analytics.local_stack.seaweedfs import SeaweedFS, find_weed
 from game_analytics_tests.support.processes import eventually, programs
 from game_analytics_tests.support.requirements import NO_SEAWEEDFS
 
@@ -36,7 +37,7 @@ def weed() -> Path:
 @pytest.fixture(scope="module")
 def server(weed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
     [port] = free_ports(1)
-    with seaweedfs(tmp_path_factory.mktemp("s3"), port, weed) as running:
+    with SeaweedFS(tmp_path_factory.mktemp("s3"), port, weed) as running:
         make_bucket(running.endpoint, "lake")
         yield running
 
@@ -59,7 +60,7 @@ def kill(port: int) -> None:
 def test_its_files_are_there_after_a_restart_and_after_a_kill(weed: Path, tmp_path: Path) -> None:
     [port] = free_ports(1)
     for start in range(3):
-        with seaweedfs(tmp_path / "s3", port, weed) as server, closing(s3_client(server.endpoint)) as client:
+        with SeaweedFS(tmp_path / "s3", port, weed) as server, closing(s3_client(server.endpoint)) as client:
             make_bucket(server.endpoint, "lake")
             client.put_object(Bucket="lake", Key=str(start), Body=bytes([start]) * 100_000)
             for earlier in range(start + 1):
@@ -72,47 +73,37 @@ def test_its_files_are_there_after_a_restart_and_after_a_kill(weed: Path, tmp_pa
 
 def test_it_leaves_no_socket_in_the_temporary_folder(weed: Path, tmp_path: Path) -> None:
     [port] = free_ports(1)
-    with seaweedfs(tmp_path, port, weed):
+    with SeaweedFS(tmp_path, port, weed):
         [weed_process] = programs(f"-s3.port={port}")
         listeners = re.findall(r"-(\w+)\.port\.grpc=(\d+)", weed_process.command)
         sockets = [Path(f"/tmp/seaweedfs-{name}-grpc-{number}.sock") for name, number in listeners]  # noqa: S108
         assert len(sockets) == 5
-        eventually(lambda: all(path.is_socket() for path in sockets), "all of it listens")
-        os.kill(weed_process.pid, signal.SIGKILL)  # else it would tidy up itself
+        eventually(lambda: all(path.is_socket() for path in sockets), "all its servers listen")
+        os.kill(weed_process.pid, signal.SIGKILL)  # so that it does not remove them itself
     assert not any(path.exists() for path in sockets)
 
 
 def test_it_listens_on_loopback_only(server: SeaweedFS) -> None:
     [weed_process] = programs(f"-s3.port={server.endpoint.url.rpartition(':')[2]}")
-    inodes = {
-        str(fd.readlink())
-        for fd in Path(f"/proc/{weed_process.pid}/fd").iterdir()
-        if str(fd.readlink()).startswith("socket:")
-    }
-    addresses = [
-        line.split()[1].partition(":")[0]
-        for table in ("tcp", "tcp6")
-        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
-        if line.split()[3] == "0A" and f"socket:[{line.split()[9]}]" in inodes
-    ]
-    assert set(addresses) == {"0100007F"}
+    sockets = psutil.Process(weed_process.pid).net_connections("tcp")
+    assert {socket.laddr.ip for socket in sockets if socket.status == psutil.CONN_LISTEN} == {"127.0.0.1"}
 
 
 def test_it_refuses_another_secret(server: SeaweedFS) -> None:
-    stranger = dataclasses.replace(server.endpoint, secret_access_key="guessed")
+    stranger = dataclasses.replace(server.endpoint, secret_access_key="wrong")
     with closing(s3_client(stranger)) as client, pytest.raises(ClientError) as refused:
         client.list_objects_v2(Bucket="lake")
     assert refusal_of(refused) == "SignatureDoesNotMatch"
 
 
 def test_it_refuses_an_unknown_key(server: SeaweedFS) -> None:
-    stranger = dataclasses.replace(server.endpoint, access_key_id="nobody")
+    stranger = dataclasses.replace(server.endpoint, access_key_id="unknown")
     with closing(s3_client(stranger)) as client, pytest.raises(ClientError) as refused:
         client.put_object(Bucket="lake", Key="a", Body=b"")
     assert refusal_of(refused) == "InvalidAccessKeyId"
 
 
-def test_it_refuses_who_signs_nothing(server: SeaweedFS) -> None:
+def test_it_refuses_unsigned_requests(server: SeaweedFS) -> None:
     with pytest.raises(urllib.error.HTTPError, match="403") as refused:
         urllib.request.urlopen(f"{server.endpoint.url}/lake")  # noqa: S310
     refused.value.close()
@@ -132,7 +123,7 @@ def test_a_new_object_is_written_only_where_there_was_none(client: "S3Client") -
     assert client.get_object(Bucket="lake", Key="new")["Body"].read() == b"first"
 
 
-def test_an_object_is_replaced_only_by_who_knows_what_stands(client: "S3Client") -> None:
+def test_an_object_is_replaced_only_if_its_etag_is_given(client: "S3Client") -> None:
     first = client.put_object(Bucket="lake", Key="board", Body=b"first")["ETag"]
     client.put_object(Bucket="lake", Key="board", Body=b"second", IfMatch=first)
     with pytest.raises(ClientError) as refused:
@@ -144,24 +135,22 @@ def test_an_object_is_replaced_only_by_who_knows_what_stands(client: "S3Client")
 def test_a_second_server_on_the_same_files_is_refused(weed: Path, tmp_path: Path) -> None:
     first, second = free_ports(2)
     refusal = pytest.raises(GameAnalyticsError, match=f"still runs on the files in {tmp_path}")
-    with seaweedfs(tmp_path, first, weed), refusal, seaweedfs(tmp_path, second, weed):
+    with SeaweedFS(tmp_path, first, weed), refusal, SeaweedFS(tmp_path, second, weed):
         pass
 
 
-def test_one_that_dies_at_once_is_reported_with_its_last_words(weed: Path, tmp_path: Path) -> None:
+def test_one_that_ends_at_once_is_reported_with_the_end_of_its_log(weed: Path, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "filerldb2").write_text("a file where it needs a folder")
     [port] = free_ports(1)
-    obituary = pytest.raises(
-        GameAnalyticsError, match=r"SeaweedFS ended before it answered .* says:\n(.*\n)*.*filerldb2"
-    )
-    with obituary, seaweedfs(tmp_path, port, weed):
+    report = pytest.raises(GameAnalyticsError, match=r"SeaweedFS ended before it answered .* says:\n(.*\n)*.*filerldb2")
+    with report, SeaweedFS(tmp_path, port, weed):
         pass
     assert not programs(f"-s3.port={port}")
 
 
-def test_who_changes_his_mind_need_not_wait_for_it(weed: Path, tmp_path: Path) -> None:
+def test_a_start_that_is_given_up_does_not_wait_for_an_answer(weed: Path, tmp_path: Path) -> None:
     [port] = free_ports(1)
     refusal = pytest.raises(GameAnalyticsError, match="did not answer")
-    with refusal, seaweedfs(tmp_path, port, weed, give_up=lambda: True):
+    with refusal, SeaweedFS(tmp_path, port, weed, give_up=lambda: True):
         pass

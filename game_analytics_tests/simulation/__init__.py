@@ -1,1 +1,1 @@
-"""Tests of the simulation: what it promises of offsets, matches, trouble and bytes."""
+"""Tests of the simulation: offsets, matches, faults and bytes."""

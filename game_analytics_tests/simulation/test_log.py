@@ -1,4 +1,4 @@
-"""The in-memory log keeps what a topic promises: dense offsets, look-ups by time, bounded batches, an end at now."""
+"""The in-memory log behaves like a topic: offsets without gaps, look-ups by time, bounded batches, an end at now."""
 
 import pickle
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ ALL = 10**9
 
 @dataclass(frozen=True)
 class StoppedClock:
-    """Always the same moment."""
+    """A clock that always shows the same time."""
 
     moment: datetime
 
@@ -65,7 +65,7 @@ def test_the_log_holds_all_messages_since_its_start_without_a_gap() -> None:
         assert messages["kafka_timestamp"][0] == START
 
 
-def test_a_day_has_the_messages_of_the_setting() -> None:
+def test_a_day_has_as_many_messages_as_the_setting() -> None:
     log = small_log(START + timedelta(days=2))
     assert sum(extent.high for extent in log.extents().values()) == 4_000
 
@@ -78,7 +78,7 @@ def test_the_log_ends_before_now() -> None:
         assert times[extent.high - 1] < NOW <= times[extent.high]
 
 
-def test_what_was_delivered_stays_as_it_was_when_time_goes_on() -> None:
+def test_delivered_messages_do_not_change_as_time_passes() -> None:
     log, later = small_log(), small_log(NOW + timedelta(hours=2))
     for partition, extent in log.extents().items():
         longer = everything(later, partition)
@@ -100,7 +100,7 @@ def test_before_its_first_message_the_log_is_empty(now: datetime) -> None:
         datetime(1970, 1, 1, tzinfo=UTC),
         START - timedelta(microseconds=1),
         START,
-        START + timedelta(microseconds=1),  # Kafka's clock has milliseconds: the first message is too old
+        START + timedelta(microseconds=1),  # timestamps are in milliseconds, so the first message is before this
         datetime(2024, 1, 1, tzinfo=UTC),
         datetime(2023, 12, 31, 23, 55, tzinfo=UTC),
         datetime(2023, 12, 31, 12, 30, 17, 123_000, tzinfo=UTC),
@@ -120,8 +120,8 @@ def test_a_look_up_finds_what_a_scan_finds(instant: datetime) -> None:
     assert found == {partition: by_scanning(log, partition, instant) for partition in range(3)}
 
 
-def test_on_the_hour_a_look_up_needs_no_messages() -> None:
-    # Nobody could make up the messages of even one hour of this topic.
+def test_a_look_up_on_the_hour_generates_no_messages() -> None:
+    # Generating even one hour of this topic would take days.
     endless = MemoryEventLog(Simulation(events_per_day=10**12, partitions=2), StoppedClock(START + timedelta(days=9)))
     assert endless.first_at_or_after(START + timedelta(days=1)) == {
         0: Found(5 * 10**11, milliseconds(START + timedelta(days=1))),
@@ -131,7 +131,7 @@ def test_on_the_hour_a_look_up_needs_no_messages() -> None:
 
 
 @pytest.mark.parametrize("max_messages", [1, 7, 100, ALL])
-def test_a_batch_has_no_more_messages_than_asked_for(max_messages: int) -> None:
+def test_a_batch_has_at_most_max_messages(max_messages: int) -> None:
     log = small_log()
     whole = everything(log, 1)
     batches = list(log.read(1, 300, 600, max_messages=max_messages, max_bytes=ALL))
@@ -140,7 +140,7 @@ def test_a_batch_has_no_more_messages_than_asked_for(max_messages: int) -> None:
 
 
 @pytest.mark.parametrize("max_bytes", [500, 4_096, 100_000])
-def test_a_batch_has_no_more_bytes_of_values_than_asked_for(max_bytes: int) -> None:
+def test_the_values_of_a_batch_have_at_most_max_bytes(max_bytes: int) -> None:
     log = small_log()
     whole = everything(log, 1)
     batches = list(log.read(1, 0, ALL, max_messages=ALL, max_bytes=max_bytes))
@@ -149,14 +149,14 @@ def test_a_batch_has_no_more_bytes_of_values_than_asked_for(max_bytes: int) -> N
     assert one_frame(batches).equals(whole)
 
 
-def test_a_message_larger_than_a_batch_comes_alone() -> None:
+def test_a_message_larger_than_max_bytes_is_a_batch_of_its_own() -> None:
     log = small_log()
     batches = list(log.read(1, 0, 20, max_messages=ALL, max_bytes=1))
     assert [batch.height for batch in batches] == [1] * 20
     assert one_frame(batches).equals(everything(log, 1).head(20))
 
 
-def test_a_range_may_be_cut_anywhere() -> None:
+def test_a_range_may_be_split_at_any_offset() -> None:
     log = small_log()
     whole = everything(log, 2)
     cuts = [0, 1, 250, 251, 666, 667, whole.height]
@@ -164,7 +164,7 @@ def test_a_range_may_be_cut_anywhere() -> None:
     assert pl.concat(parts).equals(whole)
 
 
-def test_of_a_range_beyond_the_log_comes_what_it_holds() -> None:
+def test_offsets_outside_the_log_are_left_out() -> None:
     log = small_log()
     high = log.extents()[0].high
     assert one_frame(log.read(0, high - 2, high + 50, max_messages=10, max_bytes=ALL)).height == 2
@@ -173,7 +173,7 @@ def test_of_a_range_beyond_the_log_comes_what_it_holds() -> None:
     assert list(log.read(0, 5, 5, max_messages=10, max_bytes=ALL)) == []
 
 
-def test_another_process_gets_the_same_log() -> None:
+def test_a_log_can_be_sent_to_another_process() -> None:
     log = small_log()
     copy = pickle.loads(pickle.dumps(log))  # noqa: S301 - our own bytes
     assert copy == log
@@ -199,7 +199,7 @@ def test_other_settings_are_another_topic(other: Simulation) -> None:
     assert MemoryEventLog(other).topic != MemoryEventLog(Simulation()).topic
 
 
-def test_its_events_are_known_to_be_simulated_and_its_clock_is_the_real_one() -> None:
+def test_the_log_is_marked_as_simulated_and_uses_the_real_clock() -> None:
     log = MemoryEventLogResource().open()
     assert log.simulated
     assert log == MemoryEventLog(Simulation())
@@ -216,7 +216,7 @@ def test_the_resource_passes_its_settings_on() -> None:
     assert resource.open() == MemoryEventLog(Simulation(1, 4_000, 2, 0.1, 0.02, 0.03))
 
 
-def test_settings_that_make_no_topic_are_refused_when_the_log_is_opened() -> None:
+def test_settings_out_of_bounds_are_refused_when_the_log_is_opened() -> None:
     resource = MemoryEventLogResource(events_per_day=10)
     with pytest.raises(GameAnalyticsError, match="events_per_day is 10, but must be at least 800"):
         resource.open()

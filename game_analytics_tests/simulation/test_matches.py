@@ -1,4 +1,4 @@
-"""What the kills and deaths of simulated matches have in common with a game's."""
+"""The kills and deaths of simulated matches are those of a plausible game."""
 
 from collections import Counter
 from datetime import timedelta
@@ -25,13 +25,13 @@ from game_analytics_tests.support.simulated import (
 
 @cache
 def an_evening_hour() -> dict[str, list[Event]]:
-    """The matches of an hour of the default topic, those whose events come late included."""
+    """The matches of an hour of the default topic, including those with late events."""
     return by_match(events(messages(Simulation(), EVENING)))
 
 
 @cache
 def full_matches() -> dict[str, list[Event]]:
-    """The matches of that hour that are no small ones cut off from the log."""
+    """The matches of that hour without the small ones whose events are late or ahead."""
     return {game: happened for game, happened in an_evening_hour().items() if len(deaths(happened)) > 4}
 
 
@@ -50,7 +50,7 @@ def kills(happened: list[Event]) -> list[Event]:
     return [event for event in happened if event.event_type == "KILL"]
 
 
-def test_nobody_dies_twice_in_a_match() -> None:
+def test_no_player_dies_twice_in_a_match() -> None:
     for happened in an_evening_hour().values():
         dead = [event.player for event in deaths(happened)]
         assert len(dead) == len(set(dead))
@@ -60,7 +60,7 @@ def test_a_match_has_one_winner_who_does_not_die() -> None:
     winners = 0
     for happened in full_matches().values():
         undefeated = {event.player for event in happened} - {event.player for event in deaths(happened)}
-        assert len(undefeated) <= 1  # a winner who killed nobody is in no event
+        assert len(undefeated) <= 1  # a winner without a kill is in no event
         winners += len(undefeated)
     assert winners > 0.9 * len(full_matches())
 
@@ -82,7 +82,7 @@ def test_each_kill_has_its_death_of_another_player_with_the_same_time_match_and_
             assert kill.event.startswith(f"{game}-")
 
 
-def test_the_storm_takes_one_in_ten() -> None:
+def test_one_death_in_ten_is_by_the_storm() -> None:
     happened = [event for match in an_evening_hour().values() for event in match]
     assert 0.07 < 1 - len(kills(happened)) / len(deaths(happened)) < 0.13
 
@@ -100,7 +100,7 @@ def test_a_match_takes_about_20_minutes_wholly_inside_its_hour() -> None:
         assert timedelta(minutes=12) < last - first < timedelta(minutes=20)
 
 
-def test_nobody_plays_in_two_matches_at_once() -> None:
+def test_no_player_is_in_two_matches_at_once() -> None:
     lives = [
         (player, min(times), max(times))
         for happened in full_matches().values()
@@ -118,14 +118,14 @@ def test_most_players_play_and_some_far_more_than_others() -> None:
     assert ordered[4_500] > 2 * ordered[500]
 
 
-def test_ratios_of_a_day_look_like_a_games() -> None:
+def test_the_ratios_of_a_day_are_plausible() -> None:
     ranked = sorted(ratios(events_of_a_default_day()).values(), reverse=True)
     assert 0.7 <= median(ranked) <= 1
-    assert 4 <= ranked[9] <= ranked[1] <= 12  # the very best may have been lucky
+    assert 4 <= ranked[9] <= ranked[1] <= 12  # the first may be an outlier
     assert ranked[4_000] < 0.5
 
 
-def test_who_is_good_on_one_day_is_good_on_the_next() -> None:
+def test_players_who_are_good_on_one_day_are_good_on_the_next() -> None:
     topic = topic_without_trouble()
     today, tomorrow = (
         ratios(events(messages(topic, *range(first_hour, first_hour + 24)))) for first_hour in (MIDNIGHT, MIDNIGHT + 24)
@@ -136,7 +136,7 @@ def test_who_is_good_on_one_day_is_good_on_the_next() -> None:
     assert strong > 1.5 * weak
 
 
-def test_the_players_of_another_seed_are_good_on_their_own() -> None:
+def test_another_seed_has_other_good_players() -> None:
     other = Simulation(seed=8)
     happened = counted_once(events(messages(other, EVENING)))
     best_here = Counter(event.player for match in full_matches().values() for event in kills(match)).most_common(20)
@@ -145,7 +145,7 @@ def test_the_players_of_another_seed_are_good_on_their_own() -> None:
 
 
 @pytest.mark.parametrize("simulation", odd_topics())
-def test_the_matches_of_any_topic_are_whole(simulation: Simulation) -> None:
+def test_the_matches_of_any_topic_are_complete(simulation: Simulation) -> None:
     matches = by_match(events(messages(simulation, EVENING, EVENING + 1)))
     assert matches
     for happened in matches.values():
@@ -153,10 +153,10 @@ def test_the_matches_of_any_topic_are_whole(simulation: Simulation) -> None:
         assert len(dead) == len(set(dead))
         assert len({event.player for event in happened} - set(dead)) <= 1
         assert {event.event for event in kills(happened)} <= {event.event for event in deaths(happened)}
-        # Numbered without a gap, the first falls that found no room left out.
+        # Numbered without a gap, also where the first eliminations found no room and were left out.
         assert {event.event.rpartition("-")[2] for event in happened} == {str(n + 1) for n in range(len(dead))}
 
 
-def test_without_trouble_every_event_lies_in_its_own_day() -> None:
+def test_without_faults_every_event_is_delivered_on_its_own_day() -> None:
     for event in events(messages(topic_without_trouble(), *range(MIDNIGHT, MIDNIGHT + 24))):
         assert event.time.date() == event.delivered.date()

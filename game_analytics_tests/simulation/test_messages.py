@@ -1,4 +1,4 @@
-"""The messages of an hour: how many, in which order, and the same bytes for everyone."""
+"""The messages of an hour: how many, in which order, and the same bytes in every process."""
 
 import os
 import re
@@ -37,7 +37,7 @@ def test_an_hour_has_exactly_the_messages_that_the_schedule_says(simulation: Sim
 
 
 @pytest.mark.parametrize("simulation", odd_topics())
-def test_a_partition_is_delivered_in_the_hour_in_the_order_of_time(simulation: Simulation) -> None:
+def test_a_partition_is_delivered_within_the_hour_and_in_the_order_of_time(simulation: Simulation) -> None:
     delivered = defaultdict(list)
     for message in messages(simulation, EVENING):
         delivered[message.partition].append(message.delivered)
@@ -47,7 +47,7 @@ def test_a_partition_is_delivered_in_the_hour_in_the_order_of_time(simulation: S
         assert times[-1] < start_of(EVENING + 1)
 
 
-def test_each_partition_opens_the_hour_with_a_heartbeat() -> None:
+def test_each_partition_begins_the_hour_with_a_heartbeat() -> None:
     seen = set()
     for message in messages(small_topic(), EVENING):
         if message.partition not in seen:
@@ -76,12 +76,12 @@ def test_all_messages_of_a_player_are_in_one_partition() -> None:
     assert {len(partitions) for partitions in homes.values()} == {1}
 
 
-def test_without_trouble_a_message_arrives_a_few_seconds_after_its_event() -> None:
+def test_without_faults_a_message_arrives_a_few_seconds_after_its_event() -> None:
     for event in events(messages(topic_without_trouble(), EVENING)):
         assert timedelta(milliseconds=50) <= event.delay <= timedelta(seconds=3.1)
 
 
-def test_event_ids_are_unique_but_for_the_two_sides_of_a_kill() -> None:
+def test_event_ids_are_unique_except_for_a_kill_and_its_death() -> None:
     event_id = re.compile(rb'"event_id":"([^"]+)"')
     ids = Counter(event_id.findall(message.value or b"")[0] for message in messages(topic_without_trouble(), EVENING))
     kills = sum(event.event_type == "KILL" for event in events(messages(topic_without_trouble(), EVENING)))
@@ -101,33 +101,33 @@ def test_a_tenth_of_the_messages_are_events_that_the_pipeline_ignores() -> None:
     assert len(others) == 6
 
 
-def test_the_timeline_has_the_columns_that_it_names() -> None:
+def test_the_timeline_has_its_documented_columns() -> None:
     for simulation in odd_topics():
         assert timeline(simulation, EVENING).schema == TIMELINE
 
 
-def test_an_hour_does_not_depend_on_what_was_made_before() -> None:
+def test_an_hour_does_not_depend_on_what_was_generated_before() -> None:
     backwards = [digest(messages(small_topic(), hour)) for hour in (12, 11, 10)]
     messages(Simulation(seed=1), 11)
     forwards = [digest(messages(small_topic(), hour)) for hour in (10, 11, 12)]
     assert forwards == backwards[::-1]
 
 
-def test_another_process_makes_the_same_bytes() -> None:
+def test_another_process_generates_the_same_bytes() -> None:
     program = "from game_analytics_tests.support.simulated import *;print(digest(messages(small_topic(), EVENING)))"
     for hash_seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
-        done = subprocess.run(  # noqa: S603 - this very interpreter
+        done = subprocess.run(  # noqa: S603 - our own interpreter
             [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
         )
         assert done.stdout.strip() == digest(messages(small_topic(), EVENING))
 
 
-def test_a_known_hour_still_has_the_bytes_it_always_had() -> None:
-    # They change only on purpose: then published days can no longer be rebuilt to the same bytes.
+def test_a_known_hour_has_the_same_bytes_in_every_version() -> None:
+    # If they change, published days can no longer be regenerated with the same bytes.
     assert digest(messages(small_topic(), EVENING)) == DIGEST_OF_A_SMALL_HOUR
 
 
 @pytest.mark.parametrize("other", [Simulation(5, 5_000, 3), Simulation(7, 5_001, 3), Simulation(7, 5_000, 2)])
-def test_other_settings_are_other_messages(other: Simulation) -> None:
+def test_other_settings_give_other_messages(other: Simulation) -> None:
     assert digest(messages(other, EVENING)) != digest(messages(small_topic(), EVENING))

@@ -1,4 +1,4 @@
-"""`game-analytics produce` where no broker answers, and where none is asked."""
+"""`game-analytics produce` if no broker answers, and with arguments that are refused without asking one."""
 
 import time
 from datetime import UTC, date, datetime, timedelta
@@ -19,13 +19,13 @@ from game_analytics.sources.kafka.client import KafkaSettings
 DAY = "2025-12-30"
 
 
-def nobody() -> str:
-    """A bootstrap server that nothing listens on."""
+def unused_server() -> str:
+    """A bootstrap server on a port that is not in use."""
     return f"127.0.0.1:{free_ports(1)[0]}"
 
 
 def refusal_of(*words: str) -> str:
-    """What the command says instead of asking a broker."""
+    """The output of a command that fails without contacting a broker."""
     result = CliRunner().invoke(main, ["produce", *words])
     assert result.exit_code != 0
     return result.output
@@ -49,42 +49,42 @@ def refusal_of(*words: str) -> str:
         (["--bootstrap-servers", "kafka:9092", "--day", DAY, "--events", "1000", "--partitions", "6"], "at least 1200"),
     ],
 )
-def test_words_that_make_no_sense_are_refused_before_anybody_is_asked(words: list[str], complaint: str) -> None:
+def test_invalid_arguments_are_refused_before_a_broker_is_contacted(words: list[str], complaint: str) -> None:
     assert complaint in refusal_of(*words)
 
 
-def test_a_day_whose_last_messages_are_still_to_come_is_refused() -> None:
+def test_a_day_that_is_not_over_is_refused() -> None:
     today = datetime.now(UTC).date()
-    said = refusal_of("--bootstrap-servers", "kafka:9092", "--day", str(today))
-    assert f"{today} is not over: its last messages are delivered until {today + timedelta(days=1)}T01:00:00Z" in said
+    output = refusal_of("--bootstrap-servers", "kafka:9092", "--day", str(today))
+    assert f"{today} is not over: its last messages are delivered until {today + timedelta(days=1)}T01:00:00Z" in output
 
 
-def test_a_config_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_config_file_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "kafka.properties"
-    said = refusal_of("--bootstrap-servers", "kafka:9092", "--day", DAY, "--config-file", str(missing))
-    assert str(missing) in said
+    output = refusal_of("--bootstrap-servers", "kafka:9092", "--day", DAY, "--config-file", str(missing))
+    assert str(missing) in output
 
 
-def test_a_cluster_that_does_not_answer_is_named_with_the_reason_and_in_time() -> None:
-    servers = nobody()
+def test_a_cluster_that_does_not_answer_is_reported_in_time_with_the_reason() -> None:
+    servers = unused_server()
     target = KafkaSettings(servers, "game-events", answers_within=timedelta(seconds=1))
     started = time.monotonic()
-    with pytest.raises(Unavailable) as told:
+    with pytest.raises(Unavailable) as error:
         produce_day(Console(file=StringIO()), target, date(2025, 12, 30), Simulation(), partitions=None, create=True)
     assert time.monotonic() - started < 10
-    assert f"Kafka at {servers} does not answer" in str(told.value)
-    assert "Connection refused" in str(told.value)
-    assert "--bootstrap-servers" in str(told.value)
+    assert f"Kafka at {servers} does not answer" in str(error.value)
+    assert "Connection refused" in str(error.value)
+    assert "--bootstrap-servers" in str(error.value)
 
 
-def test_a_question_may_take_less_than_the_fifteen_seconds_that_are_promised() -> None:
+def test_a_request_times_out_within_the_documented_fifteen_seconds() -> None:
     assert KafkaSettings("kafka:9092", "game-events").answers_within < timedelta(seconds=15)
 
 
-def test_a_property_that_does_not_exist_is_named_and_no_secret_is_told() -> None:
-    target = KafkaSettings(nobody(), "game-events", {"sasl.pasword": "hunter2"})
-    with pytest.raises(GameAnalyticsError, match=r'No such configuration property: "sasl\.pasword"') as told:
+def test_an_unknown_property_is_named_without_its_value() -> None:
+    target = KafkaSettings(unused_server(), "game-events", {"sasl.pasword": "hunter2"})
+    with pytest.raises(GameAnalyticsError, match=r'No such configuration property: "sasl\.pasword"') as error:
         produce_day(Console(file=StringIO()), target, date(2025, 12, 30), Simulation(), partitions=None, create=True)
-    assert "--config-file" in str(told.value)
-    assert "hunter2" not in str(told.value)
+    assert "--config-file" in str(error.value)
+    assert "hunter2" not in str(error.value)
     assert "hunter2" not in repr(target)

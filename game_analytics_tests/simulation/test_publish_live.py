@@ -1,4 +1,4 @@
-"""`game-analytics produce --follow` where no broker is needed: what is due by when, and words that make no sense."""
+"""`game-analytics produce --follow` without a broker: which messages are due when, and invalid arguments."""
 
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -38,13 +38,13 @@ def due_by(simulation: Simulation, position: dict[int, int], now: datetime) -> d
 @pytest.mark.parametrize(
     "now", ["2025-12-29 23:55", "2025-12-30 00:00", "2025-12-30 00:17:23.456789", "2025-12-31 03:00"]
 )
-def test_what_is_due_is_what_the_in_memory_log_has_delivered_since(now: str) -> None:
+def test_due_messages_are_those_that_the_in_memory_log_has_delivered_since(now: str) -> None:
     simulation = two_partitions()
     position = position_at(simulation, START)
     assert due_by(simulation, position, utc(now)) == in_memory(simulation, START, utc(now))
 
 
-def test_each_partition_goes_on_where_it_is_itself() -> None:
+def test_each_partition_resumes_at_its_own_offset() -> None:
     simulation = two_partitions()
     all_of_it = in_memory(simulation, START, utc("2025-12-30 06:00"))
     sent = {0: 17, 1: 240}
@@ -54,7 +54,7 @@ def test_each_partition_goes_on_where_it_is_itself() -> None:
     }
 
 
-def test_a_message_is_due_once_its_millisecond_is_over() -> None:
+def test_a_message_is_due_when_its_millisecond_is_over() -> None:
     """The heartbeat is delivered on the hour, before anything else."""
     position = position_at(two_partitions(), HEARTBEAT)
     assert due_by(two_partitions(), position, HEARTBEAT) == {0: [], 1: []}
@@ -66,14 +66,14 @@ def test_a_message_is_due_once_its_millisecond_is_over() -> None:
     }
 
 
-def test_what_is_due_comes_in_the_order_of_its_delivery_so_that_no_partition_is_far_ahead() -> None:
+def test_due_messages_are_in_the_order_of_delivery_so_that_no_partition_is_far_ahead() -> None:
     position = position_at(two_partitions(), START)
     stamps = [at for batch in due(two_partitions(), position, utc("2025-12-30 06:00")) for at in batch["timestamp"]]
     assert len(stamps) > 200
     assert stamps == sorted(stamps)
 
 
-def test_nothing_is_due_while_the_clock_stands_before_what_comes_next() -> None:
+def test_nothing_is_due_while_the_clock_is_before_the_next_message() -> None:
     position = position_at(two_partitions(), HEARTBEAT)
     assert due_by(two_partitions(), position, utc("2025-12-28 12:00")) == {0: [], 1: []}
 
@@ -90,20 +90,20 @@ def test_nothing_is_due_while_the_clock_stands_before_what_comes_next() -> None:
         ("--follow --topic=", "--bootstrap-servers or --topic is empty"),
     ],
 )
-def test_words_that_make_no_sense_are_refused_before_anybody_is_asked(words: str, complaint: str) -> None:
+def test_invalid_arguments_are_refused_before_a_broker_is_contacted(words: str, complaint: str) -> None:
     result = CliRunner().invoke(main, ["produce", "--bootstrap-servers", "kafka:9092", *words.split()])
     assert result.exit_code != 0
     assert complaint in result.output
 
 
-def test_the_first_day_that_there_is_can_be_begun_with_and_the_one_before_can_not() -> None:
+def test_the_first_simulated_day_is_accepted_and_the_day_before_is_refused() -> None:
     days = (datetime.now(UTC).date() - datetime(2024, 1, 1, tzinfo=UTC).date()).days
     for more, complaint in ((0, "--bootstrap-servers or --topic is empty"), (1, f"{days + 1} days ago is before")):
         words = ["--bootstrap-servers", "", "--follow", "--days", str(days + more)]
         assert complaint in CliRunner().invoke(main, ["produce", *words]).output
 
 
-def test_a_cluster_that_does_not_answer_at_the_start_is_named() -> None:
+def test_a_cluster_that_does_not_answer_at_the_start_is_reported() -> None:
     servers = f"127.0.0.1:{free_ports(1)[0]}"
     target = KafkaSettings(servers, "game-events", answers_within=timedelta(seconds=1))
     with pytest.raises(Unavailable, match=f"Kafka at {servers} does not answer"):

@@ -1,4 +1,4 @@
-"""Where messages lie in the endless topic: hours, partitions and offsets, by arithmetic alone."""
+"""The hours, partitions and offsets of messages in the endless topic, computed without generating any."""
 
 from datetime import UTC, datetime
 
@@ -15,7 +15,7 @@ def test_the_topic_starts_one_day_before_the_first_partition() -> None:
 
 
 @pytest.mark.parametrize("simulation", odd_topics())
-def test_a_day_has_exactly_the_messages_that_the_setting_says(simulation: Simulation) -> None:
+def test_a_day_has_exactly_as_many_messages_as_the_setting(simulation: Simulation) -> None:
     for first_hour in (0, 24, MIDNIGHT):
         counts = [
             simulation.messages_in(partition, hour)
@@ -27,7 +27,7 @@ def test_a_day_has_exactly_the_messages_that_the_setting_says(simulation: Simula
 
 
 @pytest.mark.parametrize("simulation", odd_topics())
-def test_offsets_start_at_0_and_an_hour_goes_on_where_the_last_one_ended(simulation: Simulation) -> None:
+def test_offsets_start_at_0_and_an_hour_begins_where_the_last_one_ended(simulation: Simulation) -> None:
     for partition in range(simulation.partitions):
         offset = 0
         for hour in range(72):
@@ -35,7 +35,7 @@ def test_offsets_start_at_0_and_an_hour_goes_on_where_the_last_one_ended(simulat
             offset += simulation.messages_in(partition, hour)
 
 
-def test_every_offset_is_found_in_its_hour() -> None:
+def test_the_hour_of_every_offset_is_found() -> None:
     simulation = small_topic()
     for partition in range(simulation.partitions):
         hours = [hour for hour in range(50) for _ in range(simulation.messages_in(partition, hour))]
@@ -49,7 +49,7 @@ def test_an_hour_of_the_evening_has_five_times_the_messages_of_one_before_dawn()
     assert max(day) > 4.5 * min(day)
 
 
-def test_there_is_one_player_for_twenty_messages_and_never_less_than_a_hundred() -> None:
+def test_there_is_one_player_per_twenty_messages_and_at_least_a_hundred() -> None:
     assert Simulation(events_per_day=100_000).players == 5_000
     assert Simulation(events_per_day=1_000).players == 100
 
@@ -76,7 +76,7 @@ def test_every_partition_has_its_share_of_the_players(simulation: Simulation) ->
         ({"late_share": float("nan")}, "late_share is nan, but must be a share of all messages from 0 to 0.2"),
     ],
 )
-def test_settings_that_make_no_topic_are_refused_by_name(settings: dict[str, float], message: str) -> None:
+def test_settings_out_of_bounds_are_refused_by_name(settings: dict[str, float], message: str) -> None:
     with pytest.raises(GameAnalyticsError) as refusal:
         Simulation(**settings)  # type: ignore[arg-type]
     assert message in str(refusal.value)

@@ -1,4 +1,4 @@
-"""What goes wrong on the way to the log, and how often."""
+"""The faults of the simulated topic, and how often they occur."""
 
 from collections import Counter, defaultdict
 from datetime import UTC, date, datetime, timedelta
@@ -47,7 +47,7 @@ def test_there_are_samples_for_each_reason_of_the_contract_in_its_order() -> Non
 @pytest.mark.parametrize(
     ("reason", "sample"), [(reason, sample) for reason, samples in MALFORMED.items() for sample in samples]
 )
-def test_a_sample_is_quarantined_for_the_reason_under_which_it_stands(reason: str, sample: bytes | None) -> None:
+def test_a_sample_is_quarantined_for_the_reason_that_it_is_listed_under(reason: str, sample: bytes | None) -> None:
     message = pl.DataFrame(
         {"kafka_offset": [0], "kafka_timestamp": [datetime(2025, 12, 30, tzinfo=UTC)], "value": [sample]},
         schema={"kafka_offset": pl.Int64, "kafka_timestamp": pl.Datetime("ms", "UTC"), "value": pl.Binary},
@@ -72,7 +72,7 @@ def test_all_other_messages_of_the_day_can_be_read() -> None:
     assert classify(frame, partition=0, day=DAY, decode=JSON).quarantined.is_empty()
 
 
-def test_a_partition_gets_every_reason_once_before_any_comes_again() -> None:
+def test_a_partition_gets_every_reason_once_before_any_is_repeated() -> None:
     simulation = Simulation()
     turns = [turn for hour in range(MIDNIGHT, MIDNIGHT + 24) for turn in malformed(simulation, 2, hour)]
     assert turns == list(range(turns[0], turns[0] + len(turns)))
@@ -84,7 +84,7 @@ def test_a_partition_gets_every_reason_once_before_any_comes_again() -> None:
     assert max(in_partition.values()) - min(in_partition.values()) == 1
 
 
-def test_a_small_share_of_a_small_topic_still_comes_to_something_in_a_year() -> None:
+def test_a_small_share_of_a_small_topic_is_met_over_a_year() -> None:
     simulation = Simulation(events_per_day=1_000, malformed_share=0.0001)
     hours = range(365 * 24)
     found = sum(len(malformed(simulation, partition, hour)) for hour in hours for partition in range(4))
@@ -103,7 +103,7 @@ def test_repeated_deliveries_are_the_same_bytes_in_the_same_partition_a_little_l
         else:
             first[message.value] = message
     assert 496 <= len(pauses) <= 504  # 0.5 % of 100,000
-    # Delivered a third time, it is up to twice as late.
+    # A third delivery may be twice as late.
     assert timedelta(0) < min(pauses) <= max(pauses) < timedelta(minutes=2)
 
 
@@ -119,22 +119,22 @@ def test_about_one_event_in_200_is_late_or_ahead() -> None:
     assert min(len(ahead), len(within_the_hour), len(beyond)) > 100
 
 
-def test_late_events_make_up_whole_matches_of_their_own() -> None:
+def test_late_events_are_complete_matches() -> None:
     late = {event.game for event in events_of_a_default_day() if event.delay > timedelta(seconds=5)}
     in_time = {event.game for event in events_of_a_default_day() if timedelta(0) < event.delay < timedelta(seconds=5)}
     assert late
     assert not late & in_time
 
 
-def test_after_midnight_events_of_the_day_before_arrive_in_time_and_too_late_for_it() -> None:
+def test_after_midnight_events_of_the_day_before_arrive_both_in_time_and_too_late() -> None:
     of_yesterday = [event for event in events_of_a_default_day() if event.time.date() == date(2025, 12, 29)]
-    last_call = datetime(2025, 12, 30, 1, tzinfo=UTC)
-    assert any(event.delivered < last_call for event in of_yesterday)
-    assert any(event.delivered > last_call for event in of_yesterday)
+    window_end = datetime(2025, 12, 30, 1, tzinfo=UTC)
+    assert any(event.delivered < window_end for event in of_yesterday)
+    assert any(event.delivered > window_end for event in of_yesterday)
     assert all(event.delivered < datetime(2025, 12, 30, 6, tzinfo=UTC) for event in of_yesterday)
 
 
-def test_just_before_midnight_clocks_that_are_ahead_stamp_events_into_the_next_day() -> None:
+def test_just_before_midnight_clocks_that_are_ahead_stamp_events_with_the_next_day() -> None:
     of_tomorrow = [event for event in events_of_a_default_day() if event.time.date() == date(2025, 12, 31)]
     assert of_tomorrow
     for event in of_tomorrow:
@@ -142,7 +142,7 @@ def test_just_before_midnight_clocks_that_are_ahead_stamp_events_into_the_next_d
         assert event.time < datetime(2025, 12, 31, 0, 3, tzinfo=UTC)
 
 
-def test_some_match_of_a_week_lies_across_midnight() -> None:
+def test_some_match_of_a_week_spans_midnight() -> None:
     days_of_games = defaultdict(set)
     for day in range(7):
         for event in events(messages(Simulation(), MIDNIGHT + 24 * day)):
@@ -150,7 +150,7 @@ def test_some_match_of_a_week_lies_across_midnight() -> None:
     assert any(len(days) == 2 for days in days_of_games.values())
 
 
-def test_when_all_shares_are_0_nothing_goes_wrong() -> None:
+def test_when_all_shares_are_0_there_are_no_faults() -> None:
     delivered = messages(topic_without_trouble(), *range(MIDNIGHT, MIDNIGHT + 24))
     values = [message.value for message in delivered]
     assert not set(values) & set(UNREADABLE)
@@ -158,7 +158,7 @@ def test_when_all_shares_are_0_nothing_goes_wrong() -> None:
     assert all(timedelta(0) < event.delay < timedelta(seconds=5) for event in events(delivered))
 
 
-def test_a_fifth_of_each_trouble_is_what_a_topic_can_bear() -> None:
+def test_each_fault_may_affect_a_fifth_of_the_messages() -> None:
     simulation = Simulation(events_per_day=50_000, malformed_share=0.2, repeated_share=0.2, late_share=0.2)
     delivered = messages(simulation, *range(MIDNIGHT, MIDNIGHT + 24))
     happened = events(delivered)

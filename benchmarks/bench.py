@@ -1,4 +1,4 @@
-"""What all rows stand on: the servers, buckets of their own, the rivals' environment, and how to say what goes on."""
+"""What all benchmarks use: servers, empty buckets and folders, the rivals' environment, and progress messages."""
 
 import os
 import subprocess
@@ -10,93 +10,88 @@ from functools import cached_property
 from itertools import count
 from pathlib import Path
 
-from game_analytics.errors import GameAnalyticsError
+from benchmarks.servers import DAY, program, publish_day, s3_server
 from game_analytics.lake.bucket import Lake, LakeSettings
 from game_analytics.local_stack.endpoint import S3Endpoint, make_bucket
 from game_analytics.local_stack.environment import stack_variables, with_stack, without_settings
 from game_analytics.local_stack.kafka_broker import Broker, find_kafka
-from game_analytics.local_stack.ports import free_ports
-from game_analytics.local_stack.seaweedfs import WHEEL, find_weed, seaweedfs
 
 PROJECT = Path(__file__).parents[1]
 RIVALS = Path(__file__).parent / "rivals"
 _THEIR_ENVIRONMENT = PROJECT / ".local" / "rivals"
 
-DAY = "2025-12-30"
-
 
 @dataclass(frozen=True)
-class Ground:
-    """Servers that run, and a folder that goes when all is measured."""
+class Bench:
+    """Running servers, and a folder that is removed at the end."""
 
     folder: Path
     s3: S3Endpoint
     runs: int
     scale: float
-    """1 for what is asked; a smaller share of it for a look."""
-    tell: Callable[[str], None]
+    """1 for the full amounts, less for a quick look."""
+    report: Callable[[str], None]
+    """Prints a line of progress."""
     _stack: ExitStack = field(repr=False)
     _numbers: Iterator[int] = field(default_factory=count, repr=False)
     _topics: set[str] = field(default_factory=set, repr=False)
 
     def scaled(self, amount: int, at_least: int = 1) -> int:
-        """So many of what is asked."""
+        """The amount times `scale`, but at least ``at_least``."""
         return max(at_least, round(amount * self.scale))
 
     def new_bucket(self) -> str:
-        """An empty one, into which something was written before: SeaweedFS takes 0.2 s to lay out the files of a bucket
-        when its first object comes, and a user's bucket has had that."""
+        """The name of a new, empty bucket, in which an object was written and deleted: SeaweedFS takes 0.2 s more for
+        the first object of a bucket, which a user's bucket has already."""
         name = f"bench-{next(self._numbers)}"
         make_bucket(self.s3, name)
         lake = self.lake(name)
-        lake.put("first", b"of the bucket")
+        lake.put("first", b"object")
         lake.delete(["first"])
         return name
 
     def new_folder(self, name: str) -> Path:
-        """An empty one, below the one that goes at the end."""
+        """A new, empty folder that is removed at the end."""
         folder = self.folder / f"{name}-{next(self._numbers)}"
         folder.mkdir()
         return folder
 
     def lake(self, bucket: str) -> Lake:
-        """The bucket as the project sees it."""
+        """The bucket as the project opens it."""
         return lake_at(self.s3, bucket)
 
     def from_kafka(self, topic: str) -> dict[str, str]:
-        """The variables of a user whose events are in this topic."""
+        """The environment variables of a user whose events are in this topic."""
         return {"KAFKA_BOOTSTRAP_SERVERS": self.broker.bootstrap_servers, "KAFKA_TOPIC": topic}
 
     def environment(self, bucket: str, home: Path, **more: str) -> dict[str, str]:
-        """The variables of a user whose commands work on this bucket, with Dagster's history in ``home``."""
+        """The environment variables of a user whose lake is this bucket and whose Dagster home is ``home``."""
         (home / "dagster.yaml").touch()
         variables = stack_variables(self.s3, bucket, home, "http://127.0.0.1:3000")
         return with_stack(without_settings(os.environ), variables) | {"HOME": str(self.folder), **more}
 
     @cached_property
     def broker(self) -> Broker:
-        """Kafka, started when it is first asked for."""
-        self.tell("starting Kafka")
+        """Kafka, started when it is first used."""
+        self.report("starting Kafka")
         return self._stack.enter_context(Broker(find_kafka(), self.folder / "kafka"))
 
     def topic_of_a_day(self, events: int) -> str:
-        """A topic that holds a simulated `DAY` with so many events, published as anybody would, once."""
+        """A topic with a simulated `DAY` of so many events, published when it is first used."""
         topic = f"day-of-{events}"
         if topic not in self._topics:
-            self.tell(f"publishing a day of {events:,} events")
-            where = ("--bootstrap-servers", self.broker.bootstrap_servers, "--topic", topic, "--create-topic")
-            command = (program("game-analytics"), "produce", *where, "--day", DAY, "--events", str(events))
-            subprocess.run(command, stdout=subprocess.DEVNULL, check=True)  # noqa: S603 - a program of ours
+            self.report(f"publishing a day of {events:,} events")
+            publish_day(self.broker, topic, events)
             self._topics.add(topic)
         return topic
 
     @cached_property
     def rivals_python(self) -> Path:
-        """The Python of the rivals' environment, which is made when it is first asked for and kept in `.local`."""
+        """The Python of the rivals' environment, which is created when it is first used and kept in `.local`."""
         constraints, ready = RIVALS / "constraints.txt", _THEIR_ENVIRONMENT / "ready"
         python = _THEIR_ENVIRONMENT / "bin" / "python"
         if not ready.exists() or ready.stat().st_mtime < constraints.stat().st_mtime:
-            self.tell("installing Airflow, Spark, pandas, Daft (once)")
+            self.report("installing Airflow, Spark, pandas, Daft (once)")
             self._uv("venv", "--clear", "--python", sys.executable, _THEIR_ENVIRONMENT)
             wanted = RIVALS / "requirements.in"
             where = ("--python", python, "--constraint", constraints, "--compile-bytecode")
@@ -109,27 +104,17 @@ class Ground:
 
 
 def lake_at(s3: S3Endpoint, bucket: str) -> Lake:
-    """A bucket on this server as the project sees it."""
+    """A bucket on this server as the project opens it."""
     return Lake(LakeSettings(bucket, s3.url, s3.region, s3.access_key_id, s3.secret_access_key))
 
 
-def program(name: str) -> Path:
-    """One that is installed beside our Python."""
-    return Path(sys.executable).with_name(name)
-
-
 def materialize(module: str) -> list[str | Path]:
-    """The command by which a user has all assets of `DAY` made."""
+    """The command by which a user materializes all assets of `DAY`."""
     return [program("dagster"), "asset", "materialize", "-m", module, "--select", "*", "--partition", DAY]
 
 
 @contextmanager
-def prepared_ground(folder: Path, runs: int, scale: float, tell: Callable[[str], None]) -> Iterator[Ground]:
-    """SeaweedFS runs, and what else is asked for, until the block ends."""
-    weed = find_weed()
-    if weed is None:
-        raise GameAnalyticsError(f"The benchmark needs an S3 server, and {WHEEL} does not exist for this system.")
-    [port] = free_ports(1)
-    with ExitStack() as stack:
-        server = stack.enter_context(seaweedfs(folder / "s3", port, weed))
-        yield Ground(folder, server.endpoint, runs, scale, tell, stack)
+def open_bench(folder: Path, runs: int, scale: float, report: Callable[[str], None]) -> Iterator[Bench]:
+    """Run SeaweedFS, and Kafka when it is first used, until the block ends."""
+    with s3_server(folder / "s3") as server, ExitStack() as stack:
+        yield Bench(folder, server.endpoint, runs, scale, report, stack)
