@@ -1,6 +1,6 @@
 """The base errors of the package. Messages name the culprit, what was expected and the next step.
 
-All error classes; `BadStats` and the like are defined where they are raised:
+All error classes; those besides the first two are defined in the modules that raise them:
 
     GameAnalyticsError          the user has to act; the message says how
         Unavailable             a service does not answer; the same may succeed later

@@ -46,7 +46,7 @@ def daily_stats_schedule(lateness: timedelta) -> dg.ScheduleDefinition:
         now = context.scheduled_execution_time.astimezone(UTC)
         days = [date.fromisoformat(key) for key in daily.get_partition_keys(current_time=now)[-LOOKBACK_DAYS:]]
         opened = lake.open()
-        # Queried before the lake is read: a run that ends in between is in one of the two.
+        # Queried before the lake is read, so that a run that ends in between shows in at least one of the two.
         in_progress = _in_progress(scope_of_schedule(context, opened.place), days)
         closed = [day for day in days if now >= window_of(day, lateness).end]
         due = list(due_days(opened, closed, context.log.warning))

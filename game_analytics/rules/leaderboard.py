@@ -87,10 +87,10 @@ def players_around(
 
 def counts_of(connection: duckdb.DuckDBPyConnection, player_id: str) -> tuple[int, int] | None:
     """The kills and deaths of one player, ranked or not; None if the player is not in ``stats``."""
-    found = connection.execute(
+    row = connection.execute(
         "SELECT kills, deaths FROM stats WHERE player_id = $player_id", {"player_id": player_id}
     ).fetchone()
-    return None if found is None else (found[0], found[1])
+    return None if row is None else (row[0], row[1])
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, statement: str, values: Mapping[str, object]) -> pl.DataFrame:

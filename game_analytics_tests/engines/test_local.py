@@ -86,7 +86,7 @@ def children() -> set[int]:
 
 
 @contextmanager
-def leaves_nothing_behind() -> Iterator[None]:
+def no_leftovers() -> Iterator[None]:
     """Asserts that the block leaves no further process or thread. Threads of the S3 server may end meanwhile."""
     processes, threads = children(), threading.enumerate()
     yield
@@ -109,7 +109,7 @@ def test_several_workers_land_the_same_bytes_as_one(lake: Lake, folder: Path) ->
     lake.delete(by_one)
 
     log = Watched(partitions, folder=folder)
-    with leaves_nothing_behind():
+    with no_leftovers():
         landing = land_by(3, log, lake)
     assert stored(lake) == by_one
     assert len(log.processes()) == 3
@@ -192,7 +192,7 @@ def test_a_process_that_dies_fails_the_day_naming_its_slice(
 ) -> None:
     log = Fails(two_partitions(), folder=folder, go=tmp_path / "never", fault=fault)
     started = time.monotonic()
-    with leaves_nothing_behind(), pytest.raises(WorkerDied) as died:
+    with no_leftovers(), pytest.raises(WorkerDied) as died:
         land_by(2, log, lake)
     assert time.monotonic() - started < A_MINUTE_AT_MOST / 2  # the other process would wait for a minute
     assert str(died.value) == (
@@ -218,7 +218,7 @@ def test_a_process_that_dies_with_slices_to_come_fails_the_day(lake: Lake, folde
     partitions = {number: messages(6) for number in range(3)}  # the second process gets the last two
     log = Fails(partitions, folder=folder, go=tmp_path / "never", fault=Signalled(signal.SIGSEGV))
     with (
-        leaves_nothing_behind(),
+        no_leftovers(),
         pytest.raises(WorkerDied, match="partition 1, offsets 0 to 5 ended by signal SIGSEGV"),
     ):
         land_by(2, log, lake)
@@ -226,14 +226,14 @@ def test_a_process_that_dies_with_slices_to_come_fails_the_day(lake: Lake, folde
 
 
 def test_a_log_that_can_t_be_unpickled_fails_the_day_saying_why(lake: Lake) -> None:
-    with leaves_nothing_behind(), pytest.raises(RuntimeError, match=r"the task was sent to a worker: .*CannotArrive"):
+    with no_leftovers(), pytest.raises(RuntimeError, match=r"the task was sent to a worker: .*CannotArrive"):
         land_by(2, CannotArrive(two_partitions()), lake)
     assert stored(lake) == {}
 
 
 def failure_in_a_process(lake: Lake, folder: Path, fault: Fault) -> BaseException:
     log = Fails(two_partitions(), folder=folder, go=folder.parent / "never", fault=fault)
-    with leaves_nothing_behind(), pytest.raises(Exception, match=r".") as failure:
+    with no_leftovers(), pytest.raises(Exception, match=r".") as failure:
         land_by(2, log, lake)
     assert stored(lake) == {}
     assert not any(map(lives, log.processes() - {os.getpid()}))
@@ -316,7 +316,7 @@ def test_an_abandoned_landing_ends_its_processes(lake: Lake, folder: Path) -> No
     log = Watched({0: messages(8)}, folder=folder)
     slices = [Slice(DAY, 0, number, number + 1) for number in range(8)]
     reports = iter(land_slices(log, lake, slices, 2, lambda _messages: None))
-    with leaves_nothing_behind():
+    with no_leftovers():
         assert next(reports).read == 1
         assert len(children()) >= 1
         del reports

@@ -171,13 +171,13 @@ def changed(message: bytes, changes: list[Change]) -> bytes:
     """Bytes flipped, removed, doubled, moved, inserted or replaced."""
     for kind, place, length, number in changes:
         at = place % (len(message) + 1)
-        before, slice_, after = message[:at], message[at : at + length], message[at + length :]
+        before, piece, after = message[:at], message[at : at + length], message[at + length :]
         message = [
-            before + bytes(byte ^ 1 << number % 8 for byte in slice_) + after,
+            before + bytes(byte ^ 1 << number % 8 for byte in piece) + after,
             before + after,
-            before + slice_ * 2 + after,
-            after + before + slice_,
-            before + TOKENS[number] + slice_ + after,
+            before + piece * 2 + after,
+            after + before + piece,
+            before + TOKENS[number] + piece + after,
             before + TOKENS[number] + after,
         ][kind]
     return message

@@ -1,4 +1,4 @@
-"""Days as a landing and a count leave them in the lake, written down by hand: manifest, stats file, their records."""
+"""Landed and counted days written by hand: manifest, stats file, and their records."""
 
 import hashlib
 import io
@@ -42,7 +42,7 @@ def stats_file(day: str) -> str:
 def manifest_of(
     day: str, *, closed: bool = True, log: str = TOPIC, cluster: str | None = None, read: int = 0, **classes: int
 ) -> bytes:
-    """A landing's receipt. ``classes`` are what became of the messages that were read, all in partition 0."""
+    """A landing's manifest. ``classes`` are the numbers of messages by class, all in partition 0."""
     account = {name: classes.get(name, 0) for name in ("landed", "ignored", "other_days", "quarantined")}
     manifest = {
         "version": 2,
@@ -62,7 +62,7 @@ def manifest_of(
 
 
 def stats_of(manifest: bytes | None, *, kills: int = 4) -> bytes:
-    """A stats file that was made from this manifest, or by somebody else."""
+    """A stats file made from this manifest, or by another program."""
     metadata = {} if manifest is None else {"game_analytics.manifest_sha256": sha256(manifest)}
     return parquet_with(metadata, kills)
 
@@ -74,20 +74,20 @@ def parquet_with(metadata: dict[str, str], kills: int = 4) -> bytes:
 
 
 def put_landing(lake: Lake, day: str, manifest: bytes | None = None) -> bytes:
-    """Returns the manifest, that of a closed and empty day unless another is given."""
+    """Write the manifest, by default of a closed and empty day. Returns it."""
     manifest = manifest_of(day) if manifest is None else manifest
     lake.put(manifest_file(day), manifest)
     return manifest
 
 
 def put_counted(lake: Lake, *days: str, closed: bool = True) -> None:
-    """Days that are landed and counted, without any work done."""
+    """Write manifests and stats files of these days."""
     for day in days:
         lake.put(stats_file(day), stats_of(put_landing(lake, day, manifest_of(day, closed=closed))))
 
 
 def note_stats(instance: dg.DagsterInstance, lake: Lake, day: str, manifest: bytes, stats: bytes) -> None:
-    """The record of a count, as its run leaves it."""
+    """Record a count as its run would."""
     metadata = {
         "lake": lake.place,
         "etag": md5(stats),
@@ -103,7 +103,7 @@ def sha256(content: bytes) -> str:
 
 
 def md5(content: bytes) -> str:
-    """The ETag that S3 computes for a simple upload."""
+    """The ETag of a simple upload: the MD5 of the body."""
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
@@ -111,7 +111,7 @@ TOO_LONG = b'{"event_type": "KILL", "player_id": "' + b"x" * 200 + b'"}'
 
 
 def quarantine_of_stricter_rules() -> pl.DataFrame:
-    """What landed once under rules that refused spaces in names, other kinds of events and days to come."""
+    """A landing by an earlier version that quarantined names with spaces, other event types and future days."""
     delivered = datetime(2025, 12, 30, 12, tzinfo=UTC)
     rows: list[tuple[str, bytes | None, int, int, datetime]] = [
         ("bad_player_id", kill("ann lee"), 0, 10, delivered),
@@ -135,7 +135,7 @@ def quarantine_of_stricter_rules() -> pl.DataFrame:
 
 
 def put_quarantined_day(lake: Lake, quarantine: pl.DataFrame, *, missed: dict[str, int] | None = None) -> Manifest:
-    """A day of offsets 0 to 19 of which 10 to 15 were quarantined, as an earlier version would have landed it."""
+    """A day of offsets 0 to 19, of which 10 to 15 were quarantined, as landed by an earlier version."""
     body = to_parquet(quarantine)
     key = slice_key("quarantine", DAY, 0, 0, 20, "abcdef012345")
     lake.put(key, body)

@@ -13,12 +13,12 @@ from game_analytics.defs import assets as package
 
 
 def unlisted(modules: Iterable[ModuleType], graph: dg.Definitions) -> Iterator[str]:
-    """A sentence for each asset of these modules that the graph does not have."""
+    """A sentence for each asset of these modules that is missing in the graph."""
     listed = set(graph.resolve_asset_graph().get_all_asset_keys())
     for module in modules:
         for name, value in vars(module).items():
             if isinstance(value, dg.AssetsDefinition) and not value.keys <= listed:
-                listed |= value.keys  # another module may import it, for its key
+                listed |= value.keys  # other modules may import it for its key
                 yield (
                     f"{module.__name__} has the asset {name}, which is not in the graph: import it in "
                     "game_analytics/definitions.py, and add it to WHERE there with the place that it writes to."

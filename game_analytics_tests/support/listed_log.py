@@ -1,4 +1,4 @@
-"""An event log whose messages a test writes down one by one: the interface's real behaviour on a list."""
+"""An event log over a list of messages, with the interface's full behaviour."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from game_analytics.sources.event_log import MESSAGES, EventLog, Extent, Found
 
 @dataclass(frozen=True)
 class Message:
-    """One message: where it lies, when it was delivered, what it says."""
+    """One message: offset, timestamp and value."""
 
     offset: int
     delivered: datetime

@@ -1,4 +1,4 @@
-"""A thousand stats files, some of them bad; what is written over them and when; the board of each, by plain Python."""
+"""A thousand stats files, some of them bad; later versions and their times; and each one's board in plain Python."""
 
 import hashlib
 import random
@@ -13,7 +13,7 @@ import polars as pl
 from game_analytics_tests.support.harness import parquet
 
 Player = tuple[str | None, int | None, int | None]
-"""Who, kills, deaths; as a bad file may have it."""
+"""Player id, kills, deaths; any values in a bad file."""
 
 BoardRow = tuple[int, str, int, int, float]
 
@@ -23,14 +23,14 @@ LAST_REWRITE_TICK = 35
 
 @dataclass(frozen=True)
 class Version:
-    """The bytes of a stats file, and the board that they make; None if they can't be ranked."""
+    """The bytes of a stats file, and its board; None if it can't be ranked."""
 
     body: bytes
     board: tuple[BoardRow, ...] | None
 
     @property
     def etag(self) -> str:
-        """As S3 tells it of an object that is put in one request."""
+        """The ETag of a simple upload."""
         return hashlib.md5(self.body, usedforsecurity=False).hexdigest()
 
     @property
@@ -40,7 +40,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Rewrite:
-    """A file is written over: so many seconds after a certain tick began, in it or after it."""
+    """A file is overwritten this many seconds after the start of a certain tick."""
 
     day: str
     version: Version
@@ -50,14 +50,14 @@ class Rewrite:
 
 @dataclass(frozen=True)
 class Plan:
-    """What lands at first, by day, and what is written over it later; a day's rewrites stand in their order."""
+    """The first versions by day, and later versions; a day's later versions are in order."""
 
     landed: Mapping[str, Version]
     rewrites: Sequence[Rewrite]
 
 
 class Files:
-    """Stats files that are all different (but for empty ones), of few players with small counts, so that many tie."""
+    """Distinct stats files (except empty ones) of few players with small counts, so that many tie."""
 
     def __init__(self, dice: random.Random) -> None:
         self._dice = dice
@@ -109,7 +109,7 @@ class Files:
 
 
 def board_of(players: Sequence[tuple[str, int, int]]) -> tuple[BoardRow, ...]:
-    """The ten best, in exact numbers."""
+    """The ten best, by exact fractions."""
     best = sorted(
         players,
         key=lambda each: (-Fraction(each[1], max(each[2], 1)), -each[1], each[2], each[0].encode()),
@@ -120,8 +120,8 @@ def board_of(players: Sequence[tuple[str, int, int]]) -> tuple[BoardRow, ...]:
 
 
 def many_files(seed: int, days: int = 1_000) -> Plan:
-    """A tenth of the files bad, of all kinds alike; seven in a hundred of the files are written over later, at moments
-    that the seed decides."""
+    """A tenth of the files are bad, evenly of all kinds; seven percent are overwritten later, at times that the seed
+    determines."""
     dice = random.Random(seed)  # noqa: S311 - it decides nothing but this test
     files = Files(dice)
     names = [(date(2024, 1, 1) + timedelta(days=number)).isoformat() for number in range(days)]
@@ -155,7 +155,7 @@ def many_files(seed: int, days: int = 1_000) -> Plan:
 
 
 def _written(dice: random.Random, day: str, versions: Sequence[Version]) -> Iterator[Rewrite]:
-    """In one tick or several: at times the sensor sees each version, at times the last one alone."""
+    """During one tick or several, so that the sensor sees each version or only the last one."""
     tick, after = dice.randint(1, LAST_REWRITE_TICK), 0.0
     for version in versions:
         after += dice.uniform(0, dice.choice([0.7, 5]))
@@ -165,7 +165,7 @@ def _written(dice: random.Random, day: str, versions: Sequence[Version]) -> Iter
 
 
 def foreign_keys() -> dict[str, bytes]:
-    """What else lies about in the folder. None of it is a stats file of a day that is over."""
+    """Other objects in the folder, none of them a stats file of a past day."""
     good = Files(random.Random(0)).good().body  # noqa: S311 - it decides nothing but this test
     return {
         "events/": b"",

@@ -1,6 +1,6 @@
 """MirrorMaker 2, which copies a topic from one alias of a cluster to another, as a child process on this machine.
 
-Its jars come from the user's own Maven and are kept next to the broker's; it listens nowhere.
+Maven fetches its jars, which are kept next to the broker's. It opens no port.
 """
 
 import time
@@ -35,14 +35,14 @@ appender.out.layout.pattern = %d{yyyy-MM-dd HH:mm:ss.SSS} %-5p %m (%c{1})%n
 
 @dataclass(frozen=True)
 class MirrorMaker:
-    """What it takes to run a mirror."""
+    """Java and the jars of a mirror."""
 
     java: Path
     jars: Path
 
 
 def find_mirror_maker(kafka: Kafka) -> MirrorMaker:
-    """The broker's Java, and jars that Maven fetches once for all.
+    """Find the broker's Java, and fetch the jars with Maven unless they are there.
 
     Raises:
         GameAnalyticsError: there is no Maven to fetch them.
@@ -54,7 +54,7 @@ def find_mirror_maker(kafka: Kafka) -> MirrorMaker:
 
 
 class Mirror(Server):
-    """Copies one topic of a broker to ``source.<topic>`` of the same one, and goes on where it stopped."""
+    """Copies one topic of a broker to ``source.<topic>`` on the same one, and resumes after a restart."""
 
     def __init__(self, maker: MirrorMaker, broker: Broker, topic: str, folder: Path) -> None:
         super().__init__("MirrorMaker", folder / "mirror.log")
@@ -73,7 +73,7 @@ class Mirror(Server):
             self._child = start_child(self._command(), self._folder, {"HOME": str(self._folder)}, output)
 
     def wait_for(self, count: int) -> None:
-        """Return once its target, of one partition, holds so many messages."""
+        """Wait until its target, with one partition, holds this many messages."""
         end = time.monotonic() + _COPIED_WITHIN_SECONDS
         while (ends := self.target.ends()).get(0, 0) < count:
             assert not self.has_ended(), f"the mirror ended ({self.how_it_ended()}). {self.reasons()}"
@@ -115,16 +115,16 @@ def _settings(bootstrap_servers: str, topic: str) -> dict[str, str | int]:
         # One broker.
         "replication.factor": 1,
         "offset-syncs.topic.replication.factor": 1,
-        "heartbeats.topic.replication.factor": 1,  # made even if nothing is sent to it
+        "heartbeats.topic.replication.factor": 1,  # created even if nothing is sent to it
         "config.storage.replication.factor": 1,
         "offset.storage.replication.factor": 1,
         "offset.storage.partitions": 1,
         "status.storage.replication.factor": 1,
         "status.storage.partitions": 1,
-        # What is meant for the worker has the prefix of the cluster that it keeps its own topics in.
-        # By default a worker that starts again may wait five minutes for the one before.
+        # Settings of the worker have the prefix of the cluster that holds its internal topics.
+        # By default a restarted worker may wait five minutes for its predecessor.
         "target.scheduled.rebalance.max.delay.ms": 0,
-        # By default each of the two scans all jars.
+        # By default both scan all jars.
         "plugin.discovery": "service_load",
         "target.plugin.discovery": "service_load",
     }

@@ -1,5 +1,5 @@
-"""librdkafka's own mock broker: it speaks the protocol, and answers with whatever error a test asks for. The Python
-client does not offer it, so it is called in the library that the client has loaded."""
+"""librdkafka's mock broker, which can answer with any error. The Python client does not expose it, so it is called in
+the library that the client has loaded."""
 
 import ctypes
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ class MockCluster:
     bootstrap_servers: str
 
     def answer_with(self, error: int, request: int, times: int) -> None:
-        """The next requests of this kind, so many, are answered with the error."""
+        """Answer the next ``count`` requests of this kind with the error."""
         self.library.rd_kafka_mock_push_request_errors_array(
             ctypes.c_void_p(self.handle), request, ctypes.c_size_t(times), (ctypes.c_int * times)(*[error] * times)
         )

@@ -1,5 +1,5 @@
-"""What a topic may hold at its worst, family by family, as lists of messages that differ: for readers that must neither
-crash, nor hang, nor decide otherwise than the contract does."""
+"""Hostile messages by family, each a list of distinct messages, for decoders that must not crash, hang or violate the
+contract."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,7 @@ A_MEGABYTE = 1_000_000
 
 
 def valid_messages() -> list[bytes]:
-    """Of every shape that lands: compact, spaced out, escaped, and with further fields."""
+    """Every form that lands: compact, with spaces, escaped, and with further fields."""
     return [
         b'{"event_type":"KILL","player_id":"p7","ts":"2025-12-30T18:07:12.5+01:00"}',
         b' {\n\t"player_id" : "Jos\xc3\xa9 \xf0\x9f\x98\x80" ,\r\n "event_type" : "DEATH" , "n" : [ 1e-3 , true ]}\n',
@@ -32,7 +32,7 @@ def valid_messages() -> list[bytes]:
 
 
 def of_field(field: str, literal: str | bytes) -> bytes:
-    """A good ``KILL`` with this JSON as the value of the field, or of one that nobody asked for."""
+    """A valid ``KILL`` with this JSON as the value of the field, which may be an unused one."""
     written = literal.encode() if isinstance(literal, str) else literal
     members = {"event_type": b'"KILL"', "player_id": b'"p"', field: written}
     return b"{" + b",".join(b'"%s":%s' % (name.encode(), value) for name, value in members.items()) + b"}"
@@ -53,7 +53,7 @@ def truncated() -> Iterator[bytes]:
 
 
 def flipped() -> Iterator[bytes]:
-    """Of the first message every byte replaced by every other one; of the others every bit turned over."""
+    """The first message with every byte replaced by every other one; the others with every bit flipped."""
     first, *others = valid_messages()
     for at, byte in enumerate(first):
         yield from (first[:at] + bytes([other]) + first[at + 1 :] for other in range(256) if other != byte)
@@ -63,7 +63,7 @@ def flipped() -> Iterator[bytes]:
 
 
 def spliced() -> Iterator[bytes]:
-    """Bytes lost and bytes doubled, everywhere; documents one behind the other."""
+    """Bytes removed and bytes doubled at every position; concatenated documents."""
     for message in valid_messages():
         for at in range(len(message)):
             yield message[:at] + message[at + 1 :]
@@ -73,11 +73,11 @@ def spliced() -> Iterator[bytes]:
             yield from (one + between + other for other in valid_messages())
 
 
-# Depth, size, and what takes long to read
+# Depth, size, and slow parsing
 
 
 def deep() -> Iterator[bytes]:
-    """Arrays, objects and both by turns, around the limit and far beyond it, whole and not closed."""
+    """Arrays, objects and both alternating, around the limit and far beyond it, closed and not closed."""
     for levels in (*range(60, 68), 100, 127, 128, 129, 1_000, 100_000):
         for opening, closing in (("[", "]"), ('{"a":', "}"), ('[{"a":', "}]"), ('{"a":[', "]}")):
             times = levels // (len(closing))
@@ -93,7 +93,7 @@ def deep() -> Iterator[bytes]:
 
 
 def large() -> Iterator[bytes]:
-    """Up to a megabyte of one thing in a field that counts and in one that does not."""
+    """Up to a megabyte of one value in a used and in an unused field."""
     yield from (of_field("note", f'"{char * (A_MEGABYTE // len(char.encode()))}"') for char in "x😀")
     for filling in ("é", "{", "\\n", "\\u00e9", "\\ud83d\\ude00", "\\\\", '\\"', "\\ud83d", "\x01"):
         yield of_field("note", f'"{filling * (A_MEGABYTE // 10 // len(filling))}"')
@@ -110,7 +110,7 @@ def large() -> Iterator[bytes]:
 
 
 def numbers() -> Iterator[bytes]:
-    """Of every size and spelling, and what is none."""
+    """Numbers of every size and notation, and invalid ones."""
     million = "9" * A_MEGABYTE
     yield from map(str.encode, (million, f"-{million}"))
     yield from (of_field("note", number) for number in (million, f"0.{million}", f"1e{million}", f"1{million}.5E+7"))
@@ -176,13 +176,13 @@ BROKEN_CHARACTERS = {
     "longer still": [b"\xf0\x8f\xbf\xbf", b"\xf8\x88\x80\x80\x80", b"\xfc\x84\x80\x80\x80\x80", b"\xfe", b"\xff"],
     "surrogates": [b"\xed\xa0\x80", b"\xed\xaf\xbf", b"\xed\xb0\x80", b"\xed\xbf\xbf", b"\xed\xa0\xbd\xed\xb8\x80"],
     "beyond the last": [b"\xf4\x90\x80\x80", b"\xf5\x80\x80\x80", b"\xf7\xbf\xbf\xbf"],
-    # And these are whole, the last before each border.
+    # And these are valid, the last before each limit.
     "good": [b"\xc2\x80", b"\xdf\xbf", b"\xe0\xa0\x80", b"\xed\x9f\xbf", b"\xee\x80\x80", b"\xf4\x8f\xbf\xbf"],
 }
 
 
 def of_broken_characters() -> Iterator[bytes]:
-    """At the beginning, in the middle and at the end of each field, of one that is ignored, of keys and of messages."""
+    """At the beginning, middle and end of each field, of an unused one, of keys and of messages."""
     for character in (each for kind in BROKEN_CHARACTERS.values() for each in kind):
         for content in (character, character + b"ab", b"a" + character + b"b", b"ab" + character):
             yield from of_every_field(b'"%s"' % content)
@@ -219,8 +219,8 @@ def of_surrogates_and_controls() -> Iterator[bytes]:
 
 
 def of_white_space() -> Iterator[bytes]:
-    """What JSON allows, and what only looks like it, at each place where there may be some."""
-    slices = ["{", '"event_type"', ":", '"KILL"', ",", '"player_id"', ":", '"p"', "}"]
+    """White space of JSON, and characters that only look like it, at each position where it may be."""
+    pieces = ["{", '"event_type"', ":", '"KILL"', ",", '"player_id"', ":", '"p"', "}"]
     spaces = [
         " ",
         "\t",
@@ -239,15 +239,15 @@ def of_white_space() -> Iterator[bytes]:
     ]
     spaces += ["/**/", "//\n", "#\n", "\\n", "\x00", ";", ","]
     for space in spaces:
-        yield from ("".join([*slices[:at], space, *slices[at:]]).encode() for at in range(len(slices) + 1))
-        yield space.join(["", *slices, ""]).encode()
+        yield from ("".join([*pieces[:at], space, *pieces[at:]]).encode() for at in range(len(pieces) + 1))
+        yield space.join(["", *pieces, ""]).encode()
 
 
 # Fields
 
 
 def of_every_type() -> Iterator[bytes]:
-    """Every type of JSON in every field, alone and by twos, and every field absent."""
+    """Every JSON type in every field, singly and in pairs, and every field absent."""
     literals = [
         "null",
         "true",
@@ -278,7 +278,7 @@ def of_every_type() -> Iterator[bytes]:
 
 
 def of_repeated_keys() -> Iterator[bytes]:
-    """Each field twice, in either order of a good and an odd value, the key plain and with escapes."""
+    """Each field twice, with a valid and an odd value in either order, the key plain and escaped."""
     odd = ["null", "7", '""', '"x"', '"KILL"', '"ASSIST"', '"2025-12-30T00:00:00Z"', '"yesterday"', "[]", '"\\ud83d"']
     for field in FIELDS:
         spellings = [field, f"\\u{ord(field[0]):04x}{field[1:]}", "".join(f"\\u{ord(char):04X}" for char in field)]
@@ -307,7 +307,7 @@ def of_names() -> Iterator[bytes]:
 
 
 def of_timestamps() -> Iterator[bytes]:
-    """Every border of the calendar and of the clock, each by itself, and parts put together."""
+    """Every limit of calendar and clock, singly and combined."""
     days = [
         "2025-12-30",
         "2025-12-29",
@@ -385,7 +385,7 @@ def _stamped(ts: str) -> bytes:
 
 
 def gathered() -> Iterator[bytes]:
-    """What the tests of the rules know to be odd, in each field and in one that nobody asked for."""
+    """The odd values of the rules' tests, in each field and in an unused one."""
     yield from bytes_that_are_no_utf8()
     yield from texts_that_are_no_json()
     yield from (value for value, _ in messages_with_a_repeated_key())
@@ -420,5 +420,5 @@ FAMILIES: Sequence[Callable[[], Iterator[bytes | None]]] = [
 
 
 def corpus(family: Callable[[], Iterator[bytes | None]]) -> list[bytes | None]:
-    """The family's messages, each once, in their order."""
+    """The family's distinct messages, in order."""
     return list(dict.fromkeys(family()))

@@ -1,4 +1,4 @@
-"""Names that want to be more than names: to a database, a shell, a page, a terminal, a log or a table of numbers."""
+"""Names with injections for databases, shells, web pages, terminals, logs and spreadsheets."""
 
 INJECTIONS = {
     "SQL": [

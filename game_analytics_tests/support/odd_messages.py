@@ -1,6 +1,6 @@
-"""What may lie in a topic, as hypothesis strategies: good messages, odd JSON, damaged and arbitrary bytes.
+"""Hypothesis strategies for messages: valid ones, odd JSON, damaged and arbitrary bytes.
 
-What they hold is right about as often as wrong, so that each class and each reason comes up.
+Values are valid about as often as not, so that each class and each reason occurs.
 """
 
 from hypothesis import strategies as st
@@ -169,7 +169,7 @@ _MEMBERS = st.one_of(
 
 @st.composite
 def events(draw: st.DrawFn) -> str:
-    """A message with most of its fields in any order, some of them twice, and fields that nobody asked for."""
+    """A message with most fields in any order, some of them twice, and unused fields."""
     needed = [draw(member) for member in (_EVENT_TYPE, _PLAYER) if draw(st.integers(0, 9)) < 9]
     members = draw(st.permutations(needed + draw(st.lists(_MEMBERS, max_size=4))))
     return draw(_SPACE) + "{" + ",".join(members) + "}" + draw(_SPACE)
@@ -177,7 +177,7 @@ def events(draw: st.DrawFn) -> str:
 
 @st.composite
 def good_events(draw: st.DrawFn) -> str:
-    """A message without a fault, of the day or near it."""
+    """A valid message of the day or near it."""
     ts = draw(st.sampled_from(["2025-12-30T18:07:12.123456789Z", "2025-12-30T23:30:00-01:00", "2025-12-30T00:00:00"]))
     player = draw(st.sampled_from(["p00017", "José", "😀"]))
     more = draw(st.sampled_from(["", ',"damage":12.5', ',"bag":["a",{"b":null}]', ',"note":"\\ud83d\\ude00 \\" {"']))
@@ -205,7 +205,7 @@ _STRAY_BYTES = st.sampled_from(
 
 @st.composite
 def damaged_events(draw: st.DrawFn) -> bytes:
-    """A message whose bytes were changed, lost or added to on the way."""
+    """A message with bytes changed, removed or added."""
     value = draw(st.one_of(good_events(), events())).encode()
     for _ in range(draw(st.integers(1, 2))):
         at = draw(st.integers(0, len(value)))
@@ -239,4 +239,4 @@ MESSAGES: st.SearchStrategy[bytes | None] = st.one_of(
 """Any value that a message may have."""
 
 TIMED_EVENTS = TIMESTAMPS.map(lambda ts: f'{{"event_type":"KILL","player_id":"p","ts":"{ts}"}}'.encode())
-"""Good events but for their timestamp, which may be anything near the border of the grammar."""
+"""Events that are valid except for ``ts``, which may be anything near the limits of its grammar."""

@@ -1,4 +1,4 @@
-"""`dev` in a process of its own, observed from outside as a user would, and always stopped."""
+"""Runs `dev` in another process, observes it as a user would, and always stops it."""
 
 import os
 import signal
@@ -34,7 +34,7 @@ sys.exit(run_dev(settings))
 """
 
 
-# What a developer who also works on AWS may have in the shell; each of these would lead the stack elsewhere.
+# Variables that a developer's shell may have for AWS; each would point the stack elsewhere.
 _AWS_SHELL = {
     "AWS_PROFILE": "production",
     "AWS_SESSION_TOKEN": "of-another-account",
@@ -53,7 +53,7 @@ class RunningDev:
     terminal: Path
 
     def shown(self) -> str:
-        """What it has written so far."""
+        """Its output so far."""
         return self.terminal.read_text()
 
     def wait_until_it_shows(self, text: str) -> None:
@@ -67,13 +67,13 @@ class RunningDev:
         return self.process.wait(timeout=60)
 
     def sessions(self) -> set[int]:
-        """The sessions of all that it has started."""
+        """The sessions of its child processes."""
         return {process.session for process in descendants(self.process.pid)} - {os.getsid(self.process.pid)}
 
 
 @contextmanager
 def running_dev(settings: DevSettings, terminal: Path, deaf_to_ctrl_c: bool = False) -> Iterator[RunningDev]:
-    """Start it as a script's `dev &` would (then deaf to SIGINT) or as a terminal would."""
+    """Start it like `dev &` in a script, which ignores SIGINT, or like a terminal."""
     arguments = [settings.directory, settings.workspace, settings.bucket, settings.ui_port, settings.s3_port]
     command = [sys.executable, "-c", _RUN_DEV, *map(str, arguments), str(settings.weed or "")]
     if deaf_to_ctrl_c:

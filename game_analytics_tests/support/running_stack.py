@@ -1,4 +1,4 @@
-"""`stack` in a process of its own as a user starts it: its terminal, logs, UI and lake; always stopped."""
+"""Runs `stack` in another process as a user would, with access to its output, logs, UI and lake; always stops it."""
 
 import json
 import os
@@ -51,7 +51,7 @@ class RunningStack:
 
     @property
     def terminal(self) -> str:
-        """What it has said so far."""
+        """Its output so far."""
         return (self.folder / "terminal").read_text()
 
     @property
@@ -87,7 +87,7 @@ class RunningStack:
         return lake_at(S3Endpoint(url, ACCESS_KEY_ID, SECRET_ACCESS_KEY), self.settings.bucket).open()
 
     def graphql(self, query: str, **variables: object) -> dict[str, Any]:
-        """What the webserver answers."""
+        """The data of a GraphQL query."""
         asked = json.dumps({"query": query, "variables": variables}).encode()
         request = urllib.request.Request(  # noqa: S310
             f"{self.settings.ui_url}/graphql", asked, {"Content-Type": "application/json"}
@@ -108,7 +108,7 @@ class RunningStack:
 
 @contextmanager
 def folder_for_all() -> Iterator[Path]:
-    """An empty folder that PostgreSQL's own user may enter as well; pytest's are for the one who tests alone."""
+    """An empty folder that PostgreSQL's user may enter as well, unlike pytest's own folders."""
     folder = Path(tempfile.mkdtemp(prefix="stack-"))
     folder.chmod(0o755)
     try:

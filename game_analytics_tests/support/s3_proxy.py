@@ -1,6 +1,6 @@
-"""An HTTP/1.1 proxy between the project and an S3 server, on a free port of loopback. A hook decides what becomes of
-each request: it is passed on, or answered with an error, broken off, kept waiting, or passed on with a call before or
-after it. It counts requests, and tells those that write from those that read."""
+"""An HTTP/1.1 proxy in front of an S3 server, on a free port of loopback. A hook decides what happens to each request:
+pass it on, answer with an error, break off, delay, or call a function before or after it. Counts requests and
+writes."""
 
 import socket
 import struct
@@ -24,17 +24,17 @@ _S3_TAKES_AT_MOST_SECONDS = 60
 _DROPPED = {"connection", "expect", "keep-alive", "transfer-encoding"}
 """Headers that belong to one connection, and are not passed on."""
 _RESET = struct.pack("ii", 1, 0)
-"""Lingers for no time at all: closing sends a reset, not an end."""
+"""SO_LINGER with zero seconds: closing sends a reset."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is known of a request before its body has come."""
+    """A request before its body is read."""
 
     number: int
-    """Of all requests, from 0 on."""
+    """The number of the request, from 0."""
     write_number: int | None
-    """Of all that write, from 0 on; None if it only reads."""
+    """The number among writing requests, from 0; None for a read."""
     method: str
     target: str
 
@@ -50,11 +50,11 @@ class Request:
 
 
 class Fate(ABC):
-    """What becomes of a request."""
+    """What happens to a request."""
 
     @abstractmethod
     def befall(self, exchange: "Exchange") -> None:
-        """Read the request from the client, and answer it or don't."""
+        """Handle the request, with or without an answer."""
 
 
 Hook = Callable[[Request], Fate]
@@ -62,8 +62,8 @@ Hook = Callable[[Request], Fate]
 
 @dataclass(frozen=True)
 class Forward(Fate):
-    """It is passed on, and so is the answer. ``before`` and ``after`` are called when S3 has not seen the request yet,
-    and when S3 has answered and the client has not seen that yet."""
+    """Pass on request and answer. ``before`` is called before S3 has seen the request, ``after`` before the client has
+    seen the answer."""
 
     before: Callable[[], None] = lambda: None
     after: Callable[[], None] = lambda: None
@@ -78,7 +78,7 @@ class Forward(Fate):
 
 @dataclass(frozen=True)
 class Drop(Fate):
-    """It is read, ``then`` is called, and the connection ends; S3 never sees the request."""
+    """Read the request, call ``then``, and close the connection; S3 never sees the request."""
 
     then: Callable[[], None]
 
@@ -90,7 +90,7 @@ class Drop(Fate):
 
 @dataclass(frozen=True)
 class Refuse(Fate):
-    """S3 answers with an error, and does nothing."""
+    """Answer with an error, without passing the request on."""
 
     status: int
     code: str
@@ -102,7 +102,7 @@ class Refuse(Fate):
 
 @dataclass(frozen=True)
 class LoseAnswer(Fate):
-    """S3 does what it was asked for, and something on the way back says that it failed."""
+    """Pass the request on, but answer with an error."""
 
     status: int
     code: str
@@ -113,7 +113,7 @@ class LoseAnswer(Fate):
 
 
 class ResetRequest(Fate):
-    """The connection is reset when half of the request's body has come; S3 never sees the request."""
+    """Reset the connection after half of the request's body; S3 never sees the request."""
 
     def befall(self, exchange: "Exchange") -> None:
         exchange.half_of_the_body()
@@ -121,7 +121,7 @@ class ResetRequest(Fate):
 
 
 class ResetAnswer(Fate):
-    """S3 does what it was asked for; the connection is reset when half of the answer's body is sent."""
+    """Pass the request on, and reset the connection after half of the answer's body."""
 
     def befall(self, exchange: "Exchange") -> None:
         exchange.send_half(exchange.ask(exchange.body()))
@@ -129,7 +129,7 @@ class ResetAnswer(Fate):
 
 
 class TruncateAnswer(Fate):
-    """S3 does what it was asked for; the connection ends in good order when half of the answer's body is sent."""
+    """Pass the request on, and close the connection properly after half of the answer's body."""
 
     def befall(self, exchange: "Exchange") -> None:
         exchange.send_half(exchange.ask(exchange.body()))
@@ -138,7 +138,7 @@ class TruncateAnswer(Fate):
 
 @dataclass(frozen=True)
 class Stall(Fate):
-    """It is passed on, and nothing comes back for a while, or until the client has gone."""
+    """Pass the request on, and send nothing for a while, or until the client has gone."""
 
     seconds: float
 
@@ -150,7 +150,7 @@ class Stall(Fate):
 
 @dataclass(frozen=True)
 class StallAnswer(Fate):
-    """It is passed on, and the answer pauses in the middle of its body."""
+    """Pass the request on, and pause in the middle of the answer's body."""
 
     seconds: float
 
@@ -163,7 +163,7 @@ class StallAnswer(Fate):
 
 @dataclass(frozen=True)
 class Answer:
-    """What S3 answers: headers as they came, and the whole body."""
+    """An answer of S3: headers as received, and the body."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -175,7 +175,7 @@ class Answer:
         return Answer(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))], body)
 
     def halves(self, method: str) -> tuple[bytes, bytes]:
-        """As it goes over the wire, cut in the middle of its body; of its head where it has no body."""
+        """The bytes, cut in the middle of the body, or of the head if there is no body."""
         lines = [f"HTTP/1.1 {self.status} .", *(f"{name}: {value}" for name, value in self.headers), "", ""]
         head = "\r\n".join(lines).encode("latin-1")
         body = b"" if method == "HEAD" else self.body
@@ -186,15 +186,15 @@ class Answer:
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request and its answer, between a client's connection and the server behind."""
+    """One request and its answer, between the client and the server."""
 
     handler: BaseHTTPRequestHandler
     server: tuple[str, int]
     turn: AbstractContextManager[object]
-    """Held while the server behind works on the request."""
+    """Held while the server handles the request."""
     stopping: threading.Event
     answered: Callable[[int], None]
-    """Told the status of each answer of the server behind."""
+    """Called with the status of each answer of the server."""
 
     def body(self) -> bytes:
         return self.handler.rfile.read(self._length)
@@ -203,7 +203,7 @@ class Exchange:
         self.handler.rfile.read(self._length // 2)
 
     def ask(self, body: bytes) -> Answer:
-        """Pass the request on, with the host that the client asked for, since that is signed."""
+        """Pass the request on with the client's Host header, since that is signed."""
         headers = {name: value for name, value in self.handler.headers.items() if name.lower() not in _DROPPED}
         with closing(HTTPConnection(*self.server, timeout=_S3_TAKES_AT_MOST_SECONDS)) as connection, self.turn:
             connection.request(self.handler.command, self.handler.path, body or None, headers)
@@ -226,7 +226,7 @@ class Exchange:
         self.handler.wfile.write(answer.halves(self.handler.command)[1])
 
     def wait(self, seconds: float) -> bool:
-        """Whether anybody still waits for the answer after so long."""
+        """Wait. Returns whether the client still waits for the answer."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if self.stopping.wait(0.02):
@@ -237,7 +237,7 @@ class Exchange:
         return True
 
     def end(self) -> NoReturn:
-        """End the connection in good order."""
+        """Close the connection properly."""
         raise ConnectionAbortedError
 
     def reset(self) -> NoReturn:
@@ -250,7 +250,7 @@ class Exchange:
 
 
 class Count:
-    """Numbers requests as they come, from all connections, and counts S3's answers by status."""
+    """Numbers the requests of all connections, and counts S3's answers by status."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -276,16 +276,16 @@ class Proxy:
     """A running proxy. ``hook`` may be changed at any time; it is called by several threads."""
 
     endpoint: S3Endpoint
-    """The server behind, as one reaches it by the proxy."""
+    """The server's endpoint through the proxy."""
     hook: Hook
     count: Count = field(default_factory=Count)
 
 
 @contextmanager
 def proxy_before(server: S3Endpoint, hook: Hook = lambda _request: Forward()) -> Iterator[Proxy]:
-    """A proxy for as long as the block lasts; then all of its connections are ended.
+    """A proxy during the block; then all of its connections are closed.
 
-    Requests that write reach the server one at a time: S3 decides on conditional ones so, and moto does not.
+    Writes reach the server one at a time: S3 serializes conditional writes, and moto does not.
     """
     address = urlsplit(server.url)
     assert address.hostname is not None
@@ -305,7 +305,7 @@ def proxy_before(server: S3Endpoint, hook: Hook = lambda _request: Forward()) ->
         do_DELETE = do_GET = do_HEAD = do_POST = do_PUT = serve  # noqa: N815
 
         def log_message(self, *_: object) -> None:
-            """Nobody reads it."""
+            """Logs nothing."""
 
     with ExitStack() as ending:
         front = _Front(("127.0.0.1", 0), Handler)
@@ -321,7 +321,7 @@ def proxy_before(server: S3Endpoint, hook: Hook = lambda _request: Forward()) ->
 
 
 class _Front(ThreadingMixIn, HTTPServer):
-    """Knows its connections, so that none is left, and closes a connection that is to be reset without a good-bye."""
+    """Keeps track of its connections to close them all, and does not shut down those that are to be reset."""
 
     def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
         self._connections = set[socket.socket]()
@@ -345,6 +345,6 @@ class _Front(ThreadingMixIn, HTTPServer):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that was killed or gave up is no fault of the proxy, and an end may be what a hook wants."""
+        """Ignores errors: clients may be killed or give up, and hooks may close connections."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)

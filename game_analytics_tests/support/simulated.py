@@ -1,4 +1,4 @@
-"""Topics and hours that the tests look at, and their messages taken apart by the standard library alone."""
+"""Simulated topics and hours for tests, and their messages parsed with the standard library."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from game_analytics.simulation.trouble import MALFORMED
 
 DAY = date(2025, 12, 30)
 MIDNIGHT = 730 * 24
-"""The hour with which that day begins: 730 days after 2023-12-31, one of them a 29th of February."""
+"""The first hour of that day: 730 days after 2023-12-31, including one 29th of February."""
 EVENING = MIDNIGHT + 19
 
 UNREADABLE = {sample: reason for reason, samples in MALFORMED.items() for sample in samples}
@@ -22,7 +22,7 @@ UNREADABLE = {sample: reason for reason, samples in MALFORMED.items() for sample
 
 @dataclass(frozen=True)
 class Message:
-    """A message as a consumer gets it."""
+    """A message as received by a consumer."""
 
     partition: int
     delivered: datetime
@@ -31,7 +31,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Event:
-    """A kill or a death as its message tells it."""
+    """A kill or a death parsed from its message."""
 
     event_type: str
     player: str
@@ -61,7 +61,7 @@ def odd_topics() -> list[Simulation]:
         Simulation(events_per_day=200, partitions=1),
         Simulation(events_per_day=20_000, partitions=100),  # as many partitions as there may be, one player in each
         Simulation(events_per_day=12_347, partitions=7, seed=-5),  # nothing divides evenly
-        Simulation(events_per_day=800, malformed_share=0.2, repeated_share=0.2, late_share=0.2),  # all trouble there is
+        Simulation(events_per_day=800, malformed_share=0.2, repeated_share=0.2, late_share=0.2),  # all faults
         topic_without_trouble(3_000),
     ]
 
@@ -85,7 +85,7 @@ def a_default_day() -> list[Message]:
 
 @cache
 def events_of_a_default_day() -> list[Event]:
-    """Its kills and deaths, each once."""
+    """Its distinct kills and deaths."""
     return counted_once(events(a_default_day()))
 
 
@@ -104,13 +104,13 @@ def events(delivered: Iterable[Message]) -> list[Event]:
 
 
 def counted_once(delivered: Iterable[Event]) -> list[Event]:
-    """The events without their repeated deliveries, as the contract counts them."""
+    """The events without repeated deliveries, by the contract's rule."""
     first = {(event.event, event.player, event.event_type): event for event in reversed(list(delivered))}
     return list(first.values())
 
 
 def by_match(delivered: Iterable[Event]) -> dict[str, list[Event]]:
-    """The events of each match in the order in which they happened, each once."""
+    """The distinct events of each match by time."""
     matches = defaultdict(list)
     for event in sorted(counted_once(delivered), key=lambda event: (event.time, event.event)):
         matches[event.game].append(event)
@@ -118,6 +118,6 @@ def by_match(delivered: Iterable[Event]) -> dict[str, list[Event]]:
 
 
 def digest(delivered: list[Message]) -> str:
-    """SHA-256 of all that a consumer can see of the messages."""
+    """SHA-256 of everything that a consumer sees of the messages."""
     lines = [f"{message.partition} {message.delivered.isoformat()} {message.value!r}" for message in delivered]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Topics that simulated matches are published to: what a consumer finds there, and what it should find."""
+"""Topics with published simulated matches: their actual and expected messages."""
 
 from collections.abc import Mapping
 from contextlib import closing
@@ -26,7 +26,7 @@ Delivered = tuple[int, bytes | None]
 
 
 class Topic:
-    """A topic and what a consumer finds in it."""
+    """A topic and its messages."""
 
     def __init__(self, broker: Broker, name: str) -> None:
         self.broker = broker
@@ -34,7 +34,7 @@ class Topic:
         self._admin: AdminClient | None = None
 
     def produce(self, day: date, simulation: Simulation, *, partitions: int | None = None, create: bool = False) -> str:
-        """What the command says."""
+        """The command's output."""
         output = StringIO()
         console = Console(file=output, width=200)
         target = KafkaSettings(self.broker.bootstrap_servers, self.name)
@@ -47,8 +47,7 @@ class Topic:
         return str(error.value)
 
     def ends(self) -> dict[int, int]:
-        """The offset behind the last message of each partition; none while there is no topic, or none with leaders yet,
-        as when it was made a moment ago."""
+        """The high watermark of each partition; empty while the topic does not exist or has no leaders yet."""
         self._admin = self._admin or AdminClient({"bootstrap.servers": self.broker.bootstrap_servers, "log_level": 0})
         topics = self._admin.list_topics(timeout=10).topics
         partitions = topics[self.name].partitions if self.name in topics else {}

@@ -1,4 +1,4 @@
-"""Compares each product in the lake with its source: is it made from the version that lies there now?
+"""Compares each product in the lake with its source: is it made from the current version of the source?
 
 Dagster's records answer where they match the listing; for the rest, footers and hashes of the objects are read.
 """

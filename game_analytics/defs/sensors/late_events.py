@@ -112,7 +112,7 @@ def late_events(
     opened = lake.open()
     scope = scope_of_sensor(context, opened.place)
     keys = daily.get_partition_keys()[-LOOKBACK_DAYS:]
-    # Queried before the lake is read: a run that ends in between is in one of the two.
+    # Queried before the lake is read, so that a run that ends in between shows in at least one of the two.
     in_progress = days_in_progress(scope, raw_events.key, keys)
     all_late = list(_by_day(find_late_events(opened, [date.fromisoformat(key) for key in keys], context.log.warning)))
     reported = set(json.loads(context.cursor or "[]"))

@@ -69,7 +69,7 @@ def new_landing(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.S
     opened = lake.open()
     scope = scope_of_sensor(context, opened.place)
     days = daily.get_partition_keys()
-    # Queried before the lake is read: a run that ends in between is in one of the two.
+    # Queried before the lake is read, so that a run that ends in between shows in at least one of the two.
     in_progress = days_in_progress(scope, daily_player_stats.key, days)
     pairs = _pairs(opened, days)
     compared = _comparison(context, opened, pairs).compare(pairs)

@@ -61,7 +61,7 @@ def new_stats_file(
     scope = scope_of_sensor(context, opened.place)
     # All at once: a thousand queries to Dagster would take longer than the rest of the tick.
     days = daily.get_partition_keys()
-    # Queried before the lake is read: a run that ends in between is in one of the two.
+    # Queried before the lake is read, so that a run that ends in between shows in at least one of the two.
     in_progress = {board.asset: days_in_progress(scope, dg.AssetKey(board.asset), days) for board in BOARDS}
     files = _stats_files(context, opened.listing(STATS_PREFIX), set(days))
     boards = list(opened.listing(BOARDS_PREFIX))
