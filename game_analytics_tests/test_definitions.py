@@ -10,31 +10,25 @@ import dagster as dg
 import pytest
 
 from game_analytics.definitions import defs
+from game_analytics_tests.support.forked import COMMAND, DAGSTER, run_python
 from game_analytics_tests.support.listed_assets import unlisted
 
 PROJECT = Path(__file__).parent.parent
 
 
-MATERIALIZE = ("dagster", "asset", "materialize", "-m", "game_analytics.definitions")
+MATERIALIZE = ("asset", "materialize", "-m", "game_analytics.definitions")
 
 
-def run(*command: str, given: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A command as a user types it in the project's folder, with no settings but these; ``given`` is what it reads."""
-    clean = {
-        "PATH": f"{Path(sys.executable).parent}:{os.defpath}",
-        "HOME": "/nonexistent",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-    return subprocess.run(  # noqa: S603 - our own commands
-        command,
-        cwd=PROJECT,
-        env={**clean, **environment},
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+def run(code: str, *arguments: str, given: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    """Python code in the project's folder, with no settings but these; ``given`` is its standard input."""
+    return run_python(code, *arguments, environment={**CLEAN, **environment}, folder=PROJECT, given=given)
+
+
+CLEAN = {
+    "PATH": f"{Path(sys.executable).parent}:{os.defpath}",
+    "HOME": "/nonexistent",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
 
 
 def test_the_graph_is_whole() -> None:
@@ -86,12 +80,12 @@ def test_no_check_is_blocking() -> None:
 
 
 def test_importing_them_warns_of_nothing_and_needs_no_environment() -> None:
-    done = run(sys.executable, "-c", "import game_analytics.definitions")
+    done = run("import game_analytics.definitions")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_a_setting_that_is_no_number_is_named() -> None:
-    done = run(sys.executable, "-c", "import game_analytics.definitions", GAME_ANALYTICS_LATENESS_MINUTES="an hour")
+    done = run("import game_analytics.definitions", GAME_ANALYTICS_LATENESS_MINUTES="an hour")
     assert done.returncode == 1
     assert "GAME_ANALYTICS_LATENESS_MINUTES is 'an hour'" in done.stderr
 
@@ -108,7 +102,7 @@ print(settings.workers, settings.slice_messages)
 
 def shown(**environment: str) -> list[str]:
     """The kind of event log with its settings, and how it is landed, as the definitions have them."""
-    done = run(sys.executable, "-c", SHOW_SETTINGS, **environment)
+    done = run(SHOW_SETTINGS, **environment)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.splitlines()
 
@@ -122,14 +116,14 @@ def test_without_a_cluster_the_events_are_simulated() -> None:
     ("name", "value"), [("KAFKA_BOOTSTRAP_SERVERS", "kafka://kafka.invalid:9092"), ("KAFKA_TOPIC", "kills,deaths")]
 )
 def test_a_url_for_servers_and_a_list_for_a_topic_are_named_when_settings_are_read(name: str, value: str) -> None:
-    done = run(sys.executable, "-c", LOAD_WITH, given=f"{name}={value}\n")
+    done = run(LOAD_WITH, given=f"{name}={value}\n")
     assert done.stdout.startswith(f"{name} ")
     assert f" {value!r}; " in done.stdout
 
 
 @pytest.mark.parametrize("name", ["KAFKA_TOPIC", "KAFKA_CONFIG_FILE"])
 def test_a_topic_without_a_cluster_is_no_reason_to_simulate(name: str) -> None:
-    done = run(sys.executable, "-c", "import game_analytics.definitions", **{name: "matches"})
+    done = run("import game_analytics.definitions", **{name: "matches"})
     assert done.returncode == 1
     assert "KAFKA_BOOTSTRAP_SERVERS is not" in done.stderr
 
@@ -189,7 +183,7 @@ OUT_OF_BOUNDS = {
 
 def test_a_number_out_of_bounds_is_named_with_its_bounds() -> None:
     wrong = [(name, value) for name, (_, values) in OUT_OF_BOUNDS.items() for value in values]
-    done = run(sys.executable, "-c", LOAD_WITH, given="".join(f"{name}={value}\n" for name, value in wrong))
+    done = run(LOAD_WITH, given="".join(f"{name}={value}\n" for name, value in wrong))
     assert done.stdout.splitlines() == [
         f"{name} is {value!r}; a whole number from {OUT_OF_BOUNDS[name][0]} is expected." for name, value in wrong
     ]
@@ -197,6 +191,7 @@ def test_a_number_out_of_bounds_is_named_with_its_bounds() -> None:
 
 def test_a_run_names_the_file_that_is_not_there() -> None:
     done = run(
+        DAGSTER,
         *MATERIALIZE,
         "--select",
         "raw_events",
@@ -214,32 +209,41 @@ def test_the_bucket_is_named_by_the_environment() -> None:
         "from game_analytics.definitions import defs; import dagster as dg; "
         "print(defs.resolve_asset_graph().get(dg.AssetKey('raw_events')).metadata['dagster/uri'])"
     )
-    done = run(sys.executable, "-c", show_uri, GAME_ANALYTICS_BUCKET="another")
+    done = run(show_uri, GAME_ANALYTICS_BUCKET="another")
     assert done.stdout == "s3://another/raw/YYYY_MM_DD/\n"
 
 
 def test_without_endpoint_and_credentials_a_command_says_what_to_do_at_once() -> None:
-    done = run(*MATERIALIZE, "--select", "raw_events", "--partition", "2025-12-30")
+    done = run(DAGSTER, *MATERIALIZE, "--select", "raw_events", "--partition", "2025-12-30")
     assert done.returncode == 1
     assert "No AWS credentials were found for s3://game-analytics" in done.stderr
     assert "source .local/env" in done.stderr
 
 
 def test_a_partition_that_does_not_exist_is_refused() -> None:
-    done = run(*MATERIALIZE, "--select", "raw_events", "--partition", "2025-02-30")
+    done = run(DAGSTER, *MATERIALIZE, "--select", "raw_events", "--partition", "2025-02-30")
     assert done.returncode == 1
     assert "2025-02-30" in done.stderr
 
 
 def test_show_without_a_lake_says_what_to_do_in_one_line() -> None:
-    done = run("game-analytics", "show", "2025-12-30")
+    done = run(COMMAND, "show", "2025-12-30")
     assert done.returncode == 1
     assert done.stderr.startswith("Error: No AWS credentials were found")
     assert len(done.stderr.splitlines()) == 1
 
 
 def test_dg_finds_the_definitions_too() -> None:
-    done = run("dg", "list", "defs", "--json", HOME=os.environ.get("TMPDIR", "/tmp"))  # noqa: S108 - dg wants a home
+    dg_command = Path(sys.executable).with_name("dg")
+    environment = {**CLEAN, "HOME": os.environ.get("TMPDIR", "/tmp")}  # noqa: S108 - dg wants a home
+    done = subprocess.run(  # noqa: S603 - our own command
+        [dg_command, "list", "defs", "--json"],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert "top10_leaderboard" in done.stdout
 
@@ -254,8 +258,6 @@ print(serialize_value(RepositorySnap.from_def(defs.get_repository_def())))
 
 def test_the_ui_is_told_the_name_of_the_webhook_and_not_its_address() -> None:
     done = run(
-        sys.executable,
-        "-c",
         SHOW_ALL_THAT_THE_UI_KNOWS,
         GAME_ANALYTICS_ALERT_WEBHOOK="https://hooks.example.org/services/hush-hush",
         GAME_ANALYTICS_UI_URL="https://dagster.example.org",
@@ -274,11 +276,9 @@ print(settings.volume_percent, settings.quarantine_percent, defs.resources["aler
 
 
 def test_what_the_watch_tolerates_is_set_by_the_environment() -> None:
-    unset = run(sys.executable, "-c", SHOW_WATCH)
+    unset = run(SHOW_WATCH)
     assert unset.stdout.split() == ["50", "1", "None"], unset.stderr
     done = run(
-        sys.executable,
-        "-c",
         SHOW_WATCH,
         GAME_ANALYTICS_VOLUME_PERCENT="30",
         GAME_ANALYTICS_QUARANTINE_PERCENT="5",

@@ -2,13 +2,10 @@
 
 import os
 import re
-import subprocess
-import sys
 import time
 import uuid
 from dataclasses import replace
 from io import StringIO
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +14,7 @@ from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics_tests.support.answering_postgres import ASKS, answering_postgres
 from game_analytics_tests.support.answering_s3 import Answer, answering, closed_port, s3_error
+from game_analytics_tests.support.forked import COMMAND, run_python
 from game_analytics_tests.support.preparing import lake_settings, prepare_printing, prepared
 
 if TYPE_CHECKING:
@@ -134,14 +132,8 @@ def test_a_database_that_does_not_answer_is_named(s3: S3Endpoint) -> None:
 
 def test_the_command_prints_an_error_as_one_line(bucket: str) -> None:
     url = closed_port()
-    done = subprocess.run(  # noqa: S603 - our own command
-        [Path(sys.executable).parent / "game-analytics", "prepare", "--wait-seconds", "0"],
-        env={"PATH": os.defpath, "HOME": "/nonexistent", **lake_settings(at(url), bucket)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    environment = {"PATH": os.defpath, "HOME": "/nonexistent", **lake_settings(at(url), bucket)}
+    done = run_python(COMMAND, "prepare", "--wait-seconds", "0", environment=environment)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"Error: S3 at {url} does not answer")
     assert done.stderr.count("\n") == 1

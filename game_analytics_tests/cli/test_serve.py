@@ -1,8 +1,6 @@
 """How the services of a deployment wait: a new problem is logged at once, an unchanged one now and then."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import pytest
 
 from game_analytics.cli.serve import code_location_problem, history_problem, settings_problem, wait_until_none
 from game_analytics.errors import GameAnalyticsError
+from game_analytics_tests.support.forked import COMMAND, run_python
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
@@ -75,15 +74,8 @@ def test_valid_settings_are_no_problem() -> None:
 
 
 def test_an_invalid_setting_ends_the_code_location_with_one_line(tmp_path: Path) -> None:
-    done = subprocess.run(  # noqa: S603 - our own command
-        [Path(sys.executable).with_name("game-analytics"), "serve", "code"],
-        env={"PATH": os.defpath, "HOME": str(tmp_path), "KAFKA_TOPIC": "game-events"},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    environment = {"PATH": os.defpath, "HOME": str(tmp_path), "KAFKA_TOPIC": "game-events"}
+    done = run_python(COMMAND, "serve", "code", environment=environment, folder=tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith("Error: KAFKA_TOPIC or KAFKA_CONFIG_FILE is set, but KAFKA_BOOTSTRAP_SERVERS is not.")
     assert done.stderr.count("\n") == 1

@@ -1,8 +1,6 @@
 """What S3 refuses or fails to do comes as one line that names the thing and the next step, soon, and no secret."""
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +21,7 @@ from game_analytics_tests.support.answering_s3 import (
     resource_at,
     s3_error,
 )
+from game_analytics_tests.support.forked import run_python
 from game_analytics_tests.support.lakes import lake_at
 
 KEY = "events/2025_12_30_events.parquet"
@@ -323,15 +322,9 @@ except GameAnalyticsError as error:
 )
 def test_without_whole_credentials_it_says_at_once_what_to_do(tmp_path: Path, settings: dict[str, str]) -> None:
     start = time.monotonic()
-    ran = subprocess.run(  # noqa: S603
-        [sys.executable, "-c", OPEN],
-        # No files below an empty home, and no machine to ask.
-        env={"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true", **settings},
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    # No files below an empty home, and no machine to ask.
+    environment = {"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true", **settings}
+    ran = run_python(OPEN, environment=environment, folder=Path(__file__).parents[2])
     assert time.monotonic() - start < 20  # most of it is the start of Python
     assert ran.stderr == ""
     message = safe(ran.stdout.strip())
