@@ -40,11 +40,12 @@ dev: .venv/ready  ## the Dagster UI with schedule and sensor, on an S3 server of
 stack: .venv/ready  ## what docker compose runs, as processes: Kafka, S3, PostgreSQL, code location, UI, daemon
 	@exec $(BIN)/game-analytics stack
 
-test: .venv/ready  ## tests that need only Python, with the fast ones of the counted trials
+test: .venv/ready  ## the tests that need only Python and little time
 	@$(BIN)/pytest --numprocesses 2 -m "not real and not trial"
 
-test-real: .venv/ready  ## tests on real servers and a browser (skipped where missing), and the long counted trials
-	@$(BIN)/pytest --numprocesses 2 -m "real or trial"
+test-real: .venv/ready  ## tests on real servers and a browser (skipped where missing), and the long ones
+	@# More than there are cores: servers that start, and tests that wait for something, leave them idle.
+	@$(BIN)/pytest --numprocesses 3 -m "real or trial"
 
 pictures: .venv/ready  ## take the screenshots of the README and docs/ again, with a real browser
 	@PICTURES=docs/images REQUIRE_STACK=1 $(BIN)/pytest game_analytics_tests/local_stack/stack/test_browser.py

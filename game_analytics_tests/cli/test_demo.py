@@ -6,7 +6,10 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.trial
 def test_the_demo_shows_seven_accounts_and_ten_ranked_players_and_leaves_nothing(tmp_path: Path) -> None:
     here, home, temporary = (tmp_path / name for name in ("here", "home", "tmp"))
     for folder in (here, home, temporary):

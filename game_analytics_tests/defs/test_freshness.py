@@ -76,6 +76,7 @@ def test_a_foreign_board_without_stats_fails(published: Pipeline) -> None:
     assert "is not made from the current stats file" in verdict(published)
 
 
+@pytest.mark.trial
 def test_stale_stats_fail(published: Pipeline) -> None:
     manifest = published.lake.get("raw/manifests/2025_12_30.json")
     assert manifest is not None

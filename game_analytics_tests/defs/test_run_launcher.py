@@ -123,6 +123,7 @@ def looks(workspace: WorkspaceProcessContext) -> None:
     assert list(execute_run_monitoring_iteration(workspace, logging.getLogger("monitor"))) == [None]
 
 
+@pytest.mark.trial
 def test_a_live_run_continues_and_one_killed_with_its_code_location_fails(
     instance: dg.DagsterInstance, code: CodeLocation
 ) -> None:

@@ -216,6 +216,7 @@ def test_an_unreadable_manifest_does_not_hold_up_other_days(ground: Ground) -> N
     assert requested(ground, at("2025-12-30T01:15")) == ["2025-12-29"]
 
 
+@pytest.mark.trial
 def test_a_day_landed_too_early_is_requested_once_its_window_has_closed(
     ground: Ground,
 ) -> None:
@@ -228,6 +229,7 @@ def test_a_day_landed_too_early_is_requested_once_its_window_has_closed(
     assert requested(ground, at("2025-12-31T03:35"), lateness=200) == ["2025-12-30"]
 
 
+@pytest.mark.trial
 def test_a_day_without_stats_waits_until_its_window_has_closed(ground: Ground) -> None:
     """The newest partition if events may be more than a day late."""
     put_counted(ground.lake, *december(22, 27))
@@ -249,6 +251,7 @@ def test_a_day_that_was_landed_again_but_not_counted_again_is_requested(ground: 
     assert requested(ground, at("2025-12-30T01:15")) == ["2025-12-27"]
 
 
+@pytest.mark.trial
 def test_the_history_of_another_bucket_does_not_count(ground: Ground, client: "S3Client", s3: S3Endpoint) -> None:
     """`GAME_ANALYTICS_BUCKET` was changed, or `.local/s3` was removed."""
     put_counted(ground.lake, *december(23, 29))
@@ -277,6 +280,7 @@ def test_files_of_earlier_versions_are_understood(ground: Ground) -> None:
     assert requested(ground, at("2025-12-30T01:15")) == ["2025-12-29"]
 
 
+@pytest.mark.trial
 def test_foreign_stats_are_enough_only_for_a_landed_day(ground: Ground) -> None:
     put_counted(ground.lake, *december(23, 28))
     ground.lake.put(stats_file("2025-12-29"), stats_of(None))
@@ -349,6 +353,7 @@ def test_a_tick_fails_naming_the_s3_that_does_not_answer(ground: Ground) -> None
         tick(replace(ground, lake_resource=lake_at(nobody, "game-analytics")), at("2025-12-30T01:15"))
 
 
+@pytest.mark.trial
 def test_a_day_still_due_a_day_later_gets_a_new_run_key(ground: Ground) -> None:
     """A failed run uses up its run key, so a request with the same key would be ignored."""
     put_counted(ground.lake, *december(23, 28))
@@ -370,6 +375,7 @@ def test_before_and_after_the_first_partition_was_over(ground: Ground) -> None:
     assert requested(ground, at("2024-01-04T01:15")) == ["2024-01-01", "2024-01-02", "2024-01-03"]
 
 
+@pytest.mark.trial
 def test_days_done_by_real_runs_singly_or_in_a_range_are_not_due(
     ground: Ground,
 ) -> None:
@@ -381,6 +387,7 @@ def test_days_done_by_real_runs_singly_or_in_a_range_are_not_due(
     assert requested(ground, at("2025-12-30T01:15")) == ["2025-12-23", "2025-12-24", "2025-12-28"]
 
 
+@pytest.mark.trial
 def test_a_real_landing_before_its_window_closed_is_requested_again_after_that(
     ground: Ground,
 ) -> None:

@@ -53,6 +53,7 @@ def test_a_webhook_that_answers_late_is_not_retried() -> None:
     assert hook.texts == ["text"]
 
 
+@pytest.mark.trial
 def test_a_webhook_that_sends_its_answer_byte_by_byte_is_abandoned() -> None:
     """Each byte arrives within the time-out, but the answer never ends."""
     with dripping_server() as url:

@@ -58,6 +58,7 @@ def test_with_no_word_about_it_they_take_the_workspace_that_lies_where_they_run(
     assert [Path(path).resolve() for path in target.paths] == [FOLDER / "workspace.yaml"]
 
 
+@pytest.mark.trial
 def test_the_code_location_really_starts_and_its_health_check_sees_it(tmp_path: Path) -> None:
     [port] = free_ports(1)
     here = {

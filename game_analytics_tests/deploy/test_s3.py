@@ -87,6 +87,7 @@ def content_once_its_volumes_have_joined(client: "S3Client") -> bytes:
             time.sleep(0.1)
 
 
+@pytest.mark.trial
 def test_it_takes_the_credentials_of_its_environment_and_no_others_and_keeps_what_it_was_given(
     weed: Path, tmp_path: Path, ports: dict[str, int]
 ) -> None:

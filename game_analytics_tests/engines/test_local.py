@@ -102,6 +102,7 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.trial
 def test_several_workers_land_the_same_bytes_as_one(lake: Lake, folder: Path) -> None:
     partitions = {0: messages(20), 3: messages(7), 1: [], 2: messages(13)}
     land_by(1, ListedLog(partitions), lake)
@@ -119,6 +120,7 @@ def test_several_workers_land_the_same_bytes_as_one(lake: Lake, folder: Path) ->
     ensure_whole(lake)
 
 
+@pytest.mark.trial
 @pytest.mark.parametrize(("workers", "slices"), [(2, 5), (5, 11)])
 def test_each_slice_is_landed_exactly_once(lake: Lake, folder: Path, workers: int, slices: int) -> None:
     log = Watched({0: messages(slices)}, folder=folder)

@@ -114,6 +114,7 @@ def ensure_landed_as_decided(lake: Lake, values: Values, decided: Sequence[Fate]
         assert (account.ignored, account.other_days) == (of_kind[Ignored], of_kind[OtherDay])
 
 
+@pytest.mark.trial
 @pytest.mark.parametrize("family", FAMILIES, ids=named)
 def test_no_message_crashes_hangs_or_is_classified_differently_from_the_reference(
     lake: Lake, family: Callable[[], Iterator[bytes | None]], record_property: Trial
@@ -198,6 +199,7 @@ PATIENT = settings(
 )
 
 
+@pytest.mark.trial
 def test_random_messages_are_classified_as_by_the_reference_and_land_so(lake: Lake, record_property: Trial) -> None:
     decided: dict[bytes | None, Fate] = {}
 

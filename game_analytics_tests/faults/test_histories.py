@@ -22,6 +22,7 @@ SEEDS = [
 ]
 
 
+@pytest.mark.trial
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seeds", SEEDS)
 def test_no_event_of_a_landed_day_is_lost_without_a_report(

@@ -190,6 +190,7 @@ def kill(s3: S3Endpoint, client: "S3Client", day_then: Whole, day_now: Whole) ->
     return kill_at
 
 
+@pytest.mark.trial
 def test_the_day_then_is_another_than_the_day_now(day_then: Whole, day_now: Whole) -> None:
     """Otherwise readers could not distinguish them."""
     assert day_then.raw != day_now.raw

@@ -198,6 +198,7 @@ def rankings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rankings]:
 PATIENT = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 
+@pytest.mark.trial
 @pytest.mark.parametrize(
     ("most", "oracle", "what"),
     [

@@ -70,6 +70,7 @@ def test_a_listing_shows_what_lies_below_a_prefix_by_key(lake: Lake) -> None:
     assert list(lake.listing("nothing/")) == []
 
 
+@pytest.mark.trial
 def test_more_than_a_thousand_objects_are_listed_and_deleted_whole(lake: Lake) -> None:
     keys = [f"many/{number:04}" for number in range(1_003)]
     for key in keys:

@@ -310,6 +310,7 @@ def peak_mib(lake: Lake, messages: int) -> float:
     return kib / 1024
 
 
+@pytest.mark.trial
 def test_ten_times_as_many_bytes_need_hardly_more_memory(lake: Lake) -> None:
     small, large = peak_mib(lake, 45), peak_mib(lake, 450)
     assert large - small < 150, f"{small:.0f} MiB for 40 MB, {large:.0f} MiB for 400 MB"
@@ -324,6 +325,7 @@ print(hashlib.sha256(to_parquet(frame.lazy().filter(pl.col("player_id") != "p7")
 """
 
 
+@pytest.mark.trial
 def test_the_number_of_threads_makes_no_difference_to_the_bytes() -> None:
     hashes = {
         subprocess.run(  # noqa: S603 - our own program

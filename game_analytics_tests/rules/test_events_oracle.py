@@ -6,6 +6,7 @@ Examples are the same in each run of the same tests, so that a failure is caused
 
 from collections import Counter
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -34,6 +35,7 @@ CLASSES_AND_REASONS = {
 }
 
 
+@pytest.mark.trial
 def test_any_batch_is_classified_as_the_reference_decoder_classifies_each_message() -> None:
     seen: Counter[str] = Counter()
 
@@ -51,6 +53,7 @@ def test_any_batch_is_classified_as_the_reference_decoder_classifies_each_messag
     assert seen.total() > 2_000
 
 
+@pytest.mark.trial
 def test_any_ts_is_parsed_as_by_the_reference_decoder() -> None:
     seen: Counter[str] = Counter()
 

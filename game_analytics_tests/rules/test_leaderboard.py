@@ -300,6 +300,7 @@ def days(most: int) -> st.SearchStrategy[list[Player]]:
     return st.lists(st.tuples(NAMES, counts, counts), max_size=30, unique_by=lambda player: player[0])
 
 
+@pytest.mark.trial
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(players=days(2**26), min_engagements=st.sampled_from([0, 1, 4, 2**26]), row_group_size=st.integers(1, 30))
 def test_any_day_is_ranked_as_whole_numbers_rank_it(

@@ -111,6 +111,7 @@ def test_no_player_is_in_two_matches_at_once() -> None:
         assert player != next_player or last < first
 
 
+@pytest.mark.trial
 def test_most_players_play_and_some_far_more_than_others() -> None:
     matches = Counter(event.player for event in deaths(events_of_a_default_day()))
     assert len(matches) > 4_900  # of 5,000

@@ -92,6 +92,7 @@ def test_the_same_messages_give_the_same_bytes(small: Pipeline) -> None:
     }
 
 
+@pytest.mark.trial
 def test_simulated_days_are_the_same_in_a_range_and_one_by_one(lake_resource: LakeResource) -> None:
     with pipeline_on(lake_resource) as one_by_one:
         for day in ("2025-12-29", "2025-12-30", "2025-12-31"):
@@ -107,6 +108,7 @@ def test_simulated_days_are_the_same_in_a_range_and_one_by_one(lake_resource: La
         assert own == content["events/2025_12_30_events.parquet"]
 
 
+@pytest.mark.trial
 def test_two_runs_of_one_day_at_once_end_as_one_of_them(lake_resource: LakeResource) -> None:
     with pipeline_on(lake_resource) as alone:
         assert alone.run(ALL, DAY).success

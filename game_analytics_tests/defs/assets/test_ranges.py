@@ -161,6 +161,7 @@ def kept_history(lake_resource: LakeResource, tmp_path: Path) -> Iterator[Histor
         yield History(instance, lake_resource)
 
 
+@pytest.mark.trial
 def test_a_day_that_is_not_landed_fails_its_step_and_other_days_get_their_boards(
     history: History,
 ) -> None:
@@ -185,6 +186,7 @@ def test_check_results_of_the_finished_days_are_kept(history: History) -> None:
     }
 
 
+@pytest.mark.trial
 def test_each_step_skips_days_that_failed_upstream_and_names_its_own_failures(history: History) -> None:
     """The third day can't be landed. The fourth is empty and has a foreign stats file, which is not replaced."""
     history.lake_resource.open().put("events/2025_12_04_events.parquet", parquet(foreign_stats(ann=(1, 2))))
@@ -214,6 +216,7 @@ def test_if_every_day_failed_in_an_upstream_step_nothing_is_left_to_do(history: 
     assert history.materialized("both") == []
 
 
+@pytest.mark.trial
 def test_a_failed_days_published_files_stay(history: History) -> None:
     history.run()
     before = {found.key: found.etag for found in history.lake_resource.open().listing("")}
@@ -247,6 +250,7 @@ def test_a_service_that_goes_away_fails_only_the_remaining_days(history: History
     }
 
 
+@pytest.mark.trial
 def test_repeating_a_range_does_all_days_and_a_repeated_record_does_not_hide_a_newer_run(
     history: History,
 ) -> None:
@@ -261,6 +265,7 @@ def test_repeating_a_range_does_all_days_and_a_repeated_record_does_not_hide_a_n
     assert history.boards() == ALL_DAYS
 
 
+@pytest.mark.trial
 def test_two_runs_of_one_range_of_which_one_fails_end_with_the_records_of_both(history: History) -> None:
     """A day that only one of the two runs can do is done."""
     history.run(faults=f"damaged {THIRD}")
@@ -290,6 +295,7 @@ MATERIALIZE = ("dagster", "asset", "materialize", "--select", "*")
 RANGE_OPTION = ("--partition-range", f"{FIRST}...{FIFTH}")
 
 
+@pytest.mark.trial
 @pytest.mark.parametrize(
     "command",
     [MATERIALIZE, ("dg", "launch", "--assets", "*")],
@@ -312,6 +318,7 @@ def test_the_command_publishes_the_good_days_boards_and_exits_with_1(
     assert "Steps failed: ['raw_events']" in done.stderr
 
 
+@pytest.mark.trial
 @pytest.mark.parametrize("asked_by_the_ui", [False, True])
 def test_a_range_that_is_terminated_keeps_finished_days_and_starts_no_further_step(
     asked_by_the_ui: bool, kept_history: History, environment: Mapping[str, str]

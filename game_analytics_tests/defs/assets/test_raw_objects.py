@@ -178,6 +178,7 @@ class ListsOtherwiseResource(LakeResource):
         return ListsOtherwise(self.settings())
 
 
+@pytest.mark.trial
 def test_a_listing_with_wrong_etags_and_sizes_changes_nothing(pipeline: Pipeline, lake_resource: LakeResource) -> None:
     before = pipeline.content()
     proxied = ListsOtherwiseResource(bucket=lake_resource.bucket, s3=lake_resource.s3)

@@ -74,11 +74,13 @@ def test_a_day_with_fewer_than_five_known_days_before_it_passes(five_days_of_ten
     assert landed(five_days_of_ten, "2025-12-05")["usual_volume"].passed
 
 
+@pytest.mark.trial
 def test_days_more_than_two_weeks_before_are_not_compared_with(five_days_of_ten: Pipeline) -> None:
     assert landed(five_days_of_ten, "2025-12-19")["usual_volume"].passed  # empty, and sees the 5th alone
     assert not landed(five_days_of_ten, "2025-12-15")["usual_volume"].passed  # empty, and sees the 1st to the 5th
 
 
+@pytest.mark.trial
 def test_a_day_after_four_weeks_is_compared_with_its_weekday(lake_resource: LakeResource) -> None:
     """Mondays have 30 kills, the other days 10. The 1st of December is a Monday, and so is the 29th."""
     busy = [30 if day % 7 == 0 else 10 for day in range(28)]

@@ -158,6 +158,7 @@ def test_the_cursor_of_an_earlier_version_is_ignored(lake_resource: LakeResource
         assert len(hook.received) == 1
 
 
+@pytest.mark.trial
 def test_after_a_deletion_of_runs_the_next_failure_is_still_posted(kept: Pipeline) -> None:
     """SQLite reuses the ids of the deleted events, so Dagster's own run status sensors, which look for greater ids,
     would miss the run."""

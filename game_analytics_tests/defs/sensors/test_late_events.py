@@ -13,6 +13,9 @@ from game_analytics.defs.jobs import daily_stats_job
 from game_analytics.defs.resources import AlertsResource, EventLogResource, LakeResource, PipelineSettings
 from game_analytics.defs.sensors.late_events import late_events
 from game_analytics.lake.names import manifest_key
+from game_analytics.landing.day import land_day
+from game_analytics.landing.report import LandingOptions
+from game_analytics.leaderboards.player_stats import publish_stats
 from game_analytics_tests.support.harness import Pipeline, given_log, pipeline_on
 from game_analytics_tests.support.listed_log import ListedLog, Message
 from game_analytics_tests.support.samples import kill
@@ -65,10 +68,12 @@ OPENED: list[int] = []
 def landed(
     lake_resource: LakeResource, log: ListedLog | None = None, *, days_ago: tuple[int, ...] = (5, 4, 3, 2)
 ) -> Iterator[Pipeline]:
-    """A pipeline with these days landed and counted."""
-    with pipeline_on(lake_resource, given_log(log or with_one_late_kill())) as pipeline:
-        for days in days_ago:
-            assert pipeline.run(daily_stats_job.name, day_of(days)).success
+    """A pipeline with these days landed and counted, without runs: the sensor reads that from the lake."""
+    log = log or with_one_late_kill()
+    with pipeline_on(lake_resource, given_log(log)) as pipeline:
+        for day in map(date.fromisoformat, map(day_of, days_ago)):
+            land_day(log, pipeline.lake, day, LandingOptions(timedelta(hours=1)), clock=lambda: datetime.now(UTC))
+            publish_stats(pipeline.lake, day)
         yield pipeline
 
 

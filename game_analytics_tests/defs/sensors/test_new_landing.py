@@ -186,6 +186,7 @@ def test_a_manifest_that_can_t_be_read_is_named_and_the_others_go_ahead(pipeline
     assert "2025_12_28.json is no manifest" in tick(pipeline).skipped
 
 
+@pytest.mark.trial
 def test_a_failed_day_of_a_range_is_requested_once_more_alone_and_the_others_are_done(pipeline: Pipeline) -> None:
     """The objects of the failed day are gone."""
     listed = manifest_of("2025-12-29", read=1, landed=1).replace(
@@ -242,6 +243,7 @@ def test_days_that_an_unfinished_run_counts_are_not_requested(pipeline: Pipeline
     assert spans(pipeline) == [("2025-12-31", "2025-12-31")]
 
 
+@pytest.mark.trial
 def test_two_lakes_on_one_instance_are_independent(pipeline: Pipeline, s3: S3Endpoint, client: "S3Client") -> None:
     client.create_bucket(Bucket=f"{pipeline.lake.bucket}-2")
     lake = lake_at(s3, f"{pipeline.lake.bucket}-2")

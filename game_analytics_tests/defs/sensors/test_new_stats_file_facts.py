@@ -100,6 +100,7 @@ def test_an_older_version_of_a_board_that_is_restored_is_made_again(pipeline: Pi
     assert tick(pipeline).days == []
 
 
+@pytest.mark.trial
 def test_an_older_version_of_a_stats_file_that_is_restored_has_its_board(pipeline: Pipeline) -> None:
     ranked(pipeline)
     pipeline.put(stats_file(DAY), bob_leads())
@@ -109,6 +110,7 @@ def test_an_older_version_of_a_stats_file_that_is_restored_has_its_board(pipelin
     assert pipeline.board(DAY) == ANN_FIRST
 
 
+@pytest.mark.trial
 def test_a_bucket_restored_to_before_it_had_boards_gets_them_again(pipeline: Pipeline) -> None:
     days = ["2025-12-28", "2025-12-29", DAY]
     for day in days:
@@ -141,6 +143,7 @@ def test_another_bucket_gets_the_boards_that_it_lacks(pipeline: Pipeline, s3: S3
     assert other.board(DAY) == ANN_FIRST
 
 
+@pytest.mark.trial
 def test_two_lakes_on_one_instance_are_independent(pipeline: Pipeline, s3: S3Endpoint, client: "S3Client") -> None:
     other = in_bucket(pipeline, s3, client, f"{pipeline.lake.bucket}-2")
     pipeline.put(stats_file(DAY), ann_leads())
@@ -189,6 +192,7 @@ def test_stats_of_this_pipeline_that_were_corrected_by_hand_are_ranked(pipeline:
     assert pipeline.board(DAY) == ANN_FIRST
 
 
+@pytest.mark.trial
 def test_a_foreign_board_is_replaced(pipeline: Pipeline) -> None:
     pipeline.put(stats_file(DAY), ann_leads())
     for foreign in (b"no Parquet", b"", b"PAR1" * 9, pl.DataFrame({"rank": [1]})):
@@ -210,6 +214,7 @@ def test_a_board_of_an_earlier_version_names_its_stats_file_by_etag(pipeline: Pi
     assert tick(pipeline).days == [DAY]
 
 
+@pytest.mark.trial
 def test_reused_ids_of_deleted_records_do_no_harm(kept: Pipeline) -> None:
     """SQLite gives the next record the id of the deleted one, and this process caches records by id."""
     kept.put(stats_file(DAY), ann_leads())
@@ -241,6 +246,7 @@ def test_boards_under_another_rule_are_counted_with_the_command_that_rebuilds_th
     assert any(line.startswith("2 boards were made") for line in log_of_a_tick(kept))
 
 
+@pytest.mark.trial
 def test_after_two_successful_runs_without_effect_there_is_a_warning(pipeline: Pipeline) -> None:
     """As when another program restores an old board each time: Dagster would not end that loop."""
     older = ranked(pipeline)

@@ -1,5 +1,7 @@
 """Files that are written, changed and deleted: the sensor requests a run if the board is missing or stale."""
 
+import pytest
+
 from game_analytics.defs.sensors.new_stats_file import new_stats_file
 from game_analytics_tests.support.harness import Pipeline
 from game_analytics_tests.support.ticks import (
@@ -120,6 +122,7 @@ def test_a_file_deleted_before_it_was_ranked_gets_no_run(pipeline: Pipeline) -> 
     assert tick(pipeline).skipped.startswith("All 0 boards")
 
 
+@pytest.mark.trial
 def test_files_of_the_same_second_are_all_requested(pipeline: Pipeline) -> None:
     """S3 times have whole seconds, so files of one second must not hide each other."""
     for day in (f"2025-11-{number:02}" for number in range(1, 31, 2)):

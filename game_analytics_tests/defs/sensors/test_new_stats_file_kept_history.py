@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from game_analytics_tests.support.harness import ALL, Pipeline
 from game_analytics_tests.support.ticks import (
@@ -21,6 +22,7 @@ from game_analytics_tests.support.ticks import (
 )
 
 
+@pytest.mark.trial
 def test_boards_made_before_a_restart_count_and_changed_files_are_ranked(kept: Pipeline, home: Path) -> None:
     for day in ("2025-12-28", "2025-12-29", DAY):
         kept.put(stats_file(day), ann_leads())
@@ -35,6 +37,7 @@ def test_boards_made_before_a_restart_count_and_changed_files_are_ranked(kept: P
         assert tick(after).days == []
 
 
+@pytest.mark.trial
 def test_runs_queued_before_a_restart_are_waited_for_and_failed_ones_not_repeated(kept: Pipeline, home: Path) -> None:
     kept.put(stats_file(DAY), ann_leads())
     queued = noted(kept, tick(kept).request, dg.DagsterRunStatus.QUEUED)
@@ -49,6 +52,7 @@ def test_runs_queued_before_a_restart_are_waited_for_and_failed_ones_not_repeate
         assert tick(after).days == []
 
 
+@pytest.mark.trial
 def test_a_record_of_another_object_does_not_count(kept: Pipeline) -> None:
     """Of an older run that records late, of another lake, or without metadata."""
     assert kept.run(ALL, DAY).success

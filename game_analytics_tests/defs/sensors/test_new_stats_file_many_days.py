@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 
 import dagster as dg
+import pytest
 
 from game_analytics_tests.support.harness import Pipeline
 from game_analytics_tests.support.ticks import make_board, noted, stats_file, tick
@@ -57,6 +58,7 @@ def test_thirty_failed_days_don_t_delay_three_new_ones(kept: Pipeline) -> None:
     assert tick(kept).days == new
 
 
+@pytest.mark.trial
 def test_hundreds_of_failed_days_don_t_delay_a_new_one(pipeline: Pipeline) -> None:
     """More than one query looks up."""
     failed = days_from(date(2024, 1, 1), 225)

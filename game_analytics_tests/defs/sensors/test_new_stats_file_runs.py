@@ -1,6 +1,7 @@
 """Runs that the sensor requested: unfinished, failed and cancelled ones."""
 
 import dagster as dg
+import pytest
 
 from game_analytics_tests.support.harness import Pipeline, failure_of
 from game_analytics_tests.support.ticks import (
@@ -50,6 +51,7 @@ def test_the_same_bytes_written_again_during_their_run_request_nothing(pipeline:
     assert tick(pipeline).skipped.startswith("All 6 boards")
 
 
+@pytest.mark.trial
 def test_other_bytes_written_during_a_run_get_one_more_run_after_it(pipeline: Pipeline) -> None:
     pipeline.put(stats_file(DAY), ann_leads())
     first = noted(pipeline, tick(pipeline).request, dg.DagsterRunStatus.STARTED)
@@ -117,6 +119,7 @@ def test_of_two_cancelled_runs_one_was_deleted_and_the_key_of_the_other_is_not_u
     assert tick(pipeline).request.run_key != second.tags["dagster/run_key"]
 
 
+@pytest.mark.trial
 def test_after_a_failed_run_other_bytes_are_requested_at_once(pipeline: Pipeline) -> None:
     pipeline.put(stats_file(DAY), b"no Parquet")
     assert not run(pipeline, tick(pipeline).request).success

@@ -70,6 +70,7 @@ def silence() -> Iterator[S3Endpoint]:
         yield S3Endpoint(f"http://127.0.0.1:{server.getsockname()[1]}", "key", "very secret")
 
 
+@pytest.mark.trial
 def test_a_silent_s3_fails_the_tick_before_the_daemon_ends_it(pipeline: Pipeline) -> None:
     """The daemon ends a tick after 60 seconds without naming S3, so three attempts of 12 seconds must fit."""
     with ThreadPoolExecutor(1) as thread, silence() as endpoint:
