@@ -6,13 +6,17 @@ Exactly one class applies, in this order; a quarantined message keeps the first 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from decimal import ROUND_DOWN, Context, Decimal, InvalidOperation
 
 import polars as pl
 
 REASONS = (
     "tombstone",
+    "compressed",
+    "avro_or_protobuf",
     "not_utf8",
     "not_json",
+    "batch",
     "not_an_object",
     "missing_event_type",
     "bad_event_type",
@@ -60,10 +64,12 @@ FIELDS = pl.Schema(
         "game_id": pl.String(),
         "event_id": pl.String(),
         "ts": pl.String(),
+        "ts_number": pl.String(),
     }
 )
-"""Decoded messages, one row each: the fields as strings, or ``fault``, one of the first four `REASONS`, if the message
-can't be decoded. A field that is absent is null; one of another type is the empty string."""
+"""Decoded messages, one row each: the fields as strings, or ``fault``, one of the `REASONS`, if the message can't be
+decoded. A field that is absent is null; one of another type is the empty string. ``ts_number`` is the text of a time
+that is a number; ``ts`` is then null."""
 
 Decode = Callable[[pl.DataFrame], pl.DataFrame]
 """From messages to `FIELDS`, one row each, in the same order."""
@@ -123,7 +129,7 @@ def _events(messages: pl.DataFrame, partition: int, decode: Decode, is_type_coun
     fields = decode(messages)
     return (
         # Lazy, so that common subexpressions are computed once.
-        pl.concat([messages, fields.with_columns(written_time=_written_time(fields["ts"]))], how="horizontal")
+        pl.concat([messages, fields.hstack(_written_times(fields))], how="horizontal")
         .lazy()
         .with_columns(kafka_partition=pl.lit(partition, pl.Int32), event_time=_event_time())
         .with_columns(reason=_reason(is_type_counted))
@@ -165,36 +171,49 @@ def _is_bad_id(identifier: pl.Expr) -> pl.Expr:
     return ~identifier.str.len_chars().is_between(1, MAX_ID_LENGTH) | identifier.str.contains(r"\p{Cc}")
 
 
-_DATE_AND_CLOCK = r"(?:19[7-9][0-9]|[2-9][0-9]{3})-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
-_MILLISECONDS_UTC = rf"^{_DATE_AND_CLOCK}\.[0-9]{{3}}Z$"
-_TIMESTAMP = rf"^{_DATE_AND_CLOCK}(?:\.[0-9]{{1,9}})?(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])?$"
-_UTC_OFFSET = r"[+-][0-9]{2}:[0-9]{2}$"
+_MILLISECONDS_UTC = (
+    r"^(?:19[7-9][0-9]|[2-9][0-9]{3})-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z$"
+)
+_TIMESTAMP = (
+    r"^(?P<date>(?:19[7-9][0-9]|[2-9][0-9]{3})-[0-9]{2}-[0-9]{2})[Tt ](?P<clock>(?:[01][0-9]|2[0-3]):[0-5][0-9])"
+    r"(?::(?P<second>[0-5][0-9])(?:\.(?P<fraction>[0-9]{1,9}))?)?"
+    r"(?: ?(?:(?P<utc>Z|z|UTC)|(?P<sign>[+-])(?P<hours>[01][0-9]|2[0-3])(?::?(?P<minutes>[0-5][0-9]))?)"
+    r"(?:\[[^\[\]]{1,64}\])?)?$"
+)
 _FIRST_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MOMENT = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+_UNITS_A_SECOND = (0, 3, 6, 9)
+"""Powers of ten: a number since 1970 counts seconds, ms, µs or ns."""
+_YEAR_2000, _YEAR_2100 = 946_684_800, 4_102_444_800
+"""Seconds since 1970. The ranges of the four units are disjoint."""
+_TRUNCATE = Context(prec=40, rounding=ROUND_DOWN)
 
 
 def _event_time() -> pl.Expr:
     """When the event happened, in UTC: ``ts``, or the message's timestamp if there is none; null if that is invalid."""
     delivered = pl.col("kafka_timestamp")
     return (
-        pl.when(pl.col("ts").is_not_null())
+        pl.when(pl.col("ts").is_not_null() | pl.col("ts_number").is_not_null())
         .then(pl.col("written_time"))
         .when(delivered.is_between(_FIRST_MOMENT, _LAST_MOMENT))
         .then(delivered.cast(pl.Datetime("us", "UTC")))
     )
 
 
-def _written_time(ts: pl.Series) -> pl.Series:
-    """Parse timestamps to UTC, truncated to µs; null where the text is not a valid one.
-
-    Format: ``YYYY-MM-DDThh:mm:ss[.1-9 digits][Z or ±hh:mm]``; no offset means UTC. The year must be from 1970 to 9999,
-    both as written and in UTC. Leap seconds (``:60``) are invalid, since a timestamp column can't hold them.
-    """
+def _written_times(fields: pl.DataFrame) -> pl.DataFrame:
+    """``written_time``: the moment that ``ts`` or ``ts_number`` names, truncated to µs; null if it is invalid.
+    ``without_offset``: whether it is a valid text without an offset, which means UTC."""
+    ts, numbers = fields["ts"], fields["ts_number"]
     moments = ts.to_frame("ts").select(_common_form()).to_series()
+    without_offset = pl.repeat(False, len(ts), eager=True)
     others = (moments.is_null() & ts.is_not_null()).arg_true()
-    if len(others) == 0:
-        return moments
-    return moments.scatter(others, ts.gather(others).to_frame("ts").lazy().select(_any_form()).collect().to_series())
+    if len(others):
+        parsed = ts.gather(others).to_frame("ts").lazy().select(**_any_form()).collect()
+        moments = moments.scatter(others, parsed["moment"])
+        without_offset = without_offset.scatter(others, parsed["without_offset"])
+    if numbers.null_count() < len(numbers):
+        moments = _number_times(numbers).zip_with(numbers.is_not_null(), moments)
+    return pl.DataFrame({"written_time": moments, "without_offset": without_offset})
 
 
 def _common_form() -> pl.Expr:
@@ -205,21 +224,53 @@ def _common_form() -> pl.Expr:
     return pl.when(ts.str.contains(_MILLISECONDS_UTC)).then(moment)
 
 
-def _any_form() -> pl.Expr:
-    ts = pl.col("ts")
-    seconds = pl.when(ts.str.contains(_TIMESTAMP)).then(ts.str.head(19))
-    microseconds = ts.str.extract(r"\.([0-9]{1,6})").str.pad_end(6, "0").cast(pl.Int64).fill_null(0)
+def _any_form() -> dict[str, pl.Expr]:
+    """Parses ``YYYY-MM-DDThh:mm[:ss[.1-9 digits]][Z or offset[zone]]``: ``t`` or a space may stand for ``T``, ``z`` or
+    ``UTC`` for ``Z``, a space before it; offsets are ``±hh``, ``±hhmm`` or ``±hh:mm``; no offset means UTC.
+
+    The year must be from 1970 to 9999, both as written and in UTC. Leap seconds (``:60``) are invalid, since a
+    timestamp column can't hold them.
+    """
+    part = pl.col("ts").str.extract_groups(_TIMESTAMP).struct.field
+    second = part("second").fill_null("00")
+    microseconds = part("fraction").str.head(6).str.pad_end(6, "0").cast(pl.Int64).fill_null(0)
+    minutes = part("hours").cast(pl.Int64) * 60 + part("minutes").cast(pl.Int64).fill_null(0)
+    offset = pl.when(part("sign") == "-").then(-minutes).otherwise(minutes).fill_null(0)
     moment = (
-        seconds.str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="us", time_zone="UTC", strict=False)
+        pl.concat_str(part("date"), part("clock"), second, separator=" ").str.to_datetime(
+            "%Y-%m-%d %H:%M %S", time_unit="us", time_zone="UTC", strict=False
+        )
         + pl.duration(microseconds=microseconds, time_unit="us")
-        - _utc_offset(ts)
+        - pl.duration(minutes=offset, time_unit="us")
     )
-    return pl.when(moment.is_between(_FIRST_MOMENT, _LAST_MOMENT)).then(moment)
+    is_valid = moment.is_between(_FIRST_MOMENT, _LAST_MOMENT)
+    return {
+        "moment": pl.when(is_valid).then(moment),
+        "without_offset": is_valid.fill_null(False) & part("utc").is_null() & part("sign").is_null(),
+    }
 
 
-def _utc_offset(text: pl.Expr) -> pl.Expr:
-    """The duration of a final ``+hh:mm`` or ``-hh:mm``; zero for ``Z`` or no offset."""
-    offset = text.str.extract(_UTC_OFFSET, 0)
-    minutes = offset.str.slice(1, 2).cast(pl.Int64) * 60 + offset.str.slice(4, 2).cast(pl.Int64)
-    signed = pl.when(offset.str.starts_with("-")).then(-minutes).otherwise(minutes)
-    return pl.duration(minutes=signed.fill_null(0), time_unit="us")
+def _number_times(numbers: pl.Series) -> pl.Series:
+    """The moments of JSON numbers (as text), truncated to µs; null where they name none."""
+    whole = numbers.cast(pl.Int64, strict=False)
+    moments = pl.repeat(None, len(numbers), dtype=pl.Int64, eager=True)
+    for digits in _UNITS_A_SECOND:
+        in_range = whole.is_between(_YEAR_2000 * 10**digits, _YEAR_2100 * 10**digits - 1)
+        microseconds = whole * 10 ** (6 - digits) if digits <= 6 else whole // 10 ** (digits - 6)
+        moments = microseconds.zip_with(in_range.fill_null(False), moments)
+    others = (whole.is_null() & numbers.is_not_null()).arg_true()
+    parsed = [_microseconds(number) for number in numbers.gather(others)]
+    moments = moments.scatter(others, pl.Series(parsed, dtype=pl.Int64)) if parsed else moments
+    return moments.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+
+
+def _microseconds(number: str) -> int | None:
+    """µs since 1970 of a JSON number with a fraction or an exponent, truncated from its decimal text."""
+    try:
+        value = Decimal(number)
+    except InvalidOperation:  # an exponent of more than 18 digits
+        return None
+    for digits in _UNITS_A_SECOND:
+        if Decimal(_YEAR_2000 * 10**digits) <= value < Decimal(_YEAR_2100 * 10**digits):
+            return int(value.scaleb(6 - digits, _TRUNCATE))
+    return None

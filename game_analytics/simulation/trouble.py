@@ -13,22 +13,24 @@ from game_analytics.simulation.schedule import HOUR_MS, Simulation
 
 MALFORMED: Mapping[str, tuple[bytes | None, ...]] = {
     "tombstone": (None,),
+    "compressed": (
+        b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xabVJ-K\xcd+\x89/\xa9,HU\xb2R\xf2\xf6\xf4\xf1Q\xaa\x05\x00",  # gzip
+    ),
+    "avro_or_protobuf": (b"\x00\x00\x00\x00\x07\x08KILL\x0cp00017",),
     "not_utf8": (
         b'{"event_type":"KILL","player_id":"Jos\xe9","ts":"2025-12-30T18:07:12Z"}',  # Latin-1
-        b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xabVJ-K\xcd+\x89/\xa9,HU\xb2R\xf2\xf6\xf4\xf1Q\xaa\x05\x00",  # gzip
         '{"event_type":"DEATH","player_id":"p00017"}'.encode("utf-16"),
     ),
     "not_json": (
         b'{"event_type":"DEATH","player_id":"p000',  # cut off
         b"",
         b"{'event_type': 'KILL', 'player_id': 'p00017'}",  # a Python dictionary
-        b'{"event_type":"KILL","player_id":"p00017","damage":NaN}',
-        b'{"event_type":"KILL","player_id":"\\ud83d"}',  # half an emoji
+        b'{"event_type":"KILL","player_id":"p00017"}{"event_type":"DEATH","player_id":"p00023"}',
         b'{"event_type":"KILL","player_id":"p00017","inventory":' + b"[" * 100 + b"]" * 100 + b"}",
         b"<html><body>502 Bad Gateway</body></html>",
     ),
+    "batch": (b'[{"event_type":"KILL","player_id":"p00017"},{"event_type":"DEATH","player_id":"p00023"}]',),
     "not_an_object": (
-        b'[{"event_type":"KILL","player_id":"p00017"},{"event_type":"DEATH","player_id":"p00023"}]',
         b'"KILL p00017"',
         b"null",
         b"1767117600",
@@ -44,6 +46,7 @@ MALFORMED: Mapping[str, tuple[bytes | None, ...]] = {
         b'{"event_type":"DEATH","player_id":""}',
         b'{"event_type":"DEATH","player_id":17}',
         b'{"event_type":"KILL","player_id":"p00017\\u0000"}',
+        b'{"event_type":"KILL","player_id":"\\ud83d"}',  # half an emoji
         b'{"event_type":"KILL","player_id":"' + b"p" * 129 + b'"}',
     ),
     "bad_game_id": (
@@ -56,7 +59,7 @@ MALFORMED: Mapping[str, tuple[bytes | None, ...]] = {
     ),
     "bad_ts": (
         b'{"event_type":"KILL","player_id":"p00017","ts":"yesterday"}',
-        b'{"event_type":"KILL","player_id":"p00017","ts":1767117600}',
+        b'{"event_type":"KILL","player_id":"p00017","ts":1767117}',  # digits are missing
         b'{"event_type":"DEATH","player_id":"p00017","ts":"2025-02-30T12:00:00Z"}',
         b'{"event_type":"DEATH","player_id":"p00017","ts":"30.12.2025 18:07"}',
     ),

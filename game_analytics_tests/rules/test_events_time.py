@@ -6,7 +6,13 @@ from datetime import date, datetime
 import pytest
 
 from game_analytics_tests.support.batches import DAY, event_time, fate, fates, kill, kill_with, shown, words
-from game_analytics_tests.support.event_samples import bad_timestamps, good_timestamps, utc
+from game_analytics_tests.support.event_samples import (
+    bad_number_timestamps,
+    bad_timestamps,
+    good_number_timestamps,
+    good_timestamps,
+    utc,
+)
 from game_analytics_tests.support.reference_decoder import Ignored, OtherDay, Quarantined
 
 
@@ -34,10 +40,28 @@ def test_bad_timestamps_beside_good_ones_leave_those_alone() -> None:
     assert words(values) == ["landed", "bad_ts"] * len(bad)
 
 
+@pytest.mark.parametrize(("ts", "expected"), good_number_timestamps(), ids=shown)
+def test_a_number_counts_the_time_since_1970_in_the_unit_that_fits(ts: str, expected: datetime) -> None:
+    [found] = fates([kill_with(f'"ts":{ts}')], day=expected.date())
+    assert event_time(found) == expected
+
+
+def test_numbers_and_texts_in_one_batch_keep_their_own_moments() -> None:
+    numbers = [(ts, moment) for ts, moment in good_number_timestamps() if moment.date() == DAY]
+    values = [value for ts, _ in numbers for value in (kill_with(f'"ts":{ts}'), kill(ts="2025-12-30 18:00"), kill())]
+    expected = [each for _, moment in numbers for each in (moment, utc(2025, 12, 30, 18), utc(2025, 12, 30, 12))]
+    assert [event_time(found) for found in fates(values)] == expected
+
+
 @pytest.mark.parametrize(
-    "ts", ["1767117600", "1767117600.5", "0", "1e999", "true", "false", "[]", '["2025-12-30T18:07:12Z"]', "{}"]
+    "ts",
+    [
+        *bad_number_timestamps(),
+        *["true", "false", "[]", '["2025-12-30T18:07:12Z"]', "{}", "[1767117632]", '"1767117632"', "NaN", "-Infinity"],
+    ],
+    ids=shown,
 )
-def test_a_ts_that_is_not_a_string_is_bad(ts: str) -> None:
+def test_any_other_value_of_ts_is_bad(ts: str) -> None:
     assert fate(kill_with(f'"ts":{ts}')) == "bad_ts"
 
 

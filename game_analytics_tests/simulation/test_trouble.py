@@ -27,8 +27,11 @@ JSON = JsonFormat().decode
 
 REASONS = [
     "tombstone",
+    "compressed",
+    "avro_or_protobuf",
     "not_utf8",
     "not_json",
+    "batch",
     "not_an_object",
     "missing_event_type",
     "bad_event_type",

@@ -109,7 +109,7 @@ _CLOCKS = st.one_of(
         _number(2, [1, 2, 12], 13),
         st.just("-"),
         _number(2, [1, 28, 29, 30, 31], 32),
-        st.just("T"),
+        st.sampled_from(["T", "T", "t", " "]),
         _number(2, [0, 18, 23], 25),
         st.just(":"),
         _number(2, [0, 7, 59], 61),
@@ -130,10 +130,12 @@ _FRACTIONS = _rarely(
     st.sampled_from([".", ".1234567890", ",5", ".5.5", ".\u0665"]),
     st.text("0123456789", max_size=9).map(lambda digits: digits and f".{digits}"),
 )
+_ODD_OFFSETS = ["z", "+0100", "-01", "+1:00", " Z", "Z\\n", "\u221201:00", "UTC", " UTC", "ZZ"]
+_ODD_OFFSETS += ["Z[UTC]", "+01[E/B]", "[UTC]"]
 _OFFSETS = st.one_of(
     st.sampled_from(["", "Z"]),
     _in_a_row(st.sampled_from("+-"), _number(2, [0, 1, 23], 25), st.just(":"), _number(2, [0, 30, 59], 61)),
-    _rarely(st.sampled_from(["z", "+0100", "+01", "+1:00", " Z", "Z\\n", "\u221201:00", "UTC", "ZZ"]), st.just("Z"), 3),
+    _rarely(st.sampled_from(_ODD_OFFSETS), st.just("Z"), 3),
 )
 TIMESTAMPS = _in_a_row(_CLOCKS, _FRACTIONS, _OFFSETS)
 
@@ -146,7 +148,12 @@ _GOOD_NAMES = st.one_of(_quoted("p00017", "p" * 128, "😀" * 128, "\\ud83d\\ude
 _BAD_NAMES = st.one_of(_quoted("", "p" * 129, "😀" * 129, "\\ud83d\\ude00" * 129), VALUES)
 _NAMES = _rarely(_BAD_NAMES, _GOOD_NAMES)
 _OPTIONAL_NAMES = _rarely(st.one_of(st.just("null"), _BAD_NAMES), _GOOD_NAMES, 3)
-_TS = _rarely(st.one_of(st.just("null"), VALUES), TIMESTAMPS.map('"{}"'.format), 5)
+_TS_NUMBERS = _in_a_row(
+    st.sampled_from(["1767096000", "946684799", "4102444800"]),
+    st.text("0123456789", max_size=12),
+    st.sampled_from(["", "", ".0", ".5", "e1", "E-2", ".25e+3"]),
+)
+_TS = _rarely(st.one_of(st.just("null"), _TS_NUMBERS, VALUES), TIMESTAMPS.map('"{}"'.format), 5)
 _OTHER_KEYS = st.one_of(STRINGS, _quoted("event_typ", "EVENT_TYPE", "damage", "", "ts ", "ts\\u0000"))
 
 
@@ -225,12 +232,32 @@ def damaged_events(draw: st.DrawFn) -> bytes:
     return value
 
 
+_FRAMES = st.sampled_from(
+    [
+        b"\x00\x00\x00\x00\x07",
+        b"\x00" * 8 + b"\x07",
+        b"\xef\xbb\xbf",
+        b'{"schema":{},"payload":',
+        b"\x1f\x8b",
+        b"[",
+        b"\x00",
+    ]
+)
+
+
+@st.composite
+def framed_events(draw: st.DrawFn) -> bytes:
+    """A message with bytes before it, and now and then an end that fits."""
+    return draw(_FRAMES) + draw(st.one_of(good_events(), events())).encode() + draw(st.sampled_from([b"", b"}", b"]"]))
+
+
 _NEAR_JSON = st.text('{}[]":,\\u0eE+-.truefalsn d8D\n', max_size=24)
 
 MESSAGES: st.SearchStrategy[bytes | None] = st.one_of(
     events().map(str.encode),
     good_events().map(str.encode),
     damaged_events(),
+    framed_events(),
     _in_a_row(_SPACE, VALUES).map(str.encode),
     _NEAR_JSON.map(str.encode),
     st.binary(max_size=40),

@@ -1,8 +1,10 @@
 """A reference implementation of the contract's section "An event", one message at a time in plain Python. Slow and
 simple; the fast decoder must agree with it."""
 
+import math
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Final
 
 MAX_DEPTH: Final = 64
@@ -40,8 +42,15 @@ class Landed:
 Fate = Quarantined | Ignored | OtherDay | Landed
 
 
+@dataclass(frozen=True)
+class Number:
+    """A JSON number as it is written."""
+
+    text: str
+
+
 class NotJson(Exception):
-    """The text is not an RFC 8259 document, or violates the contract by its depth or a lone surrogate."""
+    """The text is not an RFC 8259 document, even with `NaN` and the like allowed, or is nested too deeply."""
 
 
 def fate_of(value: bytes | None, delivered_ms: int | None, year: int, month: int, day: int) -> Fate:
@@ -50,7 +59,7 @@ def fate_of(value: bytes | None, delivered_ms: int | None, year: int, month: int
     if isinstance(fields, Quarantined):
         return fields
     event_type = fields.get("event_type")
-    if isinstance(event_type, str) and event_type not in ("KILL", "DEATH"):
+    if isinstance(event_type, str) and event_type not in ("KILL", "DEATH") and not _has_surrogates(event_type):
         return Ignored()
     happened_us = _moment(fields.get("ts"), delivered_ms)
     for reason, applies in _faults(fields, happened_us):
@@ -75,7 +84,7 @@ def _faults(fields: dict[str, object], happened_us: int | None) -> list[tuple[st
     game_id, event_id = fields.get("game_id"), fields.get("event_id")
     return [
         ("missing_event_type", event_type is None),
-        ("bad_event_type", not isinstance(event_type, str)),
+        ("bad_event_type", not isinstance(event_type, str) or _has_surrogates(event_type)),
         ("missing_player_id", player_id is None),
         ("bad_player_id", not _is_name(player_id)),
         ("bad_game_id", game_id is not None and not _is_name(game_id)),
@@ -88,9 +97,14 @@ def _or_none(name: object) -> str | None:
     return None if name is None else str(name)
 
 
-def _fields(value: bytes | None) -> dict[str, object] | Quarantined:
+def _fields(value: bytes | None) -> dict[str, object] | Quarantined:  # noqa: PLR0911 - one per reason
     if value is None:
         return Quarantined("tombstone")
+    value = _without_frame(value)
+    if any(value.startswith(magic) for magic in COMPRESSED):
+        return Quarantined("compressed")
+    if _is_binary(value):
+        return Quarantined("avro_or_protobuf")
     try:
         text = value.decode("utf-8", errors="strict")
     except UnicodeDecodeError:
@@ -99,23 +113,52 @@ def _fields(value: bytes | None) -> dict[str, object] | Quarantined:
         document = Reader(text).document()
     except NotJson:
         return Quarantined("not_json")
+    if isinstance(document, list):
+        return Quarantined("batch")
+    if isinstance(document, dict) and sorted(document) == ["payload", "schema"]:
+        payload = document["payload"]
+        document = payload if isinstance(payload, dict) else document
     return document if isinstance(document, dict) else Quarantined("not_an_object")
+
+
+COMPRESSED = [bytes.fromhex(magic) for magic in ("1f8b", "28b52ffd", "04224d18", "ff060000734e61507059")]
+COMPRESSED += [bytes.fromhex(magic) for magic in ("82534e4150505900", "425a68", "fd377a585a00")]
+COMPRESSED += [bytes.fromhex(magic) for magic in ("7801", "785e", "789c", "78da")]
+
+
+def _without_frame(value: bytes) -> bytes:
+    """Without the byte order mark, or a first byte 0 and a schema id before a brace."""
+    if value[:3] == "\ufeff".encode():
+        return value[3:]
+    if value[:1] == b"\0" and value[5:6] == b"{":
+        return value[5:]
+    if value[:1] == b"\0" and value[9:10] == b"{":
+        return value[9:]
+    return value
+
+
+def _is_binary(value: bytes) -> bool:
+    """A byte 0 and a schema id, AWS Glue's frame of 18 bytes, or a file of Avro."""
+    if value[:1] == b"\0" and len(value) > 4:
+        return True
+    return (value[:1] == b"\3" and value[1:2] in (b"\0", b"\5") and len(value) > 17) or value[:4] == b"Obj\1"
 
 
 def _is_name(value: object) -> bool:
     if not isinstance(value, str) or not 1 <= len(value) <= MAX_CODE_POINTS:
         return False
     # The category Cc is exactly the C0 controls, DEL and the C1 controls.
-    return not any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 for char in value)
+    return not _has_surrogates(value) and not any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 for char in value)
 
 
 class Reader:
-    """A recursive descent parser of RFC 8259. The last of repeated keys counts; numbers are validated and discarded."""
+    """A recursive descent parser of RFC 8259. The last of repeated keys counts; numbers stay as they are written."""
 
     _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
     _FOUR_HEX = re.compile(r"[0-9a-fA-F]{4}")
     _ESCAPES: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "/": "/"}
     _LITERALS: Final = {"true": True, "false": False, "null": None}
+    _NO_NUMBERS: Final = ("NaN", "Infinity", "-Infinity")
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -136,6 +179,8 @@ class Reader:
             value = self._array(depth + 1)
         elif start == '"':
             value = self._string()
+        elif self.text.startswith(self._NO_NUMBERS, self.at):
+            value = self._no_number()
         elif start and start in "-0123456789":
             value = self._number()
         else:
@@ -198,12 +243,16 @@ class Reader:
         self.at = digits.end()
         return chr(int(digits[0], 16))
 
-    def _number(self) -> int:
+    def _number(self) -> Number:
         number = self._NUMBER.match(self.text, self.at)
         if number is None:
             raise NotJson
         self.at = number.end()
-        return 0
+        return Number(number[0])
+
+    def _no_number(self) -> object:
+        self.at += max(len(word) for word in self._NO_NUMBERS if self.text.startswith(word, self.at))
+        return object()
 
     def _literal(self) -> bool | None:
         for word, value in self._LITERALS.items():
@@ -232,18 +281,18 @@ class Reader:
         return taken
 
 
+def _has_surrogates(text: str) -> bool:
+    return any(0xD800 <= ord(char) <= 0xDFFF for char in text)
+
+
 def _without_surrogates(units: str) -> str:
-    """Joins escaped surrogates, high before low. A lone surrogate is an error."""
+    """Joins pairs of escaped surrogates, high before low. A lone surrogate stays."""
     joined = ""
     at = 0
     while at < len(units):
         unit = ord(units[at])
-        if 0xDC00 <= unit <= 0xDFFF:
-            raise NotJson
-        if 0xD800 <= unit <= 0xDBFF:
-            low = ord(units[at + 1]) if at + 1 < len(units) else 0
-            if not 0xDC00 <= low <= 0xDFFF:
-                raise NotJson
+        low = ord(units[at + 1]) if at + 1 < len(units) else 0
+        if 0xD800 <= unit <= 0xDBFF and 0xDC00 <= low <= 0xDFFF:
             unit = 0x10000 + (unit - 0xD800) * 0x400 + (low - 0xDC00)
             at += 1
         joined += chr(unit)
@@ -252,8 +301,10 @@ def _without_surrogates(units: str) -> str:
 
 
 _TS = re.compile(
-    r"(?P<year>[0-9]{4})-(?P<month>[0-9]{2})-(?P<day>[0-9]{2})T(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
-    r"(?:\.(?P<fraction>[0-9]{1,9}))?(?:Z|(?P<sign>[+-])(?P<off_hour>[0-9]{2}):(?P<off_minute>[0-9]{2}))?"
+    r"(?P<year>[0-9]{4})-(?P<month>[0-9]{2})-(?P<day>[0-9]{2})[Tt ](?P<hour>[0-9]{2}):(?P<minute>[0-9]{2})"
+    r"(?P<seconds>:(?P<second>[0-9]{2})(\.(?P<fraction>[0-9]{1,9}))?)?"
+    r"(?P<end>( ?)(Z|z|UTC|(?P<sign>[+-])(?P<off_hour>[0-9]{2})(:?(?P<off_minute>[0-9]{2}))?)(\[[^][]{1,64}\])?)?",
+    re.DOTALL,
 )
 
 
@@ -263,6 +314,8 @@ def _moment(ts: object, delivered_ms: int | None) -> int | None:
         moment = None if delivered_ms is None else delivered_ms * 1_000
     else:
         moment = _written_moment(ts) if isinstance(ts, str) else None
+        if isinstance(ts, Number):
+            moment = _counted_moment(ts.text)
     return moment if moment is not None and 0 <= moment < END_OF_TIME_US else None
 
 
@@ -271,7 +324,7 @@ def _written_moment(ts: str) -> int | None:
     if match is None:
         return None
     year, month, day = int(match["year"]), int(match["month"]), int(match["day"])
-    hour, minute, second = int(match["hour"]), int(match["minute"]), int(match["second"])
+    hour, minute, second = int(match["hour"]), int(match["minute"]), int(match["second"] or 0)
     off_hour, off_minute = int(match["off_hour"] or 0), int(match["off_minute"] or 0)
     if not FIRST_YEAR <= year <= LAST_YEAR or not 1 <= month <= 12 or not 1 <= day <= _days_in_month(year, month):
         return None
@@ -282,6 +335,19 @@ def _written_moment(ts: str) -> int | None:
     written = days_since_1970(year, month, day) * US_PER_DAY + seconds * 1_000_000 + nanoseconds // 1_000
     ahead = (off_hour * 3600 + off_minute * 60) * 1_000_000
     return written + ahead if match["sign"] == "-" else written - ahead
+
+
+def _counted_moment(number: str) -> int | None:
+    """By exact fractions, for numbers whose exponent is small enough for that."""
+    mantissa, _, exponent = number.lower().partition("e")
+    if abs(int(exponent or "0")) > 10_000 or len(mantissa) > 10_000:
+        raise NotImplementedError(number)
+    value = Fraction(mantissa) * Fraction(10) ** int(exponent or "0")
+    first, end = days_since_1970(2000, 1, 1) * 86_400, days_since_1970(2100, 1, 1) * 86_400
+    for a_second in (1, 1_000, 1_000_000, 1_000_000_000):
+        if first * a_second <= value < end * a_second:
+            return math.floor(value * 1_000_000 / a_second)
+    return None
 
 
 def _is_leap(year: int) -> bool:

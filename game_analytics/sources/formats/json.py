@@ -3,18 +3,23 @@
 import json
 import re
 from collections.abc import Sequence
-from typing import NoReturn
+from types import NoneType
 
 import msgspec
 import polars as pl
 
 from game_analytics.sources.formats.format import Format
+from game_analytics.sources.formats.frame import first_bytes_fault, unframed
 
 MAX_NESTING = 64
 
 _CHUNK = 2_000
 """Messages whose fields are Python objects at the same time. So few stay in the processor's cache until they become
 columns, which halves the time."""
+
+
+class _Number(str):
+    """A JSON number as it is written."""
 
 
 class _Fields(msgspec.Struct, gc=False):
@@ -24,7 +29,8 @@ class _Fields(msgspec.Struct, gc=False):
     player_id: str | None = None
     game_id: str | None = None
     event_id: str | None = None
-    ts: str | None = None
+    ts: str | int | float | None = None
+    """A `float` only until `_decode_strictly` has read the number as it is written."""
 
 
 _NO_FIELDS = _Fields()
@@ -34,10 +40,13 @@ _UNSURE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class JsonFormat(Format):
-    """One JSON object per message (RFC 8259), UTF-8, its fields by name."""
+    """One JSON object per message (RFC 8259), UTF-8, its fields by name.
+
+    A byte order mark, Schema Registry framing and Kafka Connect's envelope around the object are removed.
+    """
 
     def decode(self, messages: pl.DataFrame) -> pl.DataFrame:
-        """`FIELDS` of each message, in order. A field that is no string becomes the empty string, which every rule
+        """`FIELDS` of each message, in order. A field of a wrong type becomes the empty string, which every rule
         refuses, so that the rules alone decide on the reason."""
         return decode(messages["value"])
 
@@ -53,8 +62,11 @@ def decode(values: pl.Series) -> pl.DataFrame:
 
 def _decode_chunk(chunk: pl.Series) -> pl.DataFrame:
     values = chunk.to_list()
+    objects = int(chunk.bin.starts_with(b"{").sum())
+    if objects < len(values):
+        values = [value if value is None or value.startswith(b"{") else unframed(value) for value in values]
     faults: list[str | None] = [None] * len(values)
-    for index, fault in _hidden_faults(values, objects=int(chunk.bin.starts_with(b"{").sum())).items():
+    for index, fault in _hidden_faults(values, objects).items():
         values[index], faults[index] = b"{}", fault
     fields: list[_Fields] = []
     waiting = iter(values)
@@ -62,27 +74,57 @@ def _decode_chunk(chunk: pl.Series) -> pl.DataFrame:
         try:
             fields.extend(map(_decode_fast, waiting))
         except _UNSURE:  # those before it have their fields
-            judged = _decode_strictly(values[len(fields)])
-            if isinstance(judged, str):
-                faults[len(fields)], judged = judged, _NO_FIELDS
-            fields.append(judged)
+            fields.append(_judged(values, faults, len(fields)))
+    event_types = pl.Series([row.event_type for row in fields], dtype=pl.String)
+    for index in event_types.is_null().arg_true() if event_types.null_count() else ():
+        if faults[index] is None:  # perhaps it is in an envelope
+            fields[index] = _judged(values, faults, index)
+            event_types[index] = fields[index].event_type
+    ts, numbers = _times(values, fields)
     return pl.DataFrame(
         {
             "fault": pl.Series(faults, dtype=pl.String),
-            "event_type": pl.Series([row.event_type for row in fields], dtype=pl.String),
+            "event_type": event_types,
             "player_id": pl.Series([row.player_id for row in fields], dtype=pl.String),
             "game_id": pl.Series([row.game_id for row in fields], dtype=pl.String),
             "event_id": pl.Series([row.event_id for row in fields], dtype=pl.String),
-            "ts": pl.Series([row.ts for row in fields], dtype=pl.String),
+            "ts": ts,
+            "ts_number": numbers,
         }
     )
+
+
+def _judged(values: Sequence[bytes | None], faults: list[str | None], index: int) -> _Fields:
+    """The fields of one message by the strict decoder; none, and its fault noted, if it can't be decoded."""
+    judged = _decode_strictly(values[index] or b"")
+    if isinstance(judged, str):
+        faults[index] = judged
+        return _NO_FIELDS
+    return judged
+
+
+def _times(values: Sequence[bytes | None], fields: Sequence[_Fields]) -> tuple[pl.Series, pl.Series]:
+    """``ts`` and ``ts_number``: the times that are texts, and the texts of those that are numbers."""
+    times = [row.ts for row in fields]
+    if {str, NoneType}.issuperset(map(type, times)):
+        return pl.Series(times, dtype=pl.String), pl.repeat(None, len(times), dtype=pl.String, eager=True)
+    texts: list[str | None] = []
+    numbers: list[str | None] = []
+    for value, ts in zip(values, times, strict=True):
+        if isinstance(ts, float):
+            judged = _decode_strictly(value or b"")
+            ts = judged.ts if isinstance(judged, _Fields) else ""  # noqa: PLW2901
+        is_number = isinstance(ts, int | _Number)
+        numbers.append(str(ts) if is_number else None)
+        texts.append(None if is_number else ts)
+    return pl.Series(texts, dtype=pl.String), pl.Series(numbers, dtype=pl.String)
 
 
 def _hidden_faults(values: Sequence[bytes | None], objects: int) -> dict[int, str]:
     """By index, faults that the fast decoder does not detect: no value, invalid UTF-8 in skipped fields, deep nesting.
     Checking the joined bytes once rules these faults out for nearly every batch.
 
-    ``objects``: how many values start with a brace.
+    ``objects``: how many of the values as received start with a brace.
     """
     present = [value for value in values if value is not None]
     joined = b"\0".join(present)
@@ -92,8 +134,12 @@ def _hidden_faults(values: Sequence[bytes | None], objects: int) -> dict[int, st
         faults |= {index: "not_json" for index, value in enumerate(values) if value is not None and _is_deep(value)}
     if not _is_utf8(joined):
         faults |= {index: "not_utf8" for index, value in enumerate(values) if value is not None and not _is_utf8(value)}
-    if len(present) < len(values):
-        faults |= {index: "tombstone" for index, value in enumerate(values) if value is None}
+    if objects < len(values):
+        others = ((index, value) for index, value in enumerate(values) if value is None or not value.startswith(b"{"))
+        for index, value in others:
+            fault = "tombstone" if value is None else first_bytes_fault(value)
+            if fault is not None:
+                faults[index] = fault
     return faults
 
 
@@ -108,41 +154,42 @@ def _is_utf8(value: bytes) -> bool:
 
 
 def _decode_strictly(value: bytes) -> _Fields | str:
-    """The fields of a message strictly by RFC 8259, or the reason why it has none. Slow; this is the rule that the fast
-    decoder has to agree with."""
-    text = value.decode()
+    """The fields of a message by RFC 8259, or the reason why it has none. Slow; this is the rule that the fast decoder
+    has to agree with. `NaN`, `Infinity` and lone surrogates are read as values of a wrong type."""
     try:
-        document = _read(text)
+        document = _read(value.decode())
     except ValueError:
         return "not_json"
-    if _LONE_SURROGATE.search(_PAIRS_AND_OTHER_ESCAPES.sub("", text)):
-        return "not_json"
+    if isinstance(document, list):
+        return "batch"
+    if isinstance(document, dict) and document.keys() == _ENVELOPE and isinstance(document["payload"], dict):
+        document = document["payload"]
     if not isinstance(document, dict):
         return "not_an_object"
     event_type = document.get("event_type")
     if event_type is None:
         return "missing_event_type"
-    if not isinstance(event_type, str):
+    if not _is_text(event_type):
         return "bad_event_type"
-    others = (document.get(name) for name in ("player_id", "game_id", "event_id", "ts"))
-    return _Fields(event_type, *(field if field is None or isinstance(field, str) else "" for field in others))
+    player_id, game_id, event_id, ts = (document.get(name) for name in ("player_id", "game_id", "event_id", "ts"))
+    return _Fields(
+        event_type,
+        *(field if field is None or _is_text(field) else "" for field in (player_id, game_id, event_id)),
+        ts=ts if ts is None or isinstance(ts, _Number) or _is_text(ts) else "",
+    )
 
 
-# Inside a JSON string a surrogate may be escaped only as a pair, high before low (RFC 8259, section 7).
-_PAIRS_AND_OTHER_ESCAPES = re.compile(r"\\[^u]|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
-_LONE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_ENVELOPE = {"schema", "payload"}
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def _number(_digits: str) -> int:
-    return 0
+def _is_text(field: object) -> bool:
+    """Whether it is a JSON string of characters."""
+    return isinstance(field, str) and not isinstance(field, _Number) and not _LONE_SURROGATE.search(field)
 
 
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")
-
-
-# Numbers are parsed but not converted: a million digits are legal JSON, and no number is used.
-_read = json.JSONDecoder(parse_int=_number, parse_float=_number, parse_constant=_refuse).decode
+# Numbers are parsed but not converted: a million digits are legal JSON.
+_read = json.JSONDecoder(parse_int=_Number, parse_float=_Number, parse_constant=lambda _name: False).decode
 
 
 # An unfinished string extends to the end of the text, so that each byte is scanned once.
