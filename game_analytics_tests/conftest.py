@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests with a time limit of their own are the longest: they start first, so that none of them is left alone."""
+    limits = {item: [mark.args[0] for mark in item.iter_markers("timeout") if mark.args] for item in items}
+    items.sort(key=lambda item: -max(limits[item], default=0))
+
+
 @pytest.fixture(scope="session")
 def s3() -> Iterator[S3Endpoint]:
     """A real S3 API on loopback, for as long as this process tests."""

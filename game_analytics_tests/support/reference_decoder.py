@@ -338,11 +338,18 @@ def _written_moment(ts: str) -> int | None:
 
 
 def _counted_moment(number: str) -> int | None:
-    """By exact fractions, for numbers whose exponent is small enough for that."""
+    """By exact fractions. Digits that can't matter are left out, since Python refuses to read very many."""
     mantissa, _, exponent = number.lower().partition("e")
-    if abs(int(exponent or "0")) > 10_000 or len(mantissa) > 10_000:
-        raise NotImplementedError(number)
-    value = Fraction(mantissa) * Fraction(10) ** int(exponent or "0")
+    whole, _, fraction = mantissa.partition(".")
+    power = int(exponent or "0")
+    if whole.startswith("-") or power > 3_000 or (power < 0 and len(whole) + power < 0):
+        return None
+    if len(whole) > 4_000:
+        if power < -3_000:
+            raise NotImplementedError(number)
+        return None  # far too large
+    mantissa = f"{whole}.{fraction[:3_100]}" if fraction else whole
+    value = Fraction(mantissa) * Fraction(10) ** power
     first, end = days_since_1970(2000, 1, 1) * 86_400, days_since_1970(2100, 1, 1) * 86_400
     for a_second in (1, 1_000, 1_000_000, 1_000_000_000):
         if first * a_second <= value < end * a_second:

@@ -94,6 +94,12 @@ def _decode_chunk(chunk: pl.Series) -> pl.DataFrame:
     )
 
 
+def _time_as_written(value: bytes) -> str | None:
+    """The number that the fast decoder has read as `float`."""
+    judged = _decode_strictly(value)
+    return judged.ts if isinstance(judged, _Fields) and isinstance(judged.ts, str) else ""
+
+
 def _judged(values: Sequence[bytes | None], faults: list[str | None], index: int) -> _Fields:
     """The fields of one message by the strict decoder; none, and its fault noted, if it can't be decoded."""
     judged = _decode_strictly(values[index] or b"")
@@ -111,12 +117,10 @@ def _times(values: Sequence[bytes | None], fields: Sequence[_Fields]) -> tuple[p
     texts: list[str | None] = []
     numbers: list[str | None] = []
     for value, ts in zip(values, times, strict=True):
-        if isinstance(ts, float):
-            judged = _decode_strictly(value or b"")
-            ts = judged.ts if isinstance(judged, _Fields) else ""  # noqa: PLW2901
-        is_number = isinstance(ts, int | _Number)
-        numbers.append(str(ts) if is_number else None)
-        texts.append(None if is_number else ts)
+        exact = _time_as_written(value or b"") if isinstance(ts, float) else ts
+        is_number = isinstance(exact, int | _Number)
+        numbers.append(str(exact) if is_number else None)
+        texts.append(None if isinstance(exact, int | _Number) else exact)
     return pl.Series(texts, dtype=pl.String), pl.Series(numbers, dtype=pl.String)
 
 
@@ -166,26 +170,28 @@ def _decode_strictly(value: bytes) -> _Fields | str:
         document = document["payload"]
     if not isinstance(document, dict):
         return "not_an_object"
-    event_type = document.get("event_type")
-    if event_type is None:
+    given = document.get("event_type")
+    if given is None:
         return "missing_event_type"
-    if not _is_text(event_type):
+    event_type = _text(given)
+    if event_type != given:
         return "bad_event_type"
-    player_id, game_id, event_id, ts = (document.get(name) for name in ("player_id", "game_id", "event_id", "ts"))
-    return _Fields(
-        event_type,
-        *(field if field is None or _is_text(field) else "" for field in (player_id, game_id, event_id)),
-        ts=ts if ts is None or isinstance(ts, _Number) or _is_text(ts) else "",
-    )
+    ts = document.get("ts")
+    player_id, game_id, event_id = (_text(document.get(name)) for name in ("player_id", "game_id", "event_id"))
+    return _Fields(event_type, player_id, game_id, event_id, ts if isinstance(ts, _Number) else _text(ts))
 
 
 _ENVELOPE = {"schema", "payload"}
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def _is_text(field: object) -> bool:
-    """Whether it is a JSON string of characters."""
-    return isinstance(field, str) and not isinstance(field, _Number) and not _LONE_SURROGATE.search(field)
+def _text(field: object) -> str | None:
+    """A JSON string of characters, or null; the empty string for anything else."""
+    if field is None:
+        return None
+    if not isinstance(field, str) or isinstance(field, _Number) or _LONE_SURROGATE.search(field):
+        return ""
+    return field
 
 
 # Numbers are parsed but not converted: a million digits are legal JSON.

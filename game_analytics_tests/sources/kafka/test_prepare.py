@@ -13,6 +13,7 @@ from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics.local_stack.kafka_broker import Broker
 from game_analytics_tests.support.broker import NewTopicFactory, config_file, credentials
 from game_analytics_tests.support.preparing import lake_settings, prepared
+from game_analytics_tests.support.processes import eventually
 
 
 @pytest.fixture
@@ -35,7 +36,8 @@ def test_a_missing_topic_is_made_with_the_partitions_asked_for_and_keeps_its_mes
     name = settings["KAFKA_TOPIC"]
     line = last_line(settings, partitions=3)
     assert line == f"Made the topic {name} at {broker.bootstrap_servers}, 3 partitions, kept for ever"
-    assert len(admin.list_topics(name, timeout=10).topics[name].partitions) == 3
+    # A broker may not have learned of the topic when its creation is confirmed.
+    eventually(lambda: len(admin.list_topics(name, timeout=10).topics[name].partitions) == 3, "it has 3 partitions")
     resource = ConfigResource(ResourceType.TOPIC, name)
     assert admin.describe_configs([resource])[resource].result()["retention.ms"].value == "-1"
 
