@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
+@pytest.hookimpl
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests with a time limit of their own are the longest: they start first, so that none of them is left alone."""
     limits = {item: [mark.args[0] for mark in item.iter_markers("timeout") if mark.args] for item in items}
