@@ -63,13 +63,15 @@ def test_a_change_of_the_code_reinstalls_nothing_else() -> None:
 
 def test_the_layer_of_packages_holds_all_that_the_project_needs_in_production() -> None:
     [layer] = [words for words in words_of("RUN") if words.startswith("python -c")]
-    listing = layer.partition(" > needs.txt")[0].replace("python", sys.executable, 1)
-    told = subprocess.run(["/bin/sh", "-c", listing], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603
+    listing, written_to, _ = layer.partition(" > needs.txt")
+    assert written_to
+    listing = listing.replace("python", sys.executable, 1)
+    listed = subprocess.run(["/bin/sh", "-c", listing], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603
     found = tomllib.loads((ROOT / "pyproject.toml").read_text())
     project, builds = found["project"], found["build-system"]["requires"]
     needed = project["dependencies"] + project["optional-dependencies"]["production"]
-    assert told.stdout.splitlines() == needed + builds
-    assert any(line.startswith("dagster-postgres") for line in told.stdout.splitlines())
+    assert listed.stdout.splitlines() == needed + builds
+    assert any(line.startswith("dagster-postgres") for line in listed.stdout.splitlines())
 
 
 def test_nothing_reaches_the_builder_but_what_is_copied() -> None:
