@@ -25,8 +25,10 @@ _LEAST_FRAMED = 5
 _LEAST_GLUE = 18
 
 
-def unframed(value: bytes) -> bytes:
+def unframed(value: bytes | None) -> bytes | None:
     """The value without a byte order mark, or without Schema Registry framing if an object follows it."""
+    if value is None:
+        return None
     if value.startswith(_BYTE_ORDER_MARK):
         return value[len(_BYTE_ORDER_MARK) :]
     if value.startswith(_SCHEMA_ID):
@@ -36,8 +38,10 @@ def unframed(value: bytes) -> bytes:
     return value
 
 
-def first_bytes_fault(value: bytes) -> str | None:
-    """The reason that the first bytes of an unreadable value reveal, if any."""
+def first_bytes_fault(value: bytes | None) -> str | None:
+    """The reason that the first bytes of a value reveal, if any."""
+    if value is None:
+        return "tombstone"
     if value.startswith(_COMPRESSED):
         return "compressed"
     is_framed = value.startswith(_SCHEMA_ID) and len(value) >= _LEAST_FRAMED

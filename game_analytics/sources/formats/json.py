@@ -62,11 +62,13 @@ def decode(values: pl.Series) -> pl.DataFrame:
 
 def _decode_chunk(chunk: pl.Series) -> pl.DataFrame:
     values = chunk.to_list()
-    objects = int(chunk.bin.starts_with(b"{").sum())
-    if objects < len(values):
-        values = [value if value is None or value.startswith(b"{") else unframed(value) for value in values]
+    is_object = chunk.bin.starts_with(b"{")
+    is_any_other = is_object.sum() < len(values)
+    others = [index for index, given in enumerate(is_object.to_list()) if not given] if is_any_other else []
+    for index in others:
+        values[index] = unframed(values[index])
     faults: list[str | None] = [None] * len(values)
-    for index, fault in _hidden_faults(values, objects).items():
+    for index, fault in _hidden_faults(values, others).items():
         values[index], faults[index] = b"{}", fault
     fields: list[_Fields] = []
     waiting = iter(values)
@@ -76,10 +78,11 @@ def _decode_chunk(chunk: pl.Series) -> pl.DataFrame:
         except _UNSURE:  # those before it have their fields
             fields.append(_judged(values, faults, len(fields)))
     event_types = pl.Series([row.event_type for row in fields], dtype=pl.String)
-    for index in event_types.is_null().arg_true() if event_types.null_count() else ():
-        if faults[index] is None:  # perhaps it is in an envelope
-            fields[index] = _judged(values, faults, index)
-            event_types[index] = fields[index].event_type
+    if event_types.null_count() > len(values) - faults.count(None):
+        for index, row in enumerate(fields):
+            if row.event_type is None and faults[index] is None:  # perhaps it is in an envelope
+                fields[index] = _judged(values, faults, index)
+        event_types = pl.Series([row.event_type for row in fields], dtype=pl.String)
     ts, numbers = _times(values, fields)
     return pl.DataFrame(
         {
@@ -94,10 +97,10 @@ def _decode_chunk(chunk: pl.Series) -> pl.DataFrame:
     )
 
 
-def _time_as_written(value: bytes) -> str | None:
+def _time_as_written(value: bytes) -> str:
     """The number that the fast decoder has read as `float`."""
     judged = _decode_strictly(value)
-    return judged.ts if isinstance(judged, _Fields) and isinstance(judged.ts, str) else ""
+    return str(judged.ts if isinstance(judged, _Fields) else "")
 
 
 def _judged(values: Sequence[bytes | None], faults: list[str | None], index: int) -> _Fields:
@@ -114,36 +117,31 @@ def _times(values: Sequence[bytes | None], fields: Sequence[_Fields]) -> tuple[p
     times = [row.ts for row in fields]
     if {str, NoneType}.issuperset(map(type, times)):
         return pl.Series(times, dtype=pl.String), pl.repeat(None, len(times), dtype=pl.String, eager=True)
-    texts: list[str | None] = []
-    numbers: list[str | None] = []
-    for value, ts in zip(values, times, strict=True):
-        exact = _time_as_written(value or b"") if isinstance(ts, float) else ts
-        is_number = isinstance(exact, int | _Number)
-        numbers.append(str(exact) if is_number else None)
-        texts.append(None if isinstance(exact, int | _Number) else exact)
+    texts = [ts if type(ts) is str else None for ts in times]
+    numbers: list[str | None] = [None] * len(times)
+    for index, ts in enumerate(times):
+        if ts is not None and type(ts) is not str:
+            numbers[index] = _time_as_written(values[index] or b"") if isinstance(ts, float) else str(ts)
     return pl.Series(texts, dtype=pl.String), pl.Series(numbers, dtype=pl.String)
 
 
-def _hidden_faults(values: Sequence[bytes | None], objects: int) -> dict[int, str]:
+def _hidden_faults(values: Sequence[bytes | None], others: Sequence[int]) -> dict[int, str]:
     """By index, faults that the fast decoder does not detect: no value, invalid UTF-8 in skipped fields, deep nesting.
     Checking the joined bytes once rules these faults out for nearly every batch.
 
-    ``objects``: how many of the values as received start with a brace.
+    ``others``: indices of the values that do not start with a brace as received.
     """
     present = [value for value in values if value is not None]
     joined = b"\0".join(present)
     faults: dict[int, str] = {}
     # With so few brackets besides those that start a message, none can be nested too deeply.
-    if joined.count(b"{") + joined.count(b"[") - objects >= MAX_NESTING:
+    if joined.count(b"{") + joined.count(b"[") - (len(values) - len(others)) >= MAX_NESTING:
         faults |= {index: "not_json" for index, value in enumerate(values) if value is not None and _is_deep(value)}
     if not _is_utf8(joined):
         faults |= {index: "not_utf8" for index, value in enumerate(values) if value is not None and not _is_utf8(value)}
-    if objects < len(values):
-        others = ((index, value) for index, value in enumerate(values) if value is None or not value.startswith(b"{"))
-        for index, value in others:
-            fault = "tombstone" if value is None else first_bytes_fault(value)
-            if fault is not None:
-                faults[index] = fault
+    for index in others:
+        if (fault := first_bytes_fault(values[index])) is not None:
+            faults[index] = fault
     return faults
 
 
