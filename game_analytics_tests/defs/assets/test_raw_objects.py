@@ -157,8 +157,10 @@ def test_a_missing_quarantine_object_is_reported_with_the_remedy(pipeline: Pipel
     with pytest.raises(GameAnalyticsError) as error:
         reread_day(lake, DAY, clock=lambda: MORNING_AFTER)
     text = str(error.value)
-    assert text.startswith(f"s3://{lake.bucket}/{key}, which s3://{lake.bucket}/{MANIFEST} lists, is gone: a lifecycle")
-    assert "its stats and its board stay as they are" in text
+    assert text.startswith(
+        f"s3://{lake.bucket}/{key}, which s3://{lake.bucket}/{MANIFEST} lists, is missing: a lifecycle"
+    )
+    assert "stats and board of 2025-12-30 stay as they are" in text
     assert "materialize raw_events for 2025-12-30 without `reread_quarantine` while the log still holds the day" in text
 
 

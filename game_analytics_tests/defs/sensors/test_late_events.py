@@ -12,6 +12,7 @@ import pytest
 from game_analytics.defs.jobs import daily_stats_job
 from game_analytics.defs.resources import AlertsResource, EventLogResource, LakeResource, PipelineSettings
 from game_analytics.defs.sensors.late_events import late_events
+from game_analytics.lake.committed import read_landing
 from game_analytics.lake.names import manifest_key
 from game_analytics.landing.day import land_day
 from game_analytics.landing.report import LandingOptions
@@ -273,7 +274,9 @@ def test_a_day_more_than_a_week_ago_is_left_alone(lake_resource: LakeResource) -
         {0: [Message(0, noon(8), kill()), Message(1, noon(7), kill()), late_kill(2, delivered=6, happened=8)]}
     )
     with landed(lake_resource, log, days_ago=(8, 6)) as pipeline:
-        assert pipeline.recorded("raw_events", day_of(6), "missed_days") == 1
+        landing = read_landing(pipeline.lake, date.fromisoformat(day_of(6)))
+        assert landing is not None
+        assert landing.manifest.missed == {day_of(8): 1}
         assert tick(pipeline).run_requests == []
 
 
