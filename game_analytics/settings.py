@@ -103,7 +103,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True)
 
-    lateness_minutes: LatenessMinutes = LATENESS_MINUTES
+    lateness_minutes: LatenessMinutes = LATENESS_MINUTES  # GAME_ANALYTICS_LATENESS_MINUTES, and so on
     min_engagements: MinEngagements = MIN_ENGAGEMENTS
     workers: Workers = WORKERS
     slice_messages: SliceMessages = SLICE_MESSAGES

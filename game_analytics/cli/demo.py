@@ -92,7 +92,7 @@ class Demo:
         return time.monotonic() - started
 
     def sensor_requests(self) -> Iterator[dg.RunRequest]:
-        """The requests of the real sensor, tick by tick, until it requests nothing."""
+        """The requests of the real sensor, tick by tick, until it requests no more runs."""
         repository = self._definitions.get_repository_def()
         while True:
             with dg.build_sensor_context(

@@ -1,1 +1,1 @@
-"""The lake: objects, their names, and the receipt of each day. No rule of the game."""
+"""The lake: objects, their names, and the manifest of each day. No rule of the game."""

@@ -1,6 +1,6 @@
 """The lake: objects in one S3 bucket, the one way to replace them, and Parquet written to and read from them.
 
-boto3 and Polars share one session, opened anew in each run, since credentials expire. DuckDB reads downloaded files.
+boto3 and Polars share one session, opened again in each run, since credentials expire. DuckDB reads downloaded files.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""What stats files and boards say of themselves in their metadata: their source, and the rule. Pure."""
+"""The provenance in the metadata of stats files and boards: their source, and the rule. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -129,7 +129,7 @@ def ensure_bucket_name(bucket: str) -> None:
 
 
 def _by_code_alone(code: str, bucket: str, where: str, key: str) -> str | None:
-    """The message for a code that says all by itself."""
+    """The message for a code that needs no further detail."""
     if code == "NoSuchBucket":
         return f"The bucket {bucket} does not exist at {where}. Create it, or name another in GAME_ANALYTICS_BUCKET."
     if code == "InvalidObjectState":

@@ -16,7 +16,7 @@ _BOARD_KEY = re.compile(r"leaderboard/([0-9]{4})_([0-9]{2})_([0-9]{2})_([a-z0-9_
 
 
 def day_token(day: date) -> str:
-    """The day as it stands in a key: ``2025_12_30``."""
+    """The day as written in a key: ``2025_12_30``."""
     return f"{day:%Y_%m_%d}"
 
 

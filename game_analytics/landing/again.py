@@ -1,4 +1,5 @@
-"""Which days are landed again for late events, and whether the log still allows it."""
+"""Whether a day with late events can be landed again: it is recent, and the log still holds it. `late.py` finds the
+days."""
 
 from datetime import date, datetime, timedelta
 

@@ -23,7 +23,7 @@ class Finding:
     manifest_sha256: str
     """Of the landing that found them: another landing of that day is another finding."""
     lacking_sha256: str
-    """Of the landing that lacks them."""
+    """Of the day's own landing, which has not read them."""
 
     def __str__(self) -> str:
         return f"{self.events:,} events of {self.day}, found by the landing of {self.found_by}"
@@ -32,9 +32,9 @@ class Finding:
 def find_late_events(lake: Lake, days: Sequence[date], warn: Callable[[str], None]) -> list[Finding]:
     """Late events among the landings of these days, by day and by finder.
 
-    Nothing is late any more once the day was read as far as its finder. Only landings with a closed window count, on
-    both sides, and only of one log: a day that was not landed, or too early, is landed first. A manifest that can't be
-    read is a warning, and its day is left out.
+    Events are no longer late once the day's landing has read the offsets of the finder's. Only landings with a closed
+    window count, on both sides, and only of one log: a day that was not landed, or too early, is landed first. A
+    manifest that can't be read is a warning, and its day is left out.
     """
     landed = {day: landing for day in days if (landing := read_landing_or_warn(lake, day, warn)) is not None}
     return [

@@ -94,7 +94,7 @@ def lost_to_finders(snapshot: LogSnapshot, chain: Neighbours) -> Iterator[str]:
 def truncations(snapshot: LogSnapshot, window: Window, chain: Neighbours) -> dict[int, str]:
     """By partition, what the log no longer holds of the window, as a sentence.
 
-    If the committed landing or the day before tells at which offset the window starts, that decides. Otherwise a
+    If the committed landing or the day before records at which offset the window starts, that decides. Otherwise a
     partition is truncated if it has dropped messages and none older than the window is left. An empty partition is
     idle, not truncated, unless the whole log is empty.
     """
@@ -119,7 +119,7 @@ def truncations(snapshot: LogSnapshot, window: Window, chain: Neighbours) -> dic
 
 
 def known_start(snapshot: LogSnapshot, partition: int, chain: Neighbours) -> int | None:
-    """The offset at which the window starts, if earlier landings of this log tell."""
+    """The offset at which the window starts, if earlier landings of this log record it."""
     extent = snapshot.extents[partition]
     own = None if chain.committed is None else chain.committed.account(partition)
     if own is not None and own.read and own.first < extent.low:

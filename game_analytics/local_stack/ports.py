@@ -1,4 +1,4 @@
-"""TCP ports of the loopback interface: which are free, and which process holds one that is not."""
+"""TCP ports of the loopback interface: which are free, and which process uses one that is not."""
 
 import socket
 from collections.abc import Collection

@@ -225,8 +225,9 @@ def _common_form() -> pl.Expr:
 
 
 def _any_form() -> dict[str, pl.Expr]:
-    """Parses ``YYYY-MM-DDThh:mm[:ss[.1-9 digits]][Z or offset[zone]]``: ``t`` or a space may stand for ``T``, ``z`` or
-    ``UTC`` for ``Z``, a space before it; offsets are ``±hh``, ``±hhmm`` or ``±hh:mm``; no offset means UTC.
+    """Parses ``YYYY-MM-DDThh:mm[:ss[.1-9 digits]][Z or offset][zone in brackets, after either]``: ``t`` or a space may
+    stand for ``T``, ``z`` or ``UTC`` for ``Z``, a space before it; offsets are ``±hh``, ``±hhmm`` or ``±hh:mm``; no
+    offset means UTC.
 
     The year must be from 1970 to 9999, both as written and in UTC. Leap seconds (``:60``) are invalid, since a
     timestamp column can't hold them.

@@ -34,6 +34,10 @@ def test_a_framed_object_is_judged_as_any_other(before: bytes) -> None:
     assert fate(before + b'{"event_type":"ASSIST"}') == "ignored"
 
 
+def test_a_brace_within_an_id_of_8_bytes_is_no_object() -> None:
+    assert fate(b"\x00" + (0x7B000000).to_bytes(8, "big") + kill()) == "landed"
+
+
 def enveloped(payload: bytes, **more: object) -> bytes:
     schema = {"type": "struct", "fields": [{"field": "event_type", "type": "string"}], "optional": False}
     further = "".join(f",{json.dumps(name)}:{json.dumps(value)}" for name, value in more.items())
@@ -96,6 +100,7 @@ def test_a_compressed_value_is_called_so(value: bytes) -> None:
         CONFLUENT + b"\x00\n\x04KILL\x12\x06p00017",
         CONFLUENT,  # an empty message of Protobuf
         CONFLUENT + b" " + kill(),
+        CONFLUENT + b"{\x0cp00017",  # a brace that is a byte of Avro
         GLUE + b"\x08KILL",
         GLUE + kill(),
         b"\x03\x05" + bytes(range(16)) + b"x",

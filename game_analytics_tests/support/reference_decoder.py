@@ -130,10 +130,9 @@ def _without_frame(value: bytes) -> bytes:
     """Without the byte order mark, or a first byte 0 and a schema id before a brace."""
     if value[:3] == "\ufeff".encode():
         return value[3:]
-    if value[:1] == b"\0" and value[5:6] == b"{":
-        return value[5:]
-    if value[:1] == b"\0" and value[9:10] == b"{":
-        return value[9:]
+    for end in (5, 9):
+        if value[:1] == b"\0" and re.match(rb'\{[\t\n\r "}]', value[end : end + 2]):
+            return value[end:]
     return value
 
 

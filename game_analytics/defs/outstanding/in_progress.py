@@ -28,7 +28,7 @@ STALLED_AFTER = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Scope:
-    """Whose runs count: those of this repository and lake. Other code locations and lakes may share the instance."""
+    """The repository and lake whose runs count. Other code locations and lakes may share the instance."""
 
     instance: dg.DagsterInstance
     repository: dg.RepositoryDefinition
@@ -82,7 +82,7 @@ def is_stalled(record: dg.RunRecord, now: datetime) -> bool:
 
 
 def _covers(tags: Mapping[str, str]) -> Callable[[str], bool] | None:
-    """Tells of a day whether a run with these tags covers it; None for a run without partitions."""
+    """A function: whether a run with these tags covers a day. None for a run without partitions."""
     if PARTITION in tags:
         return tags[PARTITION].__eq__
     if RANGE_START in tags and RANGE_END in tags:

@@ -5,6 +5,9 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SCHEMA_ID_ENDS = (5, 9)
 """After byte 0 an id of 4 bytes (Confluent), or of 8 (Apicurio)."""
 
+_OBJECT_STARTS = (b'{"', b"{}", b"{ ", b"{\t", b"{\r", b"{\n")
+"""A brace alone may be a byte of an id or of another format."""
+
 _COMPRESSED = (
     b"\x1f\x8b",  # gzip
     b"\x28\xb5\x2f\xfd",  # Zstandard
@@ -33,7 +36,7 @@ def unframed(value: bytes | None) -> bytes | None:
         return value[len(_BYTE_ORDER_MARK) :]
     if value.startswith(_SCHEMA_ID):
         for end in _SCHEMA_ID_ENDS:
-            if value[end : end + 1] == b"{":
+            if value.startswith(_OBJECT_STARTS, end):
                 return value[end:]
     return value
 
