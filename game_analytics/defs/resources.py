@@ -35,8 +35,13 @@ from game_analytics.settings import (
 from game_analytics.simulation.log import MemoryEventLog
 from game_analytics.simulation.schedule import Simulation
 from game_analytics.sources.event_log import EventLog
+from game_analytics.sources.formats.format import Format
+from game_analytics.sources.formats.json import JSON
 from game_analytics.sources.kafka.client import KafkaSettings
 from game_analytics.sources.kafka.log import KafkaEventLog
+
+MESSAGES_FORMAT: Format = JSON
+"""The format of messages, for landing them and for reading the quarantine again."""
 
 
 class EventLogResource(dg.ConfigurableResource, ABC):

@@ -129,7 +129,7 @@ def _events(messages: pl.DataFrame, partition: int, decode: Decode, is_type_coun
     fields = decode(messages)
     return (
         # Lazy, so that common subexpressions are computed once.
-        pl.concat([messages, fields.hstack(_written_times(fields))], how="horizontal")
+        pl.concat([messages, fields.with_columns(written_time=_written_times(fields))], how="horizontal")
         .lazy()
         .with_columns(kafka_partition=pl.lit(partition, pl.Int32), event_time=_event_time())
         .with_columns(reason=_reason(is_type_counted))
@@ -177,13 +177,13 @@ _MILLISECONDS_UTC = (
 _TIMESTAMP = (
     r"^(?P<date>(?:19[7-9][0-9]|[2-9][0-9]{3})-[0-9]{2}-[0-9]{2})[Tt ](?P<clock>(?:[01][0-9]|2[0-3]):[0-5][0-9])"
     r"(?::(?P<second>[0-5][0-9])(?:\.(?P<fraction>[0-9]{1,9}))?)?"
-    r"(?: ?(?:(?P<utc>Z|z|UTC)|(?P<sign>[+-])(?P<hours>[01][0-9]|2[0-3])(?::?(?P<minutes>[0-5][0-9]))?)"
+    r"(?: ?(?:Z|z|UTC|(?P<sign>[+-])(?P<hours>[01][0-9]|2[0-3])(?::?(?P<minutes>[0-5][0-9]))?)"
     r"(?:\[[^\[\]]{1,64}\])?)?$"
 )
 _FIRST_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MOMENT = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
-_UNITS_A_SECOND = (0, 3, 6, 9)
-"""Powers of ten: a number since 1970 counts seconds, ms, µs or ns."""
+_UNIT_DIGITS = (0, 3, 6, 9)
+"""Decimal digits of a second in the units that a number may count: s, ms, µs, ns."""
 _YEAR_2000, _YEAR_2100 = 946_684_800, 4_102_444_800
 """Seconds since 1970. The ranges of the four units are disjoint."""
 _TRUNCATE = Context(prec=40, rounding=ROUND_DOWN)
@@ -200,20 +200,17 @@ def _event_time() -> pl.Expr:
     )
 
 
-def _written_times(fields: pl.DataFrame) -> pl.DataFrame:
-    """``written_time``: the moment that ``ts`` or ``ts_number`` names, truncated to µs; null if it is invalid.
-    ``without_offset``: whether it is a valid text without an offset, which means UTC."""
+def _written_times(fields: pl.DataFrame) -> pl.Series:
+    """The moments that ``ts`` and ``ts_number`` name, in UTC, truncated to µs; null if absent or invalid."""
     ts, numbers = fields["ts"], fields["ts_number"]
     moments = ts.to_frame("ts").select(_common_form()).to_series()
-    without_offset = pl.repeat(False, len(ts), eager=True)
     others = (moments.is_null() & ts.is_not_null()).arg_true()
     if len(others):
-        parsed = ts.gather(others).to_frame("ts").lazy().select(**_any_form()).collect()
-        moments = moments.scatter(others, parsed["moment"])
-        without_offset = without_offset.scatter(others, parsed["without_offset"])
+        parsed = ts.gather(others).to_frame("ts").lazy().select(_any_form()).collect().to_series()
+        moments = moments.scatter(others, parsed)
     if numbers.null_count() < len(numbers):
         moments = _number_times(numbers).zip_with(numbers.is_not_null(), moments)
-    return pl.DataFrame({"written_time": moments, "without_offset": without_offset})
+    return moments
 
 
 def _common_form() -> pl.Expr:
@@ -224,7 +221,7 @@ def _common_form() -> pl.Expr:
     return pl.when(ts.str.contains(_MILLISECONDS_UTC)).then(moment)
 
 
-def _any_form() -> dict[str, pl.Expr]:
+def _any_form() -> pl.Expr:
     """Parses ``YYYY-MM-DDThh:mm[:ss[.1-9 digits]][Z or offset][zone in brackets, after either]``: ``t`` or a space may
     stand for ``T``, ``z`` or ``UTC`` for ``Z``, a space before it; offsets are ``±hh``, ``±hhmm`` or ``±hh:mm``; no
     offset means UTC.
@@ -244,18 +241,14 @@ def _any_form() -> dict[str, pl.Expr]:
         + pl.duration(microseconds=microseconds, time_unit="us")
         - pl.duration(minutes=offset, time_unit="us")
     )
-    is_valid = moment.is_between(_FIRST_MOMENT, _LAST_MOMENT)
-    return {
-        "moment": pl.when(is_valid).then(moment),
-        "without_offset": is_valid.fill_null(False) & part("utc").is_null() & part("sign").is_null(),
-    }
+    return pl.when(moment.is_between(_FIRST_MOMENT, _LAST_MOMENT)).then(moment)
 
 
 def _number_times(numbers: pl.Series) -> pl.Series:
     """The moments of JSON numbers (as text), truncated to µs; null where they name none."""
     whole = numbers.cast(pl.Int64, strict=False)
     moments = pl.repeat(None, len(numbers), dtype=pl.Int64, eager=True)
-    for digits in _UNITS_A_SECOND:
+    for digits in _UNIT_DIGITS:
         in_range = whole.is_between(_YEAR_2000 * 10**digits, _YEAR_2100 * 10**digits - 1)
         microseconds = whole * 10 ** (6 - digits) if digits <= 6 else whole // 10 ** (digits - 6)
         moments = microseconds.zip_with(in_range.fill_null(False), moments)
@@ -271,7 +264,7 @@ def _microseconds(number: str) -> int | None:
         value = Decimal(number)
     except InvalidOperation:  # an exponent of more than 18 digits
         return None
-    for digits in _UNITS_A_SECOND:
+    for digits in _UNIT_DIGITS:
         if Decimal(_YEAR_2000 * 10**digits) <= value < Decimal(_YEAR_2100 * 10**digits):
             return int(value.scaleb(6 - digits, _TRUNCATE))
     return None

@@ -10,7 +10,7 @@ from game_analytics.defs.days import DayReport, Results, materialize_days, reada
 from game_analytics.defs.history import latest_materializations, recorded
 from game_analytics.defs.metadata import column_schema, markdown
 from game_analytics.defs.partitions import daily
-from game_analytics.defs.resources import EventLogResource, LakeResource, PipelineSettings
+from game_analytics.defs.resources import MESSAGES_FORMAT, EventLogResource, LakeResource, PipelineSettings
 from game_analytics.engines.local import LocalEngine, cores
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import Lake
@@ -138,6 +138,7 @@ def _from_log(
         found_by=config.finders(),
         engine=LocalEngine(settings.workers or cores()),
         slice_size=settings.slice_messages,
+        format=MESSAGES_FORMAT,
     )
     log, opened = event_log.open(), lake.open()
     ensure_may_be_written(log, opened, simulate_anywhere=settings.simulate_anywhere)
@@ -167,7 +168,7 @@ def _from_quarantine(
     def reread(day: date) -> LandingReport:
         if log is not None:
             ensure_log_lost_the_day(log, opened, day, settings.lateness, utc_now())
-        return reread_day(opened, day, clock=utc_now)
+        return reread_day(opened, day, clock=utc_now, messages_format=MESSAGES_FORMAT)
 
     return reread, opened
 

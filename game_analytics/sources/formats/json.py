@@ -63,8 +63,7 @@ def decode(values: pl.Series) -> pl.DataFrame:
 def _decode_chunk(chunk: pl.Series) -> pl.DataFrame:
     values = chunk.to_list()
     is_object = chunk.bin.starts_with(b"{")
-    is_any_other = is_object.sum() < len(values)
-    others = [index for index, given in enumerate(is_object.to_list()) if not given] if is_any_other else []
+    others = [index for index, starts_so in enumerate(is_object.to_list()) if not starts_so]
     for index in others:
         values[index] = unframed(values[index])
     faults: list[str | None] = [None] * len(values)
