@@ -27,7 +27,7 @@ def one_message_for_each_reason() -> dict[str, bytes | None]:
     """In the contract's order."""
     return {
         "tombstone": None,
-        "compressed": gzip.compress(b'{"event_type":"KILL","player_id":"p00017"}'),
+        "compressed": gzip.compress(b'{"event_type":"KILL","player_id":"p00017"}', mtime=0),
         "avro_or_protobuf": b"\x00\x00\x00\x00\x07\x08KILL\x0cp00017",
         "not_utf8": b'{"event_type":"KILL","player_id":"Jos\xe9"}',
         "not_json": b'{"event_type":"KILL","player_id":"p0',
