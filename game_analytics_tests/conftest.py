@@ -39,11 +39,17 @@ def client(s3: S3Endpoint) -> Iterator["S3Client"]:
 
 
 @pytest.fixture
-def lake_resource(s3: S3Endpoint, client: "S3Client") -> LakeResource:
+def lake_on_s3(s3: S3Endpoint, client: "S3Client") -> LakeResource:
     """The resource of a lake that is new and empty."""
     bucket = f"lake-{uuid.uuid4()}"
     client.create_bucket(Bucket=bucket)
     return lake_at(s3, bucket)
+
+
+@pytest.fixture
+def lake_resource(lake_on_s3: LakeResource) -> LakeResource:
+    """The lake that most tests use. In ``defs/`` and ``landing/``, where S3 itself is not tested, it is in memory."""
+    return lake_on_s3
 
 
 @pytest.fixture

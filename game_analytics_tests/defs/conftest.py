@@ -10,12 +10,22 @@ import pytest
 from game_analytics.definitions import pipeline as definitions_on
 from game_analytics.defs.resources import LakeResource, PipelineSettings
 from game_analytics_tests.support.harness import Pipeline, pipeline_on, small_simulation
+from game_analytics_tests.support.lakes import lake_in_memory as lake_resource
+
+__all__ = ["lake_resource"]
 
 
 @pytest.fixture
 def pipeline(lake_resource: LakeResource) -> Iterator[Pipeline]:
     """The pipeline on a new lake and instance."""
     with pipeline_on(lake_resource) as on_a_new_lake:
+        yield on_a_new_lake
+
+
+@pytest.fixture
+def pipeline_on_s3(lake_on_s3: LakeResource) -> Iterator[Pipeline]:
+    """As `pipeline`, on a real S3 API."""
+    with pipeline_on(lake_on_s3) as on_a_new_lake:
         yield on_a_new_lake
 
 

@@ -28,7 +28,7 @@ def run_days(
         yield from materialize_days(context, work, delays)
 
     span = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
-    with dg.DagsterInstance.ephemeral() as instance:
+    with instance_in_memory() as instance:
         result = dg.materialize([diary], instance=instance, tags=span, raise_on_error=False)
         recorded: dict[str, list[object]] = {}
         for record in reversed(instance.fetch_materializations(diary.key, limit=100).records):

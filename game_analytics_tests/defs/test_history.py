@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 
 from game_analytics.defs.history import RECORDED_BEFORE, latest_materializations, latest_provenance, recorded
+from game_analytics_tests.support.harness import instance_in_memory
 
 BOARD = dg.AssetKey("top10_leaderboard")
 STATS = dg.AssetKey("daily_player_stats")
@@ -17,7 +18,7 @@ DAYS = ["2025-12-28", "2025-12-29", "2025-12-30"]
 def instance(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     """The two store events differently."""
     if request.param == "in memory":
-        with dg.DagsterInstance.ephemeral() as forgetful:
+        with instance_in_memory() as forgetful:
             yield forgetful
     else:
         with dg.DagsterInstance.local_temp(str(tmp_path)) as kept:

@@ -79,9 +79,9 @@ def test_a_request_is_made_as_often_as_is_configured() -> None:
             assert len(busy.asked) == attempts
 
 
-def test_a_lake_uses_its_configured_endpoint(s3: S3Endpoint, lake_resource: LakeResource) -> None:
-    lake = lake_resource.open()
-    assert (lake.endpoint, lake.bucket) == (s3.url, lake_resource.bucket)
+def test_a_lake_uses_its_configured_endpoint(s3: S3Endpoint, lake_on_s3: LakeResource) -> None:
+    lake = lake_on_s3.open()
+    assert (lake.endpoint, lake.bucket) == (s3.url, lake_on_s3.bucket)
 
 
 def test_a_lake_is_configured_without_a_request() -> None:

@@ -1,15 +1,18 @@
-"""Lakes for tests: on the tests' S3 server, and in memory for trials with thousands of landings."""
+"""Lakes for tests: on the tests' S3 server, and in memory, where S3 itself is not what is tested."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TypeVar
 
+import polars as pl
+import pytest
 from dagster_aws.s3 import S3Resource
 
 from game_analytics.defs.resources import LakeResource
-from game_analytics.lake.bucket import Contested, InputChanged, Lake, Listed, Stored
+from game_analytics.lake.bucket import Downloaded, Lake, Listed, Stored
 from game_analytics.local_stack.endpoint import S3Endpoint
 
 
@@ -31,7 +34,8 @@ T = TypeVar("T")
 
 @dataclass
 class MemoryLake(Lake):
-    """A bucket in memory. Conditional writes behave as on S3; ETags are the MD5 of the content."""
+    """A bucket in memory. Conditional writes behave as on S3; ETags are the MD5 of the content, and objects are dated
+    by whole seconds."""
 
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     objects: dict[str, tuple[bytes, datetime]] = field(default_factory=dict)
@@ -39,7 +43,7 @@ class MemoryLake(Lake):
 
     @property
     def endpoint(self) -> str:
-        return "memory:"
+        return "http://localhost"
 
     def listing(self, prefix: str) -> Iterator[Listed]:
         for key in sorted(self.objects):
@@ -56,24 +60,54 @@ class MemoryLake(Lake):
         body = self.objects[key][0]
         return Stored(body, _etag(body))
 
+    def size(self, key: str) -> int | None:
+        return len(self.objects[key][0]) if key in self.objects else None
+
+    def tail(self, key: str, size: int) -> Stored | None:
+        stored = self.get(key)
+        return None if stored is None else Stored(stored.body[-size:], stored.etag)
+
+    def download(self, key: str, path: Path) -> Downloaded | None:
+        stored = self.get(key)
+        if stored is None:
+            return None
+        path.write_bytes(stored.body)
+        return Downloaded(stored.etag, hashlib.sha256(stored.body).hexdigest())
+
+    def scan_parquet(self, keys: Iterable[str], schema: pl.Schema) -> pl.LazyFrame:
+        names = list(keys)
+        if missing := [key for key in names if key not in self.objects]:
+            raise FileNotFoundError(self.uri(missing[0]))
+        if not names:
+            return pl.LazyFrame(schema=schema)
+        return pl.scan_parquet([self.objects[key][0] for key in names], schema=schema)
+
     def put(self, key: str, body: bytes) -> str:
-        self.objects[key] = body, self.clock()
+        self.objects[key] = body, self.clock().replace(microsecond=0)
         return _etag(body)
 
-    def replace(self, key: str, build: Callable[[], tuple[bytes, T]]) -> tuple[T, str]:
-        for _ in range(3):
-            standing = self.etag(key)
-            try:
-                body, report = build()
-            except InputChanged:
-                continue
-            if self.etag(key) == standing:
-                return report, self.put(key, body)
-        raise Contested(f"{self.uri(key)} was replaced by others 3 times.")
+    def _put_if(self, key: str, body: bytes, current: str | None) -> str | None:
+        return self.put(key, body) if self.etag(key) in {current, _etag(body)} else None
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in list(keys):
-            del self.objects[key]
+            self.objects.pop(key, None)
+
+
+def given_lake(lake: Lake) -> LakeResource:
+    """A resource that opens this lake."""
+
+    class GivenLake(LakeResource):
+        def open(self) -> Lake:
+            return lake
+
+    return GivenLake(bucket=lake.bucket, s3=S3Resource())
+
+
+@pytest.fixture
+def lake_in_memory() -> LakeResource:
+    """The resource of a lake in memory that is new and empty."""
+    return given_lake(MemoryLake())
 
 
 def _etag(body: bytes) -> str:

@@ -42,8 +42,8 @@ def test_an_s3_that_does_not_answer_fails_the_run_within_seconds(job: str) -> No
     assert "a-secret-of-theirs" not in failure
 
 
-def test_a_bucket_that_does_not_exist_is_named(lake_resource: LakeResource) -> None:
-    missing = LakeResource(bucket="nobody-made-it", s3=lake_resource.s3)
+def test_a_bucket_that_does_not_exist_is_named(lake_on_s3: LakeResource) -> None:
+    missing = LakeResource(bucket="nobody-made-it", s3=lake_on_s3.s3)
     with pipeline_on(missing) as pipeline:
         failure = failure_of(pipeline.run(ALL, DAY))
     assert "The bucket nobody-made-it does not exist" in failure
@@ -61,20 +61,20 @@ def by_a_name_that_is_not_local(local: LakeResource) -> LakeResource:
     return LakeResource(bucket=local.bucket, s3=s3)
 
 
-def test_simulated_events_are_not_written_to_a_remote_lake(lake_resource: LakeResource) -> None:
-    with pipeline_on(by_a_name_that_is_not_local(lake_resource)) as pipeline:
+def test_simulated_events_are_not_written_to_a_remote_lake(lake_on_s3: LakeResource) -> None:
+    with pipeline_on(by_a_name_that_is_not_local(lake_on_s3)) as pipeline:
         failure = failure_of(pipeline.run("daily_stats_job", DAY))
         assert "GAME_ANALYTICS_SIMULATION=allow" in failure
         assert "http://0.0.0.0" in failure
         assert pipeline.content() == {}
 
 
-def test_simulated_events_may_go_anywhere_if_allowed(lake_resource: LakeResource) -> None:
-    elsewhere = by_a_name_that_is_not_local(lake_resource)
+def test_simulated_events_may_go_anywhere_if_allowed(lake_on_s3: LakeResource) -> None:
+    elsewhere = by_a_name_that_is_not_local(lake_on_s3)
     with pipeline_on(elsewhere, settings=PipelineSettings(simulate_anywhere=True)) as pipeline:
         assert pipeline.run("daily_stats_job", DAY).success
 
 
-def test_real_events_may_go_anywhere(lake_resource: LakeResource) -> None:
-    with pipeline_on(by_a_name_that_is_not_local(lake_resource), given_log(ListedLog({0: []}))) as pipeline:
+def test_real_events_may_go_anywhere(lake_on_s3: LakeResource) -> None:
+    with pipeline_on(by_a_name_that_is_not_local(lake_on_s3), given_log(ListedLog({0: []}))) as pipeline:
         assert pipeline.run("daily_stats_job", DAY).success

@@ -23,7 +23,15 @@ from game_analytics.defs.resources import LakeResource, PipelineSettings
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics_tests.support.five_days import DAYS, FIFTH, FIRST, FOURTH, SECOND, THIRD, faults_named, five_days
-from game_analytics_tests.support.harness import days_ago, failure_of, foreign_stats, given_log, parquet, pipeline_on
+from game_analytics_tests.support.harness import (
+    days_ago,
+    failure_of,
+    foreign_stats,
+    given_log,
+    instance_in_memory,
+    parquet,
+    pipeline_on,
+)
 from game_analytics_tests.support.lakes import lake_at
 from game_analytics_tests.support.processes import eventually
 
@@ -148,17 +156,17 @@ class Ended:
 
 
 @pytest.fixture
-def history(lake_resource: LakeResource) -> Iterator[History]:
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield History(instance, lake_resource)
+def history(lake_on_s3: LakeResource) -> Iterator[History]:
+    with instance_in_memory() as instance:
+        yield History(instance, lake_on_s3)
 
 
 @pytest.fixture
-def kept_history(lake_resource: LakeResource, tmp_path: Path) -> Iterator[History]:
+def kept_history(lake_on_s3: LakeResource, tmp_path: Path) -> Iterator[History]:
     """An instance on disk, for several processes."""
     (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}")
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
-        yield History(instance, lake_resource)
+        yield History(instance, lake_on_s3)
 
 
 @pytest.mark.trial

@@ -11,6 +11,7 @@ from game_analytics.lake.bucket import Lake, Listed
 from game_analytics.landing.reread import reread_day
 from game_analytics.leaderboards.player_stats import publish_stats
 from game_analytics_tests.support.harness import ALL, Pipeline, failure_of, given_log, pipeline_on
+from game_analytics_tests.support.lakes import MemoryLake, given_lake
 from game_analytics_tests.support.listed_log import ListedLog
 from game_analytics_tests.support.samples import DAY, MORNING_AFTER, at, kill, land, standing
 
@@ -167,7 +168,7 @@ def test_a_missing_quarantine_object_is_reported_with_the_remedy(pipeline: Pipel
 # -- a server whose listing is wrong -----------------------------------------------------------------------------------
 
 
-class ListsOtherwise(Lake):
+class ListsOtherwise(MemoryLake):
     """A server whose listing has wrong ETags and sizes, like that of some proxies."""
 
     def listing(self, prefix: str) -> Iterator[Listed]:
@@ -175,23 +176,22 @@ class ListsOtherwise(Lake):
             yield Listed(found.key, f"other-{found.etag}", found.last_modified, found.size + 28)
 
 
-class ListsOtherwiseResource(LakeResource):
-    def open(self) -> Lake:
-        return ListsOtherwise(self.settings())
+def listed_otherwise(lake: Lake) -> Lake:
+    assert isinstance(lake, MemoryLake)
+    return ListsOtherwise(objects=lake.objects)
 
 
 @pytest.mark.trial
-def test_a_listing_with_wrong_etags_and_sizes_changes_nothing(pipeline: Pipeline, lake_resource: LakeResource) -> None:
+def test_a_listing_with_wrong_etags_and_sizes_changes_nothing(pipeline: Pipeline) -> None:
     before = pipeline.content()
-    proxied = ListsOtherwiseResource(bucket=lake_resource.bucket, s3=lake_resource.s3)
-    with pipeline_on(proxied, given_log(two_partitions())) as through_a_proxy:
+    with pipeline_on(given_lake(listed_otherwise(pipeline.lake)), given_log(two_partitions())) as through_a_proxy:
         for _ in range(2):
             result = through_a_proxy.run(ALL, DAY.isoformat())
             assert result.success, failure_of(result)
     assert pipeline.content() == before
 
 
-def test_with_such_a_listing_a_damaged_object_is_still_named(pipeline: Pipeline, lake_resource: LakeResource) -> None:
+def test_with_such_a_listing_a_damaged_object_is_still_named(pipeline: Pipeline) -> None:
     of_ann, _ = raw_keys(pipeline.lake)
     pipeline.lake.put(of_ann, b"short")
-    assert f"{of_ann} has 5 bytes" in refusal(ListsOtherwise(lake_resource.settings()))
+    assert f"{of_ann} has 5 bytes" in refusal(listed_otherwise(pipeline.lake))

@@ -231,8 +231,8 @@ def test_a_file_rewritten_by_another_tool_with_equal_rows_is_replaced(landed: La
     assert landed.get(KEY) == own
 
 
-def test_a_correction_during_the_count_is_not_overwritten(lake_resource: LakeResource) -> None:
-    lake = lake_resource.open()
+def test_a_correction_during_the_count_is_not_overwritten(lake_on_s3: LakeResource) -> None:
+    lake = lake_on_s3.open()
     land(log(), lake)
     publish_stats(lake, DAY)
     corrected = parquet(foreign_stats(ann=(1, 0)))
@@ -246,7 +246,7 @@ def test_a_correction_during_the_count_is_not_overwritten(lake_resource: LakeRes
             return super().collect(query)
 
     with pytest.raises(GameAnalyticsError, match="was not written by this pipeline"):
-        publish_stats(CorrectedMeanwhile(lake_resource.settings()), DAY)
+        publish_stats(CorrectedMeanwhile(lake_on_s3.settings()), DAY)
     stands = lake.get(KEY)
     assert stands is not None
     assert stands.body == corrected

@@ -11,11 +11,10 @@ import polars as pl
 import pytest
 
 from game_analytics.definitions import pipeline as definitions_on
-from game_analytics.defs.resources import LakeResource, PipelineSettings
-from game_analytics.lake.bucket import Lake, Listed
-from game_analytics.local_stack.endpoint import S3Endpoint
+from game_analytics.defs.resources import PipelineSettings
+from game_analytics.lake.bucket import Listed
 from game_analytics_tests.support.harness import ALL, Pipeline, pipeline_on, small_simulation
-from game_analytics_tests.support.lakes import lake_at
+from game_analytics_tests.support.lakes import MemoryLake, given_lake
 from game_analytics_tests.support.ticks import (
     ANN_FIRST,
     BOB_FIRST,
@@ -122,10 +121,9 @@ def test_a_bucket_restored_to_before_it_had_boards_gets_them_again(pipeline: Pip
     assert tick(pipeline).skipped.startswith("All 3 boards")
 
 
-def in_bucket(pipeline: Pipeline, s3: S3Endpoint, client: "S3Client", bucket: str) -> Pipeline:
+def on_another_bucket(pipeline: Pipeline) -> Pipeline:
     """The same instance, with another bucket, which is new and empty."""
-    client.create_bucket(Bucket=bucket)
-    lake = lake_at(s3, bucket)
+    lake = given_lake(MemoryLake(bucket=f"{pipeline.lake.bucket}-2"))
     definitions = definitions_on(small_simulation(), lake, PipelineSettings())
     return Pipeline(definitions, lake, pipeline.instance)
 
@@ -135,17 +133,17 @@ def copy_all(source: Pipeline, target: Pipeline) -> None:
         target.put(key, body(source, key))
 
 
-def test_another_bucket_gets_the_boards_that_it_lacks(pipeline: Pipeline, s3: S3Endpoint, client: "S3Client") -> None:
+def test_another_bucket_gets_the_boards_that_it_lacks(pipeline: Pipeline) -> None:
     ranked(pipeline)
-    other = in_bucket(pipeline, s3, client, f"{pipeline.lake.bucket}-2")
+    other = on_another_bucket(pipeline)
     other.put(stats_file(DAY), ann_leads())
     assert other.run_requested() == {DAY: True}
     assert other.board(DAY) == ANN_FIRST
 
 
 @pytest.mark.trial
-def test_two_lakes_on_one_instance_are_independent(pipeline: Pipeline, s3: S3Endpoint, client: "S3Client") -> None:
-    other = in_bucket(pipeline, s3, client, f"{pipeline.lake.bucket}-2")
+def test_two_lakes_on_one_instance_are_independent(pipeline: Pipeline) -> None:
+    other = on_another_bucket(pipeline)
     pipeline.put(stats_file(DAY), ann_leads())
     other.put(stats_file(DAY), bob_leads())
     queued = noted(pipeline, tick(pipeline).request, dg.DagsterRunStatus.QUEUED)
@@ -158,9 +156,9 @@ def test_two_lakes_on_one_instance_are_independent(pipeline: Pipeline, s3: S3End
     assert pipeline.instance.get_runs_count() == 3
 
 
-def test_a_completely_copied_bucket_is_up_to_date(pipeline: Pipeline, s3: S3Endpoint, client: "S3Client") -> None:
+def test_a_completely_copied_bucket_is_up_to_date(pipeline: Pipeline) -> None:
     ranked(pipeline)
-    other = in_bucket(pipeline, s3, client, f"{pipeline.lake.bucket}-2")
+    other = on_another_bucket(pipeline)
     copy_all(pipeline, other)
     assert tick(other).skipped.startswith("All 1 boards are made")
 
@@ -175,14 +173,14 @@ def put_by_parts(client: "S3Client", bucket: str, key: str, content: bytes) -> N
 
 @pytest.mark.parametrize("copied", [[stats_file(DAY)], [board_file(DAY)], [stats_file(DAY), board_file(DAY)]])
 def test_equal_bytes_with_the_etag_of_a_multipart_copy_count_as_equal(
-    pipeline: Pipeline, client: "S3Client", copied: list[str]
+    pipeline_on_s3: Pipeline, client: "S3Client", copied: list[str]
 ) -> None:
-    ranked(pipeline)
-    before = pipeline.content()
+    ranked(pipeline_on_s3)
+    before = pipeline_on_s3.content()
     for key in copied:
-        put_by_parts(client, pipeline.lake.bucket, key, body(pipeline, key))
-    assert all(pipeline.content()[key] != before[key] for key in copied)
-    assert tick(pipeline).skipped.startswith("All 1 boards are made")
+        put_by_parts(client, pipeline_on_s3.lake.bucket, key, body(pipeline_on_s3, key))
+    assert all(pipeline_on_s3.content()[key] != before[key] for key in copied)
+    assert tick(pipeline_on_s3).skipped.startswith("All 1 boards are made")
 
 
 def test_stats_of_this_pipeline_that_were_corrected_by_hand_are_ranked(pipeline: Pipeline) -> None:
@@ -273,21 +271,16 @@ def test_with_an_empty_history_or_a_changed_setting_old_boards_stay(pipeline: Pi
     assert "1 boards were made under another rule" in tick(changed).skipped
 
 
-class LyingLake(Lake):
+class LyingLake(MemoryLake):
     """Behind a proxy that lists other ETags than it delivers."""
 
     def listing(self, prefix: str) -> Iterator[Listed]:
         return (replace(found, etag=f"listed-{found.etag}") for found in super().listing(prefix))
 
 
-class LyingLakeResource(LakeResource):
-    def open(self) -> Lake:
-        return LyingLake(self.settings())
-
-
-def test_a_listing_with_another_etag_than_get_requests_no_run(lake_resource: LakeResource) -> None:
+def test_a_listing_with_another_etag_than_get_requests_no_run() -> None:
     """The objects' own metadata decides, and is read once."""
-    with pipeline_on(LyingLakeResource(bucket=lake_resource.bucket, s3=lake_resource.s3)) as pipeline:
+    with pipeline_on(given_lake(LyingLake())) as pipeline:
         ranked(pipeline)
         assert tick(pipeline).skipped.startswith("All 1 boards are made")
         pipeline.put(stats_file(DAY), bob_leads())
