@@ -9,7 +9,7 @@ import pytest
 from game_analytics.defs.days import DayReport, Results, materialize_days
 from game_analytics.defs.partitions import daily
 from game_analytics.errors import GameAnalyticsError, Unavailable
-from game_analytics_tests.support.harness import failure_of
+from game_analytics_tests.support.harness import failure_of, instance_in_memory
 
 pytestmark = pytest.mark.filterwarnings("ignore:Parameter `backfill_policy`")
 

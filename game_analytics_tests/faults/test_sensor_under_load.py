@@ -1,4 +1,4 @@
-"""A thousand files are written within seconds, some of them bad, and some are overwritten while the sensor and its runs
+"""Hundreds of files are written within seconds, some of them bad, and some are overwritten while the sensor and its runs
 work: each day's board ends up to date, and no day gets more runs than versions of its file."""
 
 import time
@@ -265,7 +265,7 @@ def wrong_runs(runs: Sequence[dg.DagsterRun], versions: Mapping[str, Sequence[Ve
 
 
 @pytest.mark.timeout(1800)
-def test_a_thousand_files_that_land_at_once_are_each_ranked_as_they_stand_in_the_end(
+def test_hundreds_of_files_that_land_at_once_are_each_ranked_as_they_stand_in_the_end(
     s3: S3Endpoint,
     lake_resource: LakeResource,
     tmp_path: Path,
