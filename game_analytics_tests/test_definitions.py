@@ -233,6 +233,7 @@ def test_show_without_a_lake_says_what_to_do_in_one_line() -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.trial
 def test_dg_finds_the_definitions_too() -> None:
     dg_command = Path(sys.executable).with_name("dg")
     environment = {**CLEAN, "HOME": os.environ.get("TMPDIR", "/tmp")}  # noqa: S108 - dg wants a home

@@ -99,11 +99,13 @@ def done(s3: S3Endpoint, client: "S3Client", tmp_path_factory: pytest.TempPathFa
     return Done(bucket, troubles, user.asked_for)
 
 
+pytestmark = pytest.mark.trial
+
+
 def second_part_breaks_off(request: Request) -> Fate:
     return Refuse(400, "BadDigest") if "partNumber=2" in request.target else Forward()
 
 
-@pytest.mark.trial
 def test_with_its_policy_the_code_location_does_all_of_its_work(done: Done) -> None:
     assert done.troubles == {}
 
@@ -116,7 +118,6 @@ def test_each_of_these_rights_is_tried_below() -> None:
     assert granted() == {*NEEDED_FOR, ABORT}
 
 
-@pytest.mark.trial
 @pytest.mark.parametrize("missing", NEEDED_FOR, ids=str)
 def test_without_any_one_of_them_something_fails_and_says_so(
     missing: Right, done: Done, s3: S3Endpoint, tmp_path: Path

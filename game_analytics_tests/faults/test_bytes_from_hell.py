@@ -234,6 +234,7 @@ _UTF_8 = re.compile(
 """The table of RFC 3629, section 4."""
 
 
+@pytest.mark.trial
 def test_the_reference_calls_no_utf_8_what_the_table_of_its_rfc_leaves_out() -> None:
     for family in FAMILIES:
         values, decided = of_family(family)

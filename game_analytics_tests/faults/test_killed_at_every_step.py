@@ -6,7 +6,7 @@ import signal
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -198,25 +198,14 @@ def test_the_day_then_is_another_than_the_day_now(day_then: Whole, day_now: Whol
     assert day_then.board != day_now.board
 
 
-THE_MANIFEST = WRITES - 4
-
-
-@pytest.mark.parametrize(
-    ("moment", "writes"),
-    [
-        pytest.param("before", [THE_MANIFEST], id="before one"),
-        pytest.param("after", [THE_MANIFEST], id="after one"),
-        pytest.param("before", range(WRITES), id="before each", marks=pytest.mark.trial),
-        pytest.param("after", range(WRITES), id="after each", marks=pytest.mark.trial),
-    ],
-)
+@pytest.mark.trial
+@pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_run_that_is_killed_at_any_write_leaves_a_whole_day_and_the_next_one_finishes_it(
     kill: Callable[[str, int, int], Trial],
     moment: str,
-    writes: Sequence[int],
     record_property: Callable[[str, object], None],
 ) -> None:
-    trials = [kill(moment, number, 1) for number in writes]
+    trials = [kill(moment, number, 1) for number in range(WRITES)]
     lost = [what for trial in trials for what in trial.lost]
     seen = sum((trial.seen for trial in trials), Counter[str]())
     record_property(
@@ -225,9 +214,9 @@ def test_a_run_that_is_killed_at_any_write_leaves_a_whole_day_and_the_next_one_f
         f"{seen.total()} looks at a dataset meanwhile saw the old or the new one whole",
     )
     assert lost == []
-    assert len({trial.point for trial in trials}) == len(writes)
+    assert len({trial.point for trial in trials}) == WRITES
     each = [f"{dataset} {age}" for dataset in ("raw", "stats", "board") for age in ("then", "now")]
-    assert min(seen[one] for one in each) >= len(writes)
+    assert min(seen[one] for one in each) >= WRITES
 
 
 @pytest.mark.trial
