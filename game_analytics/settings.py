@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Ge, Le
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import LakeSettings
+from game_analytics.rules.vocabulary import type_names
 from game_analytics.sources.kafka.names import servers_fault, topic_fault
 
 TOPIC = "game-events"
@@ -56,6 +57,11 @@ def _without_fault(value: str, fault: str | None) -> str:
     return value
 
 
+def _names(value: object) -> object:
+    """Accepts names separated by commas."""
+    return tuple(name for each in value.split(",") if (name := each.strip())) if isinstance(value, str) else value
+
+
 Whole = Annotated[int, BeforeValidator(_digits)]
 
 LatenessMinutes = Annotated[
@@ -95,6 +101,11 @@ QuarantinePercent = Annotated[
 PatienceSeconds = Annotated[
     Whole, Field(ge=1, le=86_400, description="Seconds that a broker may deliver nothing before a landing fails.")
 ]
+TypeNames = Annotated[
+    tuple[str, ...],
+    NoDecode,
+    BeforeValidator(_names),
+]
 Port = Annotated[Whole, Field(ge=1, le=65_535)]
 
 
@@ -109,6 +120,8 @@ class Settings(BaseSettings):
     slice_messages: SliceMessages = SLICE_MESSAGES
     volume_percent: VolumePercent = VOLUME_PERCENT
     quarantine_percent: QuarantinePercent = QUARANTINE_PERCENT
+    kill_types: TypeNames = ()
+    death_types: TypeNames = ()
 
     bucket: str = BUCKET
     simulation: Literal["allow"] | None = None
@@ -148,6 +161,17 @@ class Settings(BaseSettings):
                 "KAFKA_TOPIC or KAFKA_CONFIG_FILE is set, but KAFKA_BOOTSTRAP_SERVERS is not. Set it to read that "
                 "topic, or unset the others for simulated matches."
             )
+        return self
+
+    @model_validator(mode="after")
+    def _ensure_one_meaning(self) -> Self:
+        try:
+            type_names(self.kill_types, self.death_types)
+        except ValueError as error:
+            raise ValueError(
+                f"GAME_ANALYTICS_KILL_TYPES and GAME_ANALYTICS_DEATH_TYPES contradict each other: {error}. Name each "
+                "type in one of them; KILL and DEATH themselves always count."
+            ) from None
         return self
 
     @property

@@ -2,7 +2,7 @@
 others."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -36,6 +36,10 @@ class DayReport:
     """By check: what is wrong, None if the check passes."""
     notes: Mapping[str, str] = field(default_factory=dict)
     """By check: what it says though it passes."""
+    errors: Collection[str] = ()
+    """Checks whose findings are errors rather than warnings."""
+    failure: str | None = None
+    """Why the step must fail for the day though it is recorded: later steps leave the day as it is."""
 
 
 @contextmanager
@@ -76,6 +80,10 @@ def materialize_days(
 def _materialize_day(context: dg.AssetExecutionContext, day: date, work: Callable[[date], DayReport]) -> Results:
     with readable_failures():
         report = work(day)
+    if report.failure is not None:
+        _record(context, day, report, str(day))
+        yield from _check_results({day: report})
+        raise dg.Failure(description=report.failure)
     context.add_asset_metadata(metadata=report.metadata, partition_key=day.isoformat())
     yield dg.MaterializeResult(check_results=_check_results({day: report}))
 
@@ -85,16 +93,22 @@ def _materialize_range(
 ) -> Results:
     skipped = _not_done_upstream(context)
     outcomes = dict(_outcomes(context, [day for day in requested if day not in skipped], work))
-    failed = {day: outcome for day, outcome in outcomes.items() if isinstance(outcome, Exception)}
-    done = {day: outcome for day, outcome in outcomes.items() if isinstance(outcome, DayReport)}
+    failed = {day: fault for day, outcome in outcomes.items() if (fault := _fault(outcome)) is not None}
+    recorded = {day: outcome for day, outcome in outcomes.items() if isinstance(outcome, DayReport)}
+    done = recorded.keys() - failed.keys()
     if len(done) == len(requested):
-        yield dg.MaterializeResult(check_results=_check_results(done))
+        yield dg.MaterializeResult(check_results=_check_results(recorded))
         return
+    if recorded:
+        yield from _check_results(recorded)
     if done:
-        yield from _check_results(done)
         yield partial_output(context, [day for day in requested if day not in done])
     if failed or not done:
         raise dg.Failure(description=_failure(len(outcomes), failed))
+
+
+def _fault(outcome: DayReport | Exception) -> str | None:
+    return outcome.failure if isinstance(outcome, DayReport) else str(outcome)
 
 
 def _not_done_upstream(context: dg.AssetExecutionContext) -> set[date]:
@@ -127,6 +141,8 @@ def _outcomes(
             yield day, error
         else:
             _record(context, day, report, progress)
+            if report.failure is not None:
+                context.log.error(f"{progress} failed: {report.failure}")
             yield day, report
 
 
@@ -136,7 +152,7 @@ def _record(context: dg.AssetExecutionContext, day: date, report: DayReport, pro
     context.log_event(
         dg.AssetMaterialization(
             context.asset_key,
-            description=f"{progress} is done",
+            description=f"{progress} is done" if report.failure is None else f"{progress} is landed, and failed",
             partition=day.isoformat(),
             metadata=report.metadata,
         )
@@ -146,10 +162,10 @@ def _record(context: dg.AssetExecutionContext, day: date, report: DayReport, pro
     context.add_asset_metadata(metadata=again, partition_key=day.isoformat())
 
 
-def _failure(days: int, failed: Mapping[date, Exception]) -> str:
+def _failure(days: int, failed: Mapping[date, str]) -> str:
     if not failed:
         return "Upstream steps have failed for every day, so there is nothing to do."
-    reasons = "\n".join(f"{day}: {error}" for day, error in failed.items())
+    reasons = "\n".join(f"{day}: {fault}" for day, fault in failed.items())
     others = ", the others are done and recorded" if len(failed) < days else ""
     return f"{len(failed)} of {days} days failed{others}. Run these again once what they name is fixed:\n{reasons}"
 
@@ -182,12 +198,13 @@ def _check_results(reports: Mapping[date, DayReport]) -> list[dg.AssetCheckResul
 def _check_result(name: str, reports: Mapping[date, DayReport]) -> dg.AssetCheckResult:
     findings = [f"{day}: {finding}" for day, report in reports.items() if (finding := report.findings.get(name))]
     notes = [f"{day}: {report.notes[name]}" for day, report in reports.items() if name in report.notes]
+    is_error = any(name in report.errors for report in reports.values())
     first, last = min(reports), max(reports)
     days = str(first) if first == last else f"{first} to {last}"
     return dg.AssetCheckResult(
         check_name=name,
         passed=not findings,
-        severity=dg.AssetCheckSeverity.WARN,
+        severity=dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN,
         description="\n".join(findings or notes) or f"{days}: all is well",
         metadata={"days": days},
     )

@@ -12,6 +12,8 @@ from dagster_aws.s3 import S3Resource
 from pydantic import Field, PrivateAttr
 
 from game_analytics.lake.bucket import Lake, LakeSettings
+from game_analytics.landing.slices import Reading
+from game_analytics.rules.vocabulary import type_names
 from game_analytics.settings import (
     LATENESS_MINUTES,
     MIN_ENGAGEMENTS,
@@ -35,13 +37,9 @@ from game_analytics.settings import (
 from game_analytics.simulation.log import MemoryEventLog
 from game_analytics.simulation.schedule import Simulation
 from game_analytics.sources.event_log import EventLog
-from game_analytics.sources.formats.format import Format
 from game_analytics.sources.formats.json import JSON
 from game_analytics.sources.kafka.client import KafkaSettings
 from game_analytics.sources.kafka.log import KafkaEventLog
-
-MESSAGES_FORMAT: Format = JSON
-"""The format of messages, for landing them and for reading the quarantine again."""
 
 
 class EventLogResource(dg.ConfigurableResource, ABC):
@@ -186,9 +184,16 @@ class PipelineSettings(dg.ConfigurableResource):
     slice_messages: SliceMessages = SLICE_MESSAGES
     volume_percent: VolumePercent = VOLUME_PERCENT
     quarantine_percent: QuarantinePercent = QUARANTINE_PERCENT
+    kill_types: list[str] = Field(default=[], description="Names of event types that count as `KILL`, besides that.")
+    death_types: list[str] = Field(default=[], description="Names of event types that count as `DEATH`, besides that.")
     simulate_anywhere: bool = Field(
         default=False, description="Allow writing simulated events to an S3 server that is not on this machine."
     )
+
+    @property
+    def reading(self) -> Reading:
+        """How messages are read, when they are landed and when the quarantine is read again."""
+        return Reading(JSON, type_names(self.kill_types, self.death_types))
 
     @property
     def lateness(self) -> timedelta:
@@ -227,5 +232,7 @@ def pipeline_settings(settings: Settings) -> PipelineSettings:
         slice_messages=settings.slice_messages,
         volume_percent=settings.volume_percent,
         quarantine_percent=settings.quarantine_percent,
+        kill_types=list(settings.kill_types),
+        death_types=list(settings.death_types),
         simulate_anywhere=settings.simulation == "allow",
     )

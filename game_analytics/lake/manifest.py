@@ -91,6 +91,13 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     def account(self, partition: int) -> Account | None:
         return next((account for account in self.partitions if account.partition == partition), None)
 
+    @property
+    def landed_nothing_of(self) -> int:
+        """The number of messages that were unreadable or of ignored types, if no event was landed; else 0. Such a day
+        is no empty day: its stats and board stay as they stood."""
+        total = self.total()
+        return 0 if total["landed"] else total["quarantined"] + total["ignored"]
+
     def keys(self, kind: ObjectKind) -> list[str]:
         return [landed.key for landed in self.objects if landed.kind == kind]
 

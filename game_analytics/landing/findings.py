@@ -3,11 +3,18 @@
 from collections.abc import Mapping
 from datetime import date
 
-from game_analytics.landing.report import LandingReport
-from game_analytics.landing.tables import most_missed
+from game_analytics.errors import printable
+from game_analytics.landing.report import LandingReport, TypesSeen
+from game_analytics.landing.tables import MOST_TYPES, beginning, most_ignored, most_missed
+from game_analytics.rules.events import COUNTED_TYPES, EXPECTED
+from game_analytics.rules.vocabulary import resembled_type
 from game_analytics.rules.volume import much_quarantined, unusual_volume
 
 NOTHING_MISSED = "nothing_missed"
+HAS_EVENTS = "has_events"
+
+DISPLACED_PERCENT = 1
+"""Times without an offset, in percent, that may fall on another day than their message."""
 
 MISSED_PERCENT = 1
 """Events of other days, in percent of those landed, above which a producer or a mirror may lag."""
@@ -26,15 +33,85 @@ def findings(
     manifest, own = landing.manifest, landing.own
     closes = f"{manifest.window.end:%Y-%m-%d %H:%M} UTC"
     too_early = f"landed before its window closed ({closes}): land it again then"
+    types = landing.types
     return {
         "window_closed": None if manifest.window_closed else too_early,
-        "has_events": None if manifest.total()["landed"] else "no event was landed",
+        HAS_EVENTS: failure(landing) or (None if manifest.total()["landed"] else "no event was landed"),
+        "both_types": None if types is None else _one_type_alone(types),
+        "known_types": None if types is None else _resembling(types),
+        "times_name_their_offset": None if types is None else _local_times(types.times),
         "usual_volume": unusual_volume(manifest.day, volumes, volume_percent / 100),
         "little_quarantined": much_quarantined(own["read"], own["quarantined"], quarantine_percent / 100),
         NOTHING_MISSED: _missed(landing),
         "log_goes_on": landing.lags,
         "read_as_planned": "; ".join([*landing.warnings, *landing.truncated]) or None,
     }
+
+
+def failure(landing: LandingReport) -> str | None:
+    """Why the run must fail though the day is landed, and stats and board stay: messages of the day were read, but none
+    became an event. Else None."""
+    day, total = landing.manifest.day, landing.manifest.total()
+    if not landing.manifest.landed_nothing_of:
+        return None
+    faults = []
+    if landing.reasons:
+        reason = max(landing.reasons, key=lambda each: landing.reasons[each])
+        faults.append(
+            f"{total['quarantined']:,} could not be read, {landing.reasons[reason]:,} of them {reason} (expected: "
+            f"{EXPECTED[reason]}; the first one begins {beginning(landing.samples[reason])})"
+        )
+    if total["ignored"]:
+        seen = f" ({most_ignored(landing.types)})" if landing.types is not None and landing.types.ignored else ""
+        faults.append(
+            f"{total['ignored']:,} are of ignored types{seen}; expected are {' and '.join(COUNTED_TYPES)}, or what "
+            "GAME_ANALYTICS_KILL_TYPES and GAME_ANALYTICS_DEATH_TYPES name"
+        )
+    return (
+        f"None of the messages of {day} became an event: {', and '.join(faults)}. The day is landed so, and its stats "
+        f"and board stay as they stand. `game-analytics quarantine {day}` shows more. Once it is put right, "
+        "materialize raw_events and daily_player_stats again."
+    )
+
+
+def _one_type_alone(types: TypesSeen) -> str | None:
+    absent = [each for each in COUNTED_TYPES if not types.landed.get(each)]
+    landed = sum(types.landed.values())
+    if not absent or not landed:
+        return None
+    ignored = f" (ignored types: {most_ignored(types)})" if types.ignored else ""
+    return (
+        f"{landed:,} events were landed, and none of them is a {' or a '.join(absent)}. If producers call it by "
+        f"another name{ignored}, set GAME_ANALYTICS_{absent[0]}_TYPES and land the day again"
+    )
+
+
+def _resembling(types: TypesSeen) -> str | None:
+    resembling = {name: each for name in types.ignored if (each := resembled_type(name)) is not None}
+    if not resembling:
+        return None
+    named = ", ".join(f"{types.ignored[name]:,} of {printable(name)!r}" for name in list(resembling)[:MOST_TYPES])
+    settings = " and ".join(f"GAME_ANALYTICS_{each}_TYPES" for each in dict.fromkeys(resembling.values()))
+    return (
+        f"messages were ignored whose type differs from {' or '.join(dict.fromkeys(resembling.values()))} only by "
+        f"case, blanks or a prefix: {named}. If they are meant to count, name them in {settings} and land the day "
+        "again; if not, give them a name that does not end so"
+    )
+
+
+def _local_times(times: Mapping[str, int]) -> str | None:
+    """Signs that a producer writes local time."""
+    without, with_offset, displaced = times["without_offset"], times["with_offset"], times["displaced"]
+    faults = []
+    if without and with_offset:
+        faults.append(f"{without:,} events have a ts without an offset from UTC, beside {with_offset:,} that have one")
+    if displaced * 100 > without * DISPLACED_PERCENT:
+        faults.append(
+            f"{displaced:,} of {without:,} events whose ts has no offset fall on another day than their message"
+        )
+    if not faults:
+        return None
+    return f"{'; '.join(faults)}. They are taken as UTC; a producer may write local time. Have it add `Z` or an offset"
 
 
 def notes(landing: LandingReport) -> dict[str, str]:

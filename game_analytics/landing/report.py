@@ -8,9 +8,7 @@ from datetime import date, timedelta
 from game_analytics.engines.engine import Engine
 from game_analytics.engines.local import LocalEngine
 from game_analytics.lake.manifest import Manifest
-from game_analytics.landing.slices import MAX_SLICE
-from game_analytics.sources.formats.format import Format
-from game_analytics.sources.formats.json import JSON
+from game_analytics.landing.slices import AS_JSON, MAX_SLICE, Reading
 
 
 @dataclass(frozen=True)
@@ -25,10 +23,22 @@ class LandingOptions:
     """Read also the offsets that the landings of these days have read, which found events of this one."""
     engine: Engine = field(default_factory=LocalEngine)
     """Where slices are landed."""
-    format: Format = JSON
-    """How messages are decoded."""
+    reading: Reading = AS_JSON
+    """How messages are read."""
     slice_size: int = MAX_SLICE
     """Offsets in a slice at most."""
+
+
+@dataclass(frozen=True)
+class TypesSeen:
+    """The types of a day's messages, and the times in them."""
+
+    landed: Mapping[str, int]
+    """Landed events by type."""
+    ignored: Mapping[str, int]
+    """Ignored messages in the day's own offsets by type, most first."""
+    times: Mapping[str, int]
+    """Valid events whose ``ts`` is a text, by `rules.events.TIMES`."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,8 @@ class LandingReport:
     """The first quarantined message of each reason, as received."""
     own: Mapping[str, int]
     """Messages in the day's own offsets, by `COUNTS`."""
+    types: TypesSeen | None = None
+    """What types and times were seen; None if only the quarantine was read again."""
     lags: str | None = None
     """Why producers or a mirror may be behind: a sentence."""
     unread_before: list[str] = field(default_factory=list)

@@ -17,11 +17,9 @@ from game_analytics.lake.names import manifest_key, slice_of_key, stats_key
 from game_analytics.landing.again import is_recent
 from game_analytics.landing.leftovers import clear_leftovers, keep_replaced
 from game_analytics.landing.report import LandingReport
-from game_analytics.landing.slices import COUNTS, STRAYS, Slice, store
+from game_analytics.landing.slices import AS_JSON, COUNTS, STRAYS, Reading, Slice, store
 from game_analytics.rules.events import REASONS, Classified, classify
 from game_analytics.rules.log_identity import LogIdentity
-from game_analytics.sources.formats.format import Format
-from game_analytics.sources.formats.json import JSON
 
 
 @dataclass
@@ -38,9 +36,7 @@ class _Reread:
     samples: dict[str, bytes | None] = field(default_factory=dict)
 
 
-def reread_day(
-    lake: Lake, day: date, *, clock: Callable[[], datetime], messages_format: Format = JSON
-) -> LandingReport:
+def reread_day(lake: Lake, day: date, *, clock: Callable[[], datetime], reading: Reading = AS_JSON) -> LandingReport:
     """Commit the day with those of its quarantined messages that can be read now. Nothing else changes.
 
     An event of another day is left to that day if it is in that day's quarantine too; otherwise it stays in this one,
@@ -55,7 +51,7 @@ def reread_day(
             if landed.kind == "raw":
                 reread.objects.append(landed)
             else:
-                _read_again(lake, committed, landed, other_days, reread, messages_format)
+                _read_again(lake, committed, landed, other_days, reread, reading)
         again = _manifest(committed.manifest, reread)
         ensure_balanced(again)
         if again != committed.manifest:
@@ -144,12 +140,14 @@ def _read_again(
     landed: LandedObject,
     other_days: _OtherDays,
     reread: _Reread,
-    decoder: Format,
+    reading: Reading,
 ) -> None:
     """Classify the messages of one quarantine object again, and store the rows of a changed class."""
     slice_ = _slice_of(committed.manifest.day, landed.key)
     before = quarantined(lake, committed, landed.key)
-    now = classify(before.drop("reason", "kafka_partition"), slice_.partition, slice_.day, decoder.decode)
+    now = classify(
+        before.drop("reason", "kafka_partition"), slice_.partition, slice_.day, reading.format.decode, reading.names
+    )
     strays = _strays(now, slice_.partition, other_days)
     unread = before.filter(pl.col("kafka_offset").is_in(strays["kafka_offset"].implode()))
     stays = pl.concat([now.quarantined, unread.select(now.quarantined.columns)]).sort("kafka_offset")
@@ -160,7 +158,9 @@ def _read_again(
     elif stays.height:
         reread.objects.append(store(lake, "quarantine", slice_, stays))
     counts = reread.moved.setdefault(slice_.partition, Counter())
-    counts.update(landed=now.landed.height, ignored=now.ignored, other_days=now.other_days.height - strays.height)
+    counts.update(
+        landed=now.landed.height, ignored=now.ignored.height, other_days=now.other_days.height - strays.height
+    )
     reread.strays.update(strays["day"])
     for reason, sample in stays.select("reason", "value").iter_rows():
         reread.reasons[reason] += 1

@@ -20,7 +20,7 @@ from game_analytics.lake.manifest import LandedObject, ObjectKind, Unbalanced
 from game_analytics.lake.names import slice_key
 from game_analytics.landing.offsets import EVERYTHING, NOTHING, Offsets
 from game_analytics.landing.plan import Range
-from game_analytics.rules.events import Classified, classify
+from game_analytics.rules.events import TYPE_NAMES, Classified, classify
 from game_analytics.sources.event_log import EventLog, Reader
 from game_analytics.sources.formats.format import Format
 from game_analytics.sources.formats.json import JSON
@@ -35,8 +35,28 @@ MAX_BATCH_BYTES = 32 * 1024 * 1024
 COUNTS = ("read", "landed", "ignored", "other_days", "quarantined")
 """The classes that messages are counted by, and all that were read."""
 
+MAX_TYPES = 1_000
+"""Ignored types that are counted one by one, in a slice and in a day. A broken producer may invent millions."""
+
+OTHER_TYPES = "(further types)"
+"""Stands for all beyond `MAX_TYPES`."""
+
+_TYPE_CHARACTERS = 128
+
 STRAYS = pl.Schema({"day": pl.Date(), "kafka_offset": pl.Int64()})
 """Good events of other days: one row each."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How messages are read: their format, and the names of event types in them."""
+
+    format: Format = JSON
+    names: Mapping[str, str] = field(default_factory=lambda: dict(TYPE_NAMES))
+    """As `rules.events.TYPE_NAMES`."""
+
+
+AS_JSON = Reading()
 
 
 @dataclass(frozen=True)
@@ -79,6 +99,12 @@ class SliceReport:
     """Quarantined messages by reason."""
     samples: dict[str, bytes | None] = field(default_factory=dict)
     """The first quarantined message of each reason, as received."""
+    landed_types: Counter[str] = field(default_factory=Counter)
+    """Landed events by type."""
+    ignored_types: Counter[str] = field(default_factory=Counter)
+    """Ignored messages in the day's own offsets by type; the beginnings of long names, and `OTHER_TYPES`."""
+    times: Counter[str] = field(default_factory=Counter)
+    """Valid events whose ``ts`` is a text, by `rules.events.TIMES`."""
 
     @property
     def other_days(self) -> int:
@@ -104,11 +130,11 @@ def cut(
 
 
 @contextmanager
-def slice_landing(shared: tuple[EventLog, Format, Lake]) -> Iterator[Work[Slice, SliceReport]]:
+def slice_landing(shared: tuple[EventLog, Reading, Lake]) -> Iterator[Work[Slice, SliceReport]]:
     """`land_slice` as an engine's task: each worker opens one reader for all of its slices."""
-    log, messages_format, lake = shared
-    with log.reader(messages_format.on_request) as reader:
-        yield lambda slice_, progress: land_slice(reader, lake, slice_, progress, messages_format)
+    log, reading, lake = shared
+    with log.reader(reading.format.on_request) as reader:
+        yield lambda slice_, progress: land_slice(reader, lake, slice_, progress, reading)
 
 
 def land_slice(
@@ -116,7 +142,7 @@ def land_slice(
     lake: Lake,
     slice_: Slice,
     tell: Callable[[int], None] = lambda _messages: None,
-    messages_format: Format = JSON,
+    reading: Reading = AS_JSON,
 ) -> SliceReport:
     """Read a slice, and store the events of its day and the unreadable messages: one object each, if there are any;
     more for more than 32 MiB of messages, which bounds the memory.
@@ -141,18 +167,20 @@ def land_slice(
             kept_bytes = 0
         kept_bytes += batch_bytes
         expected = _ensure_in_order(slice_, messages, expected)
-        classified = classify(messages, slice_.partition, slice_.day, messages_format.decode)
+        classified = classify(messages, slice_.partition, slice_.day, reading.format.decode, reading.names)
         kept = _without_those_elsewhere(slice_, classified.quarantined)
         events.add(classified.landed)
         refused.add(kept)
         strays.append(classified.other_days)
         report.read += messages.height
         report.landed += classified.landed.height
-        report.ignored += classified.ignored
+        report.ignored += classified.ignored.height
         report.left += classified.quarantined.height - kept.height
         report.read_again += _count(slice_, slice_.read_before, messages)
         report.own.update(_own_counts(slice_, messages, classified, kept))
         _note_reasons(report, kept)
+        _note_types(report, classified)
+        report.times.update(classified.times)
     events.write(upto=slice_.end)
     refused.write(upto=slice_.end)
     report.strays = pl.concat([report.strays, *strays])
@@ -223,6 +251,21 @@ def _note_reasons(report: SliceReport, refused: pl.DataFrame) -> None:
     for reason, count, sample in by_reason.iter_rows():
         report.reasons[reason] += count
         report.samples.setdefault(reason, sample)
+
+
+def _note_types(report: SliceReport, classified: Classified) -> None:
+    slice_, ignored = report.slice, classified.ignored
+    report.landed_types.update(dict(classified.landed["event_type"].value_counts().iter_rows()))
+    if not slice_.own.covers(slice_.first, slice_.end):
+        ignored = ignored.filter(slice_.own.contains(ignored["kafka_offset"]))
+    names = ignored["event_type"].str.head(_TYPE_CHARACTERS).value_counts(sort=True)
+    add_types(report.ignored_types, dict(names.iter_rows()))
+
+
+def add_types(types: Counter[str], more: Mapping[str, int]) -> None:
+    """Add to counts by type, so that no more than `MAX_TYPES` have a count of their own."""
+    for name, count in more.items():
+        types[name if name in types or len(types) < MAX_TYPES else OTHER_TYPES] += count
 
 
 def _ensure_in_order(slice_: Slice, messages: pl.DataFrame, expected: int) -> int:

@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping
 
-from game_analytics.landing.report import LandingReport
+from game_analytics.errors import printable
+from game_analytics.landing.report import LandingReport, TypesSeen
 from game_analytics.rules.table import Kind, Table
 
 MOST_MISSED = 20
 """Days with missed events that are shown; a producer with a wrong clock can cause thousands."""
+
+MOST_TYPES = 20
+"""Ignored types that are shown."""
 
 _SAMPLE_BYTES = 60
 _SUMMED = ("read", "gaps", "landed", "ignored", "other_days", "quarantined")
@@ -31,7 +35,17 @@ def account_lines(landing: LandingReport) -> str:
     for account in landing.manifest.partitions:
         counts = _counted({name: getattr(account, name) for name in _SUMMED})
         lines.append(f"partition {account.partition}, offsets {account.first:,} to {account.end:,}: {counts}")
-    return "\n".join([*lines, f"all: {_counted(landing.manifest.total())}"])
+    lines.append(f"all: {_counted(landing.manifest.total())}")
+    if landing.types is not None and landing.types.ignored:
+        lines.append(f"ignored types: {most_ignored(landing.types)}")
+    if landing.types is not None and landing.types.times["without_offset"]:
+        lines.append(f"times without an offset, taken as UTC: {landing.types.times['without_offset']:,}")
+    return "\n".join(lines)
+
+
+def most_ignored(types: TypesSeen) -> str:
+    """The types of ignored messages with their counts, most first."""
+    return ", ".join(f"{printable(name)} {count:,}" for name, count in list(types.ignored.items())[:MOST_TYPES])
 
 
 def _counted(counts: Mapping[str, int]) -> str:
@@ -48,15 +62,22 @@ def quarantine_table(reasons: Mapping[str, int], samples: Mapping[str, bytes | N
     columns = {"reason": Kind.WORD, "messages": Kind.NUMBER}
     if samples is None:
         return Table(columns, list(reasons.items()))
-    rows = [(reason, count, _beginning(samples[reason])) for reason, count in reasons.items()]
+    rows = [(reason, count, beginning(samples[reason])) for reason, count in reasons.items()]
     return Table({**columns, "sample": Kind.TEXT}, rows)
 
 
-def _beginning(value: bytes | None) -> str:
+def beginning(value: bytes | None) -> str:
+    """The start of a message, as a Python literal without quotes."""
     if value is None:
         return "(no value)"
     text = repr(value[:_SAMPLE_BYTES])[2:-1]
     return f"{text} … ({len(value):,} bytes)" if len(value) > _SAMPLE_BYTES else text
+
+
+def ignored_table(types: TypesSeen) -> Table:
+    """The types of ignored messages, most first."""
+    columns = {"ignored type": Kind.TEXT, "messages": Kind.NUMBER}
+    return Table(columns, list(types.ignored.items())[:MOST_TYPES])
 
 
 def missed_table(landing: LandingReport) -> Table:

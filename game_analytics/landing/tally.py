@@ -8,7 +8,7 @@ import polars as pl
 
 from game_analytics.lake.manifest import Account, LandedObject
 from game_analytics.landing.plan import Range
-from game_analytics.landing.slices import COUNTS, SliceReport
+from game_analytics.landing.slices import COUNTS, SliceReport, add_types
 
 Missed = Callable[[date, int, pl.Series], int]
 """How many events of another day, at these offsets (Int64) of a partition, that day's landing has not read."""
@@ -27,6 +27,9 @@ class Tally:
         self.reasons = Counter[str]()
         self.own = Counter[str]()
         """Messages in the day's own offsets, all partitions, by `COUNTS`."""
+        self.landed_types = Counter[str]()
+        self.ignored_types = Counter[str]()
+        self.times = Counter[str]()
 
     def add(self, report: SliceReport) -> None:
         slice_ = report.slice
@@ -38,6 +41,9 @@ class Tally:
         self._known_read[slice_.partition] += report.read_again
         self._objects += [(slice_.partition, slice_.first, landed) for landed in report.objects]
         self.reasons += report.reasons
+        self.landed_types.update(report.landed_types)
+        add_types(self.ignored_types, report.ignored_types)
+        self.times.update(report.times)
         for reason, value in report.samples.items():
             sample = (slice_.partition, slice_.first, value)
             self._samples[reason] = min(sample, self._samples.get(reason, sample), key=lambda each: each[:2])

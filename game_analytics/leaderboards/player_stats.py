@@ -55,13 +55,14 @@ def publish_stats(
     """Count the day's landed events and replace its stats file.
 
     A file that another program wrote or changed is replaced only with ``replace_foreign``. Raises `GameAnalyticsError`
-    if there is such a file, if the day was not landed, or if its raw objects are not as listed; `Miscounted` if the
-    counts don't add up; and what `Lake.replace` raises.
+    if there is such a file, if the day was not landed, if messages of it were read but none landed, or if its raw
+    objects are not as listed; `Miscounted` if the counts don't add up; and what `Lake.replace` raises.
     """
     key = stats_key(day)
 
     def build() -> tuple[bytes, tuple[CommittedLanding, Counted, str]]:
         landing = landed_day(lake, day)
+        _ensure_something_landed(landing)
         if not replace_foreign:
             ensure_own_or_absent(lake, key)
         counted = count(lake, landing, metrics)
@@ -88,6 +89,17 @@ def landed_day(lake: Lake, day: date) -> CommittedLanding:
     raise GameAnalyticsError(
         f"{lake.uri(manifest_key(day))} does not exist: {day} was not landed yet. Materialize raw_events for it."
     )
+
+
+def _ensure_something_landed(landing: CommittedLanding) -> None:
+    manifest = landing.manifest
+    if manifest.landed_nothing_of:
+        total = manifest.total()
+        raise GameAnalyticsError(
+            f"None of the messages of {manifest.day} became an event: {total['quarantined']:,} could not be read, and "
+            f"{total['ignored']:,} are of ignored types. So stats and board stay as they stand. The last run of "
+            f"raw_events for {manifest.day} says why; once that is put right, land the day again."
+        )
 
 
 def count(lake: Lake, landing: CommittedLanding, metrics: Mapping[str, Metric] = METRICS) -> Counted:

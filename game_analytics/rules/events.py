@@ -3,10 +3,12 @@
 Exactly one class applies, in this order; a quarantined message keeps the first reason that applies.
 """
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import ROUND_DOWN, Context, Decimal, InvalidOperation
+from types import MappingProxyType
 
 import polars as pl
 
@@ -28,8 +30,30 @@ REASONS = (
 )
 """Why a message is quarantined, in the order of precedence."""
 
+EXPECTED = {
+    "tombstone": "a value: a message without one is a deletion marker of compacted topics",
+    "compressed": "JSON as it is: let the producer compress by its client's `compression.type`, not the value itself",
+    "avro_or_protobuf": "JSON: these values begin as those of a Schema Registry do, followed by Avro or Protobuf",
+    "not_utf8": "text in UTF-8",
+    "not_json": "one JSON object, nested at most 64 deep",
+    "batch": "one event per message, not an array of them",
+    "not_an_object": "a JSON object with fields, not a bare value",
+    "missing_event_type": "a field `event_type`",
+    "bad_event_type": "an `event_type` that is a text",
+    "missing_player_id": "a `player_id` in each event of a counted type",
+    "bad_player_id": "a `player_id` that is a text of 1 to 128 characters without control characters",
+    "bad_game_id": "a `game_id` that is a text of 1 to 128 characters without control characters, or none",
+    "bad_event_id": "an `event_id` that is a text of 1 to 128 characters without control characters, or none",
+    "bad_ts": "a `ts` as in 2025-12-30T18:07:12Z of the years 1970 to 9999, a number since 1970 in s, ms, µs or ns "
+    "that lies in 2000 to 2099, or none",
+}
+"""What is expected where a message is quarantined, by reason."""
+
 COUNTED_TYPES = ("KILL", "DEATH")
 """The event types that are landed and counted; others are ignored. Each needs a metric in `player_stats.METRICS`."""
+
+TYPE_NAMES = MappingProxyType({name: name for name in COUNTED_TYPES})
+"""From the name of a type in messages to the counted type that it stands for. Other names are ignored."""
 
 MAX_ID_LENGTH = 128
 
@@ -86,6 +110,11 @@ QUARANTINED = pl.Schema(
 """One row per message that could not be read, with its bytes as received."""
 
 
+TIMES = ("with_offset", "without_offset", "displaced")
+"""What is counted of times as text: those that name an offset from UTC, those that name none and count as UTC, and
+which of the latter fall on another day than their message, as local times do."""
+
+
 @dataclass(frozen=True)
 class Classified:
     """The messages of a batch by class."""
@@ -94,42 +123,57 @@ class Classified:
     """As `RAW_EVENTS`."""
     quarantined: pl.DataFrame
     """As `QUARANTINED`."""
-    ignored: int
+    ignored: pl.DataFrame
+    """``event_type`` and ``kafka_offset`` of each event of another type."""
     other_days: pl.DataFrame
     """``day`` and ``kafka_offset`` of each valid event of another day."""
+    times: Counter[str]
+    """By `TIMES`, the valid events, of any day, whose ``ts`` is a text."""
 
 
 def classify(
-    messages: pl.DataFrame, partition: int, day: date, decode: Decode, types: Sequence[str] = COUNTED_TYPES
+    messages: pl.DataFrame, partition: int, day: date, decode: Decode, names: Mapping[str, str] = TYPE_NAMES
 ) -> Classified:
     """Classify messages of one Kafka partition for the landing of ``day``.
 
     ``messages`` has the columns ``kafka_offset``, ``kafka_timestamp`` (ms, UTC) and ``value`` (bytes or null). Further
-    columns, as of headers, stay with quarantined messages.
+    columns, as of headers, stay with quarantined messages. ``names``: as `TYPE_NAMES`.
     """
-    is_type_counted = _is_one_of(types)
-    events = _events(messages, partition, decode, is_type_counted).lazy()
+    is_type_counted = _is_one_of(names.values())
+    events = _events(messages, partition, decode, names, is_type_counted).lazy()
     is_good = pl.col("reason").is_null()
     is_counted = is_good & is_type_counted
     own_day = pl.col("event_time").dt.date()
     further = [name for name in messages.columns if name not in QUARANTINED]
-    landed, quarantined, ignored, other_days = pl.collect_all(
+    landed, quarantined, ignored, other_days, times = pl.collect_all(
         [
             events.filter(is_counted & (own_day == day)).select(RAW_EVENTS.names()),
             events.filter(~is_good).select(*QUARANTINED, *further),
-            events.select((is_good & ~is_counted).sum()),
+            events.filter(is_good & ~is_type_counted).select("event_type", "kafka_offset"),
             events.filter(is_counted & (own_day != day)).select(own_day.alias("day"), "kafka_offset"),
+            events.filter(is_counted & pl.col("ts").is_not_null()).select(**_time_counts()),
         ]
     )
-    return Classified(landed, quarantined, ignored.item(), other_days)
+    return Classified(landed, quarantined, ignored, other_days, Counter(times.row(0, named=True)))
 
 
-def _events(messages: pl.DataFrame, partition: int, decode: Decode, is_type_counted: pl.Expr) -> pl.DataFrame:
+def _time_counts() -> dict[str, pl.Expr]:
+    """`TIMES` of events whose ``ts`` is a text."""
+    has_offset, delivered = pl.col("has_offset"), pl.col("kafka_timestamp").dt.date()
+    displaced = ~has_offset & (pl.col("event_time").dt.date() != delivered)
+    return dict(zip(TIMES, (has_offset.sum(), (~has_offset).sum(), displaced.sum()), strict=True))
+
+
+def _events(
+    messages: pl.DataFrame, partition: int, decode: Decode, names: Mapping[str, str], is_type_counted: pl.Expr
+) -> pl.DataFrame:
     """The messages with their fields as columns, their event time, and the reason for quarantine, if any."""
     fields = decode(messages)
+    if further := {name: counted for name, counted in names.items() if name != counted}:
+        fields = fields.with_columns(pl.col("event_type").replace(further))
     return (
         # Lazy, so that common subexpressions are computed once.
-        pl.concat([messages, fields.with_columns(written_time=_written_times(fields))], how="horizontal")
+        pl.concat([messages, fields, _written_times(fields)], how="horizontal")
         .lazy()
         .with_columns(kafka_partition=pl.lit(partition, pl.Int32), event_time=_event_time())
         .with_columns(reason=_reason(is_type_counted))
@@ -161,9 +205,9 @@ def _reason(is_type_counted: pl.Expr) -> pl.Expr:
     )
 
 
-def _is_one_of(types: Sequence[str]) -> pl.Expr:
+def _is_one_of(types: Iterable[str]) -> pl.Expr:
     """As `is_in`, in a quarter of the time."""
-    return pl.any_horizontal(pl.col("event_type") == event_type for event_type in types)
+    return pl.any_horizontal(pl.col("event_type") == event_type for event_type in dict.fromkeys(types))
 
 
 def _is_bad_id(identifier: pl.Expr) -> pl.Expr:
@@ -177,7 +221,7 @@ _MILLISECONDS_UTC = (
 _TIMESTAMP = (
     r"^(?P<date>(?:19[7-9][0-9]|[2-9][0-9]{3})-[0-9]{2}-[0-9]{2})[Tt ](?P<clock>(?:[01][0-9]|2[0-3]):[0-5][0-9])"
     r"(?::(?P<second>[0-5][0-9])(?:\.(?P<fraction>[0-9]{1,9}))?)?"
-    r"(?: ?(?:Z|z|UTC|(?P<sign>[+-])(?P<hours>[01][0-9]|2[0-3])(?::?(?P<minutes>[0-5][0-9]))?)"
+    r"(?: ?(?P<offset>Z|z|UTC|(?P<sign>[+-])(?P<hours>[01][0-9]|2[0-3])(?::?(?P<minutes>[0-5][0-9]))?)"
     r"(?:\[[^\[\]]{1,64}\])?)?$"
 )
 _FIRST_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
@@ -200,17 +244,20 @@ def _event_time() -> pl.Expr:
     )
 
 
-def _written_times(fields: pl.DataFrame) -> pl.Series:
-    """The moments that ``ts`` and ``ts_number`` name, in UTC, truncated to µs; null if absent or invalid."""
+def _written_times(fields: pl.DataFrame) -> pl.DataFrame:
+    """The moments that ``ts`` and ``ts_number`` name, ``written_time`` in UTC, truncated to µs, null if absent or
+    invalid; and ``has_offset``: whether ``ts`` names its offset from UTC."""
     ts, numbers = fields["ts"], fields["ts_number"]
     moments = ts.to_frame("ts").select(_common_form()).to_series()
+    has_offset = moments.is_not_null()
     others = (moments.is_null() & ts.is_not_null()).arg_true()
     if len(others):
-        parsed = ts.gather(others).to_frame("ts").lazy().select(_any_form()).collect().to_series()
-        moments = moments.scatter(others, parsed)
+        parsed = ts.gather(others).to_frame("ts").lazy().select(**_any_form()).collect()
+        moments = moments.scatter(others, parsed["moment"])
+        has_offset = has_offset.scatter(others, parsed["has_offset"])
     if numbers.null_count() < len(numbers):
         moments = _number_times(numbers).zip_with(numbers.is_not_null(), moments)
-    return moments
+    return pl.DataFrame({"written_time": moments, "has_offset": has_offset})
 
 
 def _common_form() -> pl.Expr:
@@ -221,12 +268,12 @@ def _common_form() -> pl.Expr:
     return pl.when(ts.str.contains(_MILLISECONDS_UTC)).then(moment)
 
 
-def _any_form() -> pl.Expr:
-    """Parses ``YYYY-MM-DDThh:mm[:ss[.1-9 digits]][Z or offset][zone in brackets, after either]``: ``t`` or a space may
-    stand for ``T``, ``z`` or ``UTC`` for ``Z``, a space before it; offsets are ``±hh``, ``±hhmm`` or ``±hh:mm``; no
-    offset means UTC.
+def _any_form() -> dict[str, pl.Expr]:
+    """``moment`` and ``has_offset`` of texts of any form.
 
-    The year must be from 1970 to 9999, both as written and in UTC. Leap seconds (``:60``) are invalid, since a
+    ``YYYY-MM-DDThh:mm[:ss[.1-9 digits]][Z or offset][zone in brackets, after either]``: ``t`` or a space may stand for
+    ``T``, ``z`` or ``UTC`` for ``Z``, a space before it; offsets are ``±hh``, ``±hhmm`` or ``±hh:mm``; no offset means
+    UTC. The year must be from 1970 to 9999, both as written and in UTC. Leap seconds (``:60``) are invalid, since a
     timestamp column can't hold them.
     """
     part = pl.col("ts").str.extract_groups(_TIMESTAMP).struct.field
@@ -241,7 +288,10 @@ def _any_form() -> pl.Expr:
         + pl.duration(microseconds=microseconds, time_unit="us")
         - pl.duration(minutes=offset, time_unit="us")
     )
-    return pl.when(moment.is_between(_FIRST_MOMENT, _LAST_MOMENT)).then(moment)
+    return {
+        "moment": pl.when(moment.is_between(_FIRST_MOMENT, _LAST_MOMENT)).then(moment),
+        "has_offset": part("offset").is_not_null(),
+    }
 
 
 def _number_times(numbers: pl.Series) -> pl.Series:

@@ -1,5 +1,5 @@
-"""Hundreds of files are written within seconds, some of them bad, and some are overwritten while the sensor and its runs
-work: each day's board ends up to date, and no day gets more runs than versions of its file."""
+"""Hundreds of files are written within seconds, some of them bad, and some are overwritten while the sensor and its
+runs work: each day's board ends up to date, and no day gets more runs than versions of its file."""
 
 import time
 from collections import Counter

@@ -11,6 +11,7 @@ from game_analytics.lake.bucket import Lake
 from game_analytics.landing.day import land_day
 from game_analytics.landing.report import LandingOptions
 from game_analytics.landing.reread import reread_day
+from game_analytics.landing.slices import Reading
 from game_analytics.sources.event_log import ON_REQUEST, Reader
 from game_analytics.sources.formats.format import Format
 from game_analytics.sources.formats.json import JSON
@@ -67,14 +68,14 @@ def players(lake: Lake) -> list[str]:
 def test_a_message_is_decoded_by_its_header_and_quarantined_with_it(lake: Lake) -> None:
     noon = utc("2025-12-30 12:00")
     log = LogWithHeaders({0: [Message(0, noon, kill("ann")[::-1]), Message(1, noon, kill("bob"))]})
-    land_day(log, lake, DAY, LandingOptions(OPTIONS, format=ReversedFormat()), clock=lambda: NOW)
+    land_day(log, lake, DAY, LandingOptions(OPTIONS, reading=Reading(ReversedFormat())), clock=lambda: NOW)
     assert players(lake) == ["ann"]
     [key] = standing(lake).keys("quarantine")
     quarantined = lake.read_parquet(key)
     assert quarantined is not None
     assert quarantined.select("reason", "value", "headers").rows() == [("not_json", kill("bob"), None)]
 
-    reread_day(lake, DAY, clock=lambda: NOW, messages_format=ReversedFormat(lenient=True))
+    reread_day(lake, DAY, clock=lambda: NOW, reading=Reading(ReversedFormat(lenient=True)))
     assert sorted(players(lake)) == ["ann", "bob"]
     assert standing(lake).keys("quarantine") == []
 
@@ -85,5 +86,5 @@ def test_a_log_without_headers_gives_none_to_a_format_that_asks_for_them(lake: L
         [messages] = reader.read(0, 0, 1, max_messages=10, max_bytes=1_000)
     assert messages.select("key", "headers").rows() == [(None, None)]
     assert messages.select("key", "headers").schema == ON_REQUEST
-    land_day(log, lake, DAY, LandingOptions(OPTIONS, format=ReversedFormat(lenient=True)), clock=lambda: NOW)
+    land_day(log, lake, DAY, LandingOptions(OPTIONS, reading=Reading(ReversedFormat(lenient=True))), clock=lambda: NOW)
     assert players(lake) == ["ann"]

@@ -9,7 +9,7 @@ from game_analytics.lake.manifest import VERSION, Account, LandedObject, Manifes
 from game_analytics.lake.names import manifest_key, slice_key, stats_key
 from game_analytics.leaderboards.player_stats import publish_stats
 from game_analytics.rules.days import window_of
-from game_analytics.rules.events import COUNTED_TYPES, classify
+from game_analytics.rules.events import TYPE_NAMES, classify
 from game_analytics.rules.player_stats import METRICS, Miscounted, count_of
 from game_analytics_tests.support.batches import DAY, JSON, PARTITION, batch, kill
 
@@ -24,8 +24,8 @@ MESSAGES = [
 
 def land_with_assists(lake: Lake) -> None:
     """Write the day's raw object and manifest as a landing would that also counts assists."""
-    classified = classify(batch(MESSAGES), PARTITION, DAY, JSON, types=(*COUNTED_TYPES, ASSIST))
-    assert classified.ignored == 1
+    classified = classify(batch(MESSAGES), PARTITION, DAY, JSON, names={**TYPE_NAMES, ASSIST: ASSIST})
+    assert classified.ignored["event_type"].to_list() == ["LOGIN"]
     rows, body = classified.landed.height, to_parquet(classified.landed)
     key = slice_key("raw", DAY, PARTITION, 1_000, 1_004, "0" * 12)
     lake.put(key, body)

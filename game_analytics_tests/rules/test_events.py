@@ -109,7 +109,7 @@ def test_what_is_quarantined_has_its_bytes_as_received_its_place_and_its_timesta
 
 def test_ignored_events_are_counted_and_events_of_other_days_keep_day_and_offset() -> None:
     sorted_out = classify(a_batch_of_every_class(), 3, DAY, decode=JSON)
-    assert sorted_out.ignored == 1
+    assert sorted_out.ignored.rows() == [("ASSIST", 1002)]
     expected = pl.DataFrame(
         {"day": [date(2025, 12, 29)], "kafka_offset": [1003]}, schema={"day": pl.Date, "kafka_offset": pl.Int64}
     )
@@ -121,7 +121,8 @@ def test_an_empty_batch_has_the_same_columns_as_a_full_one() -> None:
     assert_frame_equal(empty.landed, full.landed.clear())
     assert_frame_equal(empty.quarantined, full.quarantined.clear())
     assert_frame_equal(empty.other_days, full.other_days.clear())
-    assert empty.ignored == 0
+    assert_frame_equal(empty.ignored, full.ignored.clear())
+    assert empty.times == {"with_offset": 0, "without_offset": 0, "displaced": 0}
 
 
 def test_a_batch_of_tombstones_alone_is_quarantined() -> None:

@@ -66,7 +66,7 @@ def fates(
     by_offset = dict(found)
     assert len(by_offset) == len(found)
     assert set(by_offset) <= set(received)
-    assert sorted_out.ignored == len(values) - len(found)
+    assert sorted_out.ignored.height == len(values) - len(found)
     return [by_offset.get(offset, Ignored()) for offset in received]
 
 

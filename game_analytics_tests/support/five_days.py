@@ -48,11 +48,14 @@ def _undelivered(fault: Exception | None) -> Iterator[pl.DataFrame]:
         yield MESSAGES.to_frame()  # a sign of life, as while waiting for a broker
 
 
-def five_days(faults: Mapping[date, Exception | None], empty: Collection[date] = ()) -> FaultyLog:
-    """Two kills about noon of each day, all in one partition."""
+def five_days(
+    faults: Mapping[date, Exception | None], empty: Collection[date] = (), unreadable: Collection[date] = ()
+) -> FaultyLog:
+    """Two kills about noon of each day, all in one partition; on unreadable days two messages that are no JSON."""
     noons = [datetime(day.year, day.month, day.day, 12, tzinfo=UTC) for day in DAYS if day not in empty]
     delivered = [noon + timedelta(minutes=minute) for noon in noons for minute in (0, 1)]
-    messages = [Message(offset, moment, kill()) for offset, moment in enumerate(delivered)]
+    values = [b"oops" if moment.date() in unreadable else kill() for moment in delivered]
+    messages = [Message(offset, *message) for offset, message in enumerate(zip(delivered, values, strict=True))]
     return FaultyLog({0: messages}, faults=faults)
 
 

@@ -15,10 +15,9 @@ from game_analytics.landing.late import find_late_events
 from game_analytics.landing.neighbours import Neighbours
 from game_analytics.landing.plan import Plan, plan
 from game_analytics.landing.report import LandingOptions, LandingReport
-from game_analytics.landing.slices import Slice, SliceReport, slice_landing
+from game_analytics.landing.slices import AS_JSON, Slice, SliceReport, slice_landing
 from game_analytics.landing.window import LogSnapshot
 from game_analytics.sources.event_log import EventLog
-from game_analytics.sources.formats.json import JSON
 from game_analytics_tests.support.listed_log import Message
 
 DAY = date(2025, 12, 30)
@@ -161,4 +160,4 @@ def land_slices(
     log: EventLog, lake: Lake, slices: Sequence[Slice], workers: int, progress: Callable[[int], None]
 ) -> Iterator[SliceReport]:
     """The report of each slice, in no particular order."""
-    return LocalEngine(workers).run(slice_landing, (log, JSON, lake), slices, progress, workers_worth=workers)
+    return LocalEngine(workers).run(slice_landing, (log, AS_JSON, lake), slices, progress, workers_worth=workers)

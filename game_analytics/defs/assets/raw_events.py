@@ -10,17 +10,24 @@ from game_analytics.defs.days import DayReport, Results, materialize_days, reada
 from game_analytics.defs.history import latest_materializations, recorded
 from game_analytics.defs.metadata import column_schema, markdown
 from game_analytics.defs.partitions import daily
-from game_analytics.defs.resources import MESSAGES_FORMAT, EventLogResource, LakeResource, PipelineSettings
+from game_analytics.defs.resources import EventLogResource, LakeResource, PipelineSettings
 from game_analytics.engines.local import LocalEngine, cores
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import Lake
 from game_analytics.lake.names import day_prefix
 from game_analytics.landing.day import land_day
-from game_analytics.landing.findings import NOTHING_MISSED, findings, notes
-from game_analytics.landing.report import LandingOptions, LandingReport
+from game_analytics.landing.findings import HAS_EVENTS, NOTHING_MISSED, failure, findings, notes
+from game_analytics.landing.report import LandingOptions, LandingReport, TypesSeen
 from game_analytics.landing.request import ensure_log_lost_the_day, ensure_may_be_written, finders_of
 from game_analytics.landing.reread import reread_day
-from game_analytics.landing.tables import account_lines, account_table, beyond_table, missed_table, quarantine_table
+from game_analytics.landing.tables import (
+    account_lines,
+    account_table,
+    beyond_table,
+    ignored_table,
+    missed_table,
+    quarantine_table,
+)
 from game_analytics.rules.events import COUNTED_TYPES, DESCRIPTIONS, RAW_EVENTS
 from game_analytics.rules.volume import LOOKBACK_DAYS, MIN_DAYS, WEEKS, compared_with
 
@@ -69,7 +76,25 @@ class LandingConfig(dg.Config):
         dg.AssetCheckSpec(
             "window_closed", asset="raw_events", description="The day was landed after its window for late events."
         ),
-        dg.AssetCheckSpec("has_events", asset="raw_events", description="The day is not empty."),
+        dg.AssetCheckSpec(
+            HAS_EVENTS,
+            asset="raw_events",
+            description="The day is not empty. An error, and the run fails, where messages were read and none of them "
+            "became an event.",
+        ),
+        dg.AssetCheckSpec(
+            "both_types", asset="raw_events", description=f"The day has events of {' and of '.join(COUNTED_TYPES)}."
+        ),
+        dg.AssetCheckSpec(
+            "known_types",
+            asset="raw_events",
+            description="No ignored type differs from a counted one only by case, blanks or a prefix.",
+        ),
+        dg.AssetCheckSpec(
+            "times_name_their_offset",
+            asset="raw_events",
+            description="Times written as text name their offset from UTC, or all of them are in UTC.",
+        ),
         dg.AssetCheckSpec(
             "usual_volume",
             asset="raw_events",
@@ -138,7 +163,7 @@ def _from_log(
         found_by=config.finders(),
         engine=LocalEngine(settings.workers or cores()),
         slice_size=settings.slice_messages,
-        format=MESSAGES_FORMAT,
+        reading=settings.reading,
     )
     log, opened = event_log.open(), lake.open()
     ensure_may_be_written(log, opened, simulate_anywhere=settings.simulate_anywhere)
@@ -168,7 +193,7 @@ def _from_quarantine(
     def reread(day: date) -> LandingReport:
         if log is not None:
             ensure_log_lost_the_day(log, opened, day, settings.lateness, utc_now())
-        return reread_day(opened, day, clock=utc_now, messages_format=MESSAGES_FORMAT)
+        return reread_day(opened, day, clock=utc_now, reading=settings.reading)
 
     return reread, opened
 
@@ -205,6 +230,7 @@ def report(landing: LandingReport, lake: Lake, volumes: Mapping[date, int], sett
             **{name: landing.own[name] for name in ("read", "ignored", "other_days", "quarantined")},
             **({"beyond_the_day": markdown(beyond_table(landing))} if landing.beyond["read"] else {}),
             "quarantine": markdown(quarantine_table(landing.reasons, landing.samples)),
+            **_types_metadata(landing.types),
             "missed": markdown(missed_table(landing)),
             "missed_days": len(manifest.missed),
             "window": f"{window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M} UTC",
@@ -223,4 +249,12 @@ def report(landing: LandingReport, lake: Lake, volumes: Mapping[date, int], sett
             quarantine_percent=settings.quarantine_percent,
         ),
         notes=notes(landing),
+        errors=(HAS_EVENTS,) if manifest.landed_nothing_of else (),
+        failure=failure(landing),
     )
+
+
+def _types_metadata(types: TypesSeen | None) -> dict[str, object]:
+    if types is None:
+        return {}
+    return {"ignored_types": markdown(ignored_table(types)), "without_offset": types.times["without_offset"]}

@@ -45,9 +45,12 @@ RANGE = {"dagster/asset_partition_range_start": FIRST, "dagster/asset_partition_
 QUIETLY = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
-def all_assets(url: str, key_id: str, secret: str, bucket: str, faults: str, empty: str) -> dg.JobDefinition:
+def all_assets(
+    url: str, key_id: str, secret: str, bucket: str, faults: str, empty: str, unreadable: str
+) -> dg.JobDefinition:
     """The job of all three assets, on a log in which some days are faulty and others empty."""
-    log = five_days(faults_named(faults), [date.fromisoformat(day) for day in empty.split()])
+    empty_days, unreadable_days = ([date.fromisoformat(day) for day in days.split()] for days in (empty, unreadable))
+    log = five_days(faults_named(faults), empty_days, unreadable_days)
     definitions = pipeline(given_log(log), lake_at(S3Endpoint(url, key_id, secret), bucket), PipelineSettings())
     # Its own name: the name of the UI's job is reserved by Dagster.
     named = dg.Definitions(jobs=[dg.define_asset_job("all_assets", selection="*")])
@@ -86,7 +89,9 @@ class History:
     instance: dg.DagsterInstance
     lake_resource: LakeResource
 
-    def run(self, *, faults: str = "", empty: str = "", tags: Mapping[str, str] | None = None) -> "Ended":
+    def run(
+        self, *, faults: str = "", empty: str = "", unreadable: str = "", tags: Mapping[str, str] | None = None
+    ) -> "Ended":
         """All three assets for the range of five days, unless tags name another one."""
         s3 = self.lake_resource.s3
         given = {
@@ -96,6 +101,7 @@ class History:
             "bucket": self.lake_resource.bucket,
             "faults": faults,
             "empty": empty,
+            "unreadable": unreadable,
         }
         job = dg.build_reconstructable_job(__name__, all_assets.__name__, reconstructable_kwargs=given)
         return Ended(self.instance, dg.execute_job(job, self.instance, QUIETLY, tags or RANGE).run_id)
@@ -240,6 +246,23 @@ def test_a_single_day_that_fails_stops_the_downstream_steps(tags: Mapping[str, s
     assert run.failures() == {RAW: "the segment is damaged"}
     assert run.started() == [RAW]
     assert history.all_materialized() == [[], [], []]
+
+
+def test_a_day_of_which_no_message_became_an_event_is_recorded_and_goes_no_further(history: History) -> None:
+    run = history.run(unreadable=THIRD)
+    assert history.all_materialized() == [ALL_DAYS, GOOD, GOOD]
+    assert list(run.failures()) == [RAW]
+    assert run.failures()[RAW].startswith(
+        "1 of 5 days failed, the others are done and recorded. Run these again once what they name is fixed:\n"
+        f"{THIRD}: None of the messages of {THIRD} became an event: 2 could not be read"
+    )
+    assert run.checks(RAW)["has_events"].startswith(f"{THIRD}: None of the messages")
+
+
+def test_if_no_message_of_any_day_became_an_event_all_are_recorded_and_go_no_further(history: History) -> None:
+    run = history.run(unreadable=" ".join(ALL_DAYS))
+    assert history.all_materialized() == [ALL_DAYS, [], []]
+    assert run.started() == [RAW]
 
 
 def test_if_every_day_fails_downstream_steps_do_not_run(history: History) -> None:
