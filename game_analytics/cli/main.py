@@ -240,12 +240,23 @@ def show(day: datetime, player: str | None) -> None:
 @main.command()
 @click.argument("day", type=click.DateTime(formats=["%Y-%m-%d"]), metavar="DAY")
 @click.option("--samples", type=click.IntRange(0, 1_000), default=3, show_default=True, help="Messages per reason.")
-def quarantine(day: datetime, samples: int) -> None:
-    """List the messages of DAY (YYYY-MM-DD) that could not be read: reasons, counts and samples."""
-    from game_analytics.cli.quarantine import show_quarantine
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with whole values.")
+@click.option(
+    "--all",
+    "path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write all values as they were received to FILE, one a line, instead of listing them.",
+)
+def quarantine(day: datetime, samples: int, path: Path | None, *, as_json: bool) -> None:
+    """List the messages of DAY (YYYY-MM-DD) that could not be read: reasons, what was expected, counts and samples."""
+    from game_analytics.cli.quarantine import show_quarantine, write_quarantine
     from game_analytics.cli.terminal import console
 
-    show_quarantine(console(), day.date(), samples)
+    if path is None:
+        show_quarantine(console(), day.date(), samples, as_json=as_json)
+    else:
+        write_quarantine(console(), day.date(), path)
 
 
 @main.command()

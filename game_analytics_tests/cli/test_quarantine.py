@@ -1,6 +1,8 @@
 """`game-analytics quarantine` on a day that holds messages of every kind, some of them hostile to a terminal."""
 
+import json
 import subprocess
+from pathlib import Path
 
 import polars as pl
 
@@ -74,6 +76,57 @@ def test_a_timestamp_in_microseconds_is_shown_as_a_number(s3: S3Endpoint, lake_r
     done = quarantine(s3, lake_resource, "2025-12-30")
     assert done.returncode == 0, done.stderr
     assert f"partition 0, offset 0, delivered {wild} ms" in _without_styles(done.stdout)
+
+
+def test_each_reason_says_what_was_expected_and_broken_json_where_it_breaks_off(
+    s3: S3Endpoint, lake_resource: LakeResource
+) -> None:
+    lay(lake_resource, {0: ['{"é": 1,'.encode(), b'{"a":1}{"b":2}', b"[" * 65 + b"]" * 65, b"[1]"]})
+    lines = _without_styles(quarantine(s3, lake_resource, "2025-12-30").stdout).splitlines()
+    assert "batch: expected is one event per message, not an array of them" in lines
+    assert "not_json: expected is one JSON object, nested at most 64 deep" in lines
+    broken = lines[lines.index('  {"é": 1,') + 1]
+    assert broken.startswith("  breaks off at byte 9: ")
+    assert lines[lines.index('  {"a":1}{"b":2}') + 1] == "  breaks off at byte 7: Extra data"
+    assert "  nested more than 64 deep" in lines
+
+
+def test_as_json_it_holds_whole_values_as_text_or_base64(s3: S3Endpoint, lake_resource: LakeResource) -> None:
+    long = b'{"a": "' + b"x" * 1_000
+    lay(lake_resource, {0: [long, b"\xff\xfe"]})
+    done = quarantine(s3, lake_resource, "2025-12-30", "--json")
+    document = json.loads(done.stdout)
+    assert (document["day"], document["read"], document["quarantined"]) == ("2025-12-30", 3, 3)
+    tombstone_, not_utf8, not_json = document["reasons"]
+    assert tombstone_["samples"] == [{"partition": 0, "offset": 2, "timestamp_ms": 1_767_099_600_000, "value": None}]
+    assert not_utf8["samples"][0]["value_base64"] == "//4="
+    assert (not_json["reason"], not_json["messages"]) == ("not_json", 1)
+    assert not_json["samples"][0]["value"] == long.decode()
+    assert not_json["samples"][0]["breaks_off"].startswith("breaks off at byte 6: ")
+
+
+def test_as_json_a_day_without_quarantine_has_no_reasons(s3: S3Endpoint, lake_resource: LakeResource) -> None:
+    land(ListedLog({0: [at(0, "2025-12-30 12:00")]}), lake_resource.open())
+    document = json.loads(quarantine(s3, lake_resource, "2025-12-30", "--json").stdout)
+    assert document == {"day": "2025-12-30", "read": 1, "quarantined": 0, "reasons": []}
+
+
+def test_all_values_are_written_as_they_were_received(
+    s3: S3Endpoint, lake_resource: LakeResource, tmp_path: Path
+) -> None:
+    lay(lake_resource, {0: [b"first", b"\xff\x00"], 1: [b"x" * 1_000]})
+    file = tmp_path / "values"
+    done = quarantine(s3, lake_resource, "2025-12-30", "--all", str(file))
+    assert file.read_bytes() == b"first\n\xff\x00\n" + b"x" * 1_000 + b"\n"
+    assert "Wrote 3 values to" in done.stdout
+    assert "2 tombstones have no value." in done.stdout
+
+
+def test_a_file_that_can_t_be_written_is_named(s3: S3Endpoint, lake_resource: LakeResource, tmp_path: Path) -> None:
+    lay(lake_resource, {0: [b"first"]})
+    done = quarantine(s3, lake_resource, "2025-12-30", "--all", str(tmp_path / "nowhere" / "values"))
+    assert done.returncode == 1
+    assert done.stderr.strip() == f"Error: {tmp_path}/nowhere/values can't be written: No such file or directory."
 
 
 def test_a_long_message_is_cut(s3: S3Endpoint, lake_resource: LakeResource) -> None:

@@ -178,6 +178,21 @@ def _decode_strictly(value: bytes) -> _Fields | str:
     return _Fields(event_type, player_id, game_id, event_id, ts if isinstance(ts, _Number) else _text(ts))
 
 
+def where_it_breaks_off(value: bytes) -> str:
+    """Where a value that is not JSON breaks off, and why: a sentence without an end."""
+    bare = unframed(value) or b""
+    if _is_deep(bare):
+        return f"nested more than {MAX_NESTING} deep"
+    try:
+        _read(bare.decode())
+    except json.JSONDecodeError as error:
+        at = len(value) - len(bare) + len(error.doc[: error.pos].encode())
+        return f"breaks off at byte {at:,}: {error.msg}"
+    except UnicodeDecodeError as error:
+        return f"breaks off at byte {len(value) - len(bare) + error.start:,}: no UTF-8"
+    return "can be read by now"
+
+
 _ENVELOPE = {"schema", "payload"}
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
