@@ -85,7 +85,7 @@ def _by_reason(objects: Iterable[pl.DataFrame], samples: int) -> tuple[Counter[s
             counts[str(reason)] += rows.height
             seen = [first[str(reason)]] if str(reason) in first else []
             first[str(reason)] = pl.concat([*seen, rows]).sort(_PLACE).head(samples)
-    # Timestamps as integers: those of wrong clocks may lie outside Python's calendar.
+    # As integers: timestamps of wrong clocks may lie outside Python's calendar.
     return counts, {
         reason: rows.with_columns(pl.col("kafka_timestamp").cast(pl.Int64)) for reason, rows in first.items()
     }

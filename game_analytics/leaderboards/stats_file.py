@@ -1,6 +1,6 @@
 """Validates a day's stats file, whichever program wrote it, and opens it to SQL."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -11,7 +11,14 @@ import duckdb
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import Downloaded, Lake
 from game_analytics.lake.names import stats_key
-from game_analytics.rules.leaderboard import BadStats, ensure_columns, ensure_rankable
+from game_analytics.rules.leaderboard import (
+    BadStats,
+    are_integers,
+    ensure_columns,
+    ensure_distinct,
+    ensure_narrow,
+    ensure_rankable,
+)
 
 DUCKDB_CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
@@ -50,14 +57,42 @@ def open_stats(lake: Lake, connection: duckdb.DuckDBPyConnection, day: date) -> 
 
 def _create_view(connection: duckdb.DuckDBPyConnection, path: str) -> None:
     file = {"path": path}
-    described = "SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM read_parquet($path))"
-    ensure_columns(dict(connection.execute(described, file).fetchall()))
+    # DuckDB renames columns that differ only in case, and reads wide decimals as floats: the file's own schema tells.
+    columns = _columns(connection.execute(_SCHEMA, file).fetchall())
+    ensure_distinct([name for name, _ in columns])
+    ensure_narrow(dict(columns))
+    types = dict(connection.execute(_TYPES, file).fetchall())
+    ensure_columns(types)
     connection.execute("SET VARIABLE stats_path = $path", file)
-    connection.execute(
-        "CREATE OR REPLACE TEMPORARY VIEW stats AS "
-        "SELECT player_id, kills, deaths, file_row_number AS row FROM read_parquet(getvariable('stats_path'))"
-    )
+    connection.execute(_VIEW)
     ensure_rankable(connection)
+    if not are_integers(types):
+        connection.execute(_VIEW_OF_INTEGERS)
+
+
+_SCHEMA = "SELECT name, precision, coalesce(num_children, 0) FROM parquet_schema($path)"
+_TYPES = "SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM read_parquet($path))"
+_VIEW = """
+    CREATE OR REPLACE TEMPORARY VIEW stats AS
+    SELECT player_id, kills, deaths, file_row_number AS row FROM read_parquet(getvariable('stats_path'))
+"""
+_VIEW_OF_INTEGERS = """
+    CREATE OR REPLACE TEMPORARY VIEW stats AS
+    SELECT player_id, kills::BIGINT AS kills, deaths::BIGINT AS deaths, file_row_number AS row
+    FROM read_parquet(getvariable('stats_path'))
+"""
+
+
+def _columns(elements: Sequence[tuple[str, int | None, int]]) -> list[tuple[str, int | None]]:
+    """The top-level columns of a Parquet schema, with their decimal precision. ``elements``: name, precision and number
+    of children, each followed by its children; the first is the root."""
+    columns: list[tuple[str, int | None]] = []
+    inside = 0
+    for name, precision, children in elements[1:]:
+        if not inside:
+            columns.append((name, precision))
+        inside += children - bool(inside)
+    return columns
 
 
 def _bad_stats(error: Exception, uri: str, path: str) -> BadStats:
@@ -65,5 +100,16 @@ def _bad_stats(error: Exception, uri: str, path: str) -> BadStats:
     advice = "Write the file again; the board published before stays."
     if isinstance(error, BadStats):
         return BadStats(f"{uri}, {error}. {advice}")
-    reason = str(error).splitlines()[0].replace(path, uri)
-    return BadStats(f"{uri} can't be read as Parquet: {reason}. {advice}")
+    said = str(error).splitlines()[0].replace(path, uri)
+    for sign, fault in _UNREADABLE.items():
+        if sign in said.lower():
+            return BadStats(f"{uri} {fault} ({said}). {advice}")
+    return BadStats(f"{uri} can't be read as Parquet: {said}. {advice}")
+
+
+_UNREADABLE = {
+    "encrypt": "is encrypted Parquet, which is not read here: write it without encryption",
+    "codec": "is compressed by a codec that DuckDB does not read: write it with zstd, snappy, gzip, brotli or LZ4_RAW",
+    "encoding": "has a column in an encoding that DuckDB does not read: write it with PLAIN or dictionary encoding",
+}
+"""By a word in DuckDB's message, what is wrong with a file that is Parquet all the same."""

@@ -32,7 +32,7 @@ PASSWORDS = {"admin": "admin-local-only", "reader": "reader-local-only"}
 LOG4J_VERSION = "2.25.5"  # Kafka brings it, without the binding that SLF4J needs
 _OLDEST_JAVA = 17
 _FORMATTED_WITHIN_SECONDS = 60.0
-_READY_WITHIN_SECONDS = 60.0
+_READY_WITHIN_SECONDS = 180.0
 
 _ARTIFACTS = (
     Artifact("org.apache.kafka", "kafka_2.13", KAFKA_VERSION),

@@ -89,6 +89,10 @@ class Server:
             self._child.stop()
             self._child = None
 
+    @property
+    def is_running(self) -> bool:
+        return self._child is not None and not self._child.has_ended()
+
     def has_ended(self) -> bool:
         """Whether it was started and has ended by itself."""
         return self._child is not None and self._child.has_ended()

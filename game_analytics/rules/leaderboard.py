@@ -5,7 +5,7 @@ in the file, from 0), which the caller creates over a Parquet file or a frame.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import duckdb
 import polars as pl
@@ -31,7 +31,18 @@ STATS_COLUMNS = ("player_id", "kills", "deaths")
 _MAX = 2**63 - 1
 _ROW = "file_row_number"
 _UNTYPED = '"NULL"'  # DuckDB's type for a column that holds only nulls
-_INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
+_INTEGERS = {
+    *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"),
+    *("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"),
+}
+_EXACT_UP_TO = {"FLOAT": 2**24, "DOUBLE": 2**53}
+"""The largest whole number up to which floats of a type hold each."""
+_POWERS = {2**24: "2^24", 2**53: "2^53", _MAX: "2^63 - 1"}
+_MAX_DIGITS = 38
+_CURES = {
+    "BLOB": "write it as a string: the column lacks the annotation of one (STRING, or UTF8)",
+    "UUID": "write it as a string of 36 characters",
+}
 
 # DuckDB compares strings by their UTF-8 bytes unless a collation is set.
 _ORDER = "kd_ratio DESC, kills DESC, deaths ASC, player_id ASC"
@@ -97,6 +108,33 @@ def _rows(connection: duckdb.DuckDBPyConnection, statement: str, values: Mapping
     return pl.DataFrame(connection.execute(statement, dict(values)).fetchall(), schema=BOARD, orient="row")
 
 
+def ensure_distinct(names: Sequence[str]) -> None:
+    """Raises `BadStats` if a column of stats has a namesake, by the names as they stand in the file."""
+    for column in STATS_COLUMNS:
+        namesakes = [name for name in names if name.lower() == column]
+        if len(namesakes) > 1:
+            raise BadStats(
+                f"columns {' and '.join(map(printable, namesakes))} have the same name but for case, which SQL does "
+                f"not tell apart; only {column} may be called so"
+            )
+
+
+def ensure_narrow(precisions: Mapping[str, int | None]) -> None:
+    """Raises `BadStats` if a count is a decimal too wide to be read exactly. ``precisions``: digits by column."""
+    for column in STATS_COLUMNS:
+        digits = precisions.get(column) or 0
+        if digits > _MAX_DIGITS:
+            raise BadStats(
+                f"column {column} is a decimal of {digits} digits; at most {_MAX_DIGITS} can be read exactly: write it "
+                "as an integer of 64 bits"
+            )
+
+
+def are_integers(types: Mapping[str, str]) -> bool:
+    """Whether the counts are integers as they stand, rather than floats or decimals."""
+    return {types["kills"], types["deaths"]} <= _INTEGERS
+
+
 def ensure_columns(types: Mapping[str, str]) -> None:
     """Raises `BadStats` unless the file has the columns of stats. ``types`` is from name to DuckDB type; further
     columns are allowed."""
@@ -105,17 +143,26 @@ def ensure_columns(types: Mapping[str, str]) -> None:
     for column in STATS_COLUMNS:
         if column not in types:
             raise BadStats(f"column {column} is missing; the file has {printable(', '.join(types)) or 'none'}")
-        expected, accepted = ("a string", {"VARCHAR"}) if column == "player_id" else ("an integer", _INTEGERS)
-        if types[column] == _UNTYPED:
+        given = types[column]
+        expected = "a string" if column == "player_id" else "an integer, FLOAT, DOUBLE or DECIMAL"
+        if given == _UNTYPED:
             raise BadStats(f"column {column} holds nothing but nulls and has no type; {expected} is expected")
-        if types[column] not in accepted:
-            raise BadStats(f"column {column} is {printable(types[column])}; {expected} is expected")
+        if not (given == "VARCHAR" if column == "player_id" else _is_count(given)):
+            cure = f"; {_CURES[given]}" if column == "player_id" and given in _CURES else ""
+            raise BadStats(f"column {column} is {printable(given)}; {expected} is expected{cure}")
+
+
+def _is_count(given: str) -> bool:
+    return given in _INTEGERS or given in _EXACT_UP_TO or given.startswith("DECIMAL")
 
 
 def ensure_rankable(connection: duckdb.DuckDBPyConnection) -> None:
-    """Raises `BadStats` if ``stats`` has a null, a negative count, one beyond int64, or a player twice."""
+    """Raises `BadStats` if ``stats`` has a null, a count that is negative, not whole or too large, or a player twice.
+    FLOAT and DOUBLE count up to 2^24 and 2^53, others up to 2^63 - 1."""
+    described = "SELECT column_name, column_type FROM (DESCRIBE SELECT player_id, kills, deaths FROM stats)"
+    types = dict(connection.execute(described).fetchall())
     for column in STATS_COLUMNS:
-        _ensure_values(connection, column)
+        _ensure_values(connection, column, types[column])
     ensure_each_once(connection)
 
 
@@ -140,14 +187,33 @@ def _is_strictly_sorted(connection: duckdb.DuckDBPyConnection) -> bool:
     return connection.execute(f"SELECT 1 FROM ({statement}) WHERE player_id <= previous LIMIT 1").fetchone() is None  # noqa: S608 - constants
 
 
-def _ensure_values(connection: duckdb.DuckDBPyConnection, column: str) -> None:
-    is_bad = f"{column} IS NULL" if column == "player_id" else f"{column} IS NULL OR {column} < 0 OR {column} > {_MAX}"
-    statement = f"SELECT row, {column} FROM stats WHERE {is_bad} ORDER BY row LIMIT 1"  # noqa: S608 - made of constants
-    first_bad = connection.execute(statement).fetchone()
+def _ensure_values(connection: duckdb.DuckDBPyConnection, column: str, given: str) -> None:
+    largest = _EXACT_UP_TO.get(given, _MAX)
+    is_bad = f"{column} IS NULL"
+    if column != "player_id":
+        is_bad += f" OR {column} < 0 OR {column} > {largest}"
+    if column != "player_id" and given not in _INTEGERS:
+        is_bad += f" OR {column} <> trunc({column})"
+    first_bad = (
+        _first_float(connection, column, is_bad) if given in _EXACT_UP_TO else _first(connection, column, is_bad)
+    )
     if first_bad is not None:
         row, value = first_bad
-        expected = "a string" if column == "player_id" else "a whole number from 0 to 2^63 - 1"
+        expected = "a string" if column == "player_id" else f"a whole number from 0 to {_POWERS[largest]}"
         raise BadStats(f"column {column}, row {row + 1}: {'null' if value is None else value}; {expected} is expected")
+
+
+def _first(connection: duckdb.DuckDBPyConnection, column: str, is_bad: str) -> tuple[int, object] | None:
+    """Row and value of the first bad value."""
+    statement = f"SELECT row, {column} FROM stats WHERE {is_bad} ORDER BY row LIMIT 1"  # noqa: S608 - made of constants
+    return connection.execute(statement).fetchone()
+
+
+def _first_float(connection: duckdb.DuckDBPyConnection, column: str, is_bad: str) -> tuple[int, object] | None:
+    """As `_first`. A filter on a file would skip groups of rows by their bounds, in which NaN is left out, so the
+    condition stands inside an aggregate."""
+    (row,) = _one(connection, f"SELECT min(row) FILTER (WHERE {is_bad}) FROM stats")  # noqa: S608 - made of constants
+    return None if row is None else _first(connection, column, f"row = {row}")
 
 
 def _one(connection: duckdb.DuckDBPyConnection, statement: str) -> tuple[int, ...]:

@@ -7,11 +7,21 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from game_analytics.rules.leaderboard import BadStats, InvalidBoard, ensure_columns, ensure_rankable, ensure_valid
+from game_analytics.rules.leaderboard import (
+    BadStats,
+    InvalidBoard,
+    ensure_columns,
+    ensure_distinct,
+    ensure_narrow,
+    ensure_rankable,
+    ensure_valid,
+)
 from game_analytics_tests.support.stats_files import StatsFiles, frame_of
 
 STATS = frame_of([("anna", 10, 4), ("ben", 3, 0), ("cleo", 0, 0), ("dora", 0, 7)])
 
+
+NUMBERS = "an integer, FLOAT, DOUBLE or DECIMAL"
 
 # Columns
 
@@ -66,10 +76,6 @@ def test_a_further_column_named_as_duckdb_counts_rows_is_refused(stats_files: St
 def columns_of_other_types() -> list[tuple[pl.Series, str]]:
     """Column types, and DuckDB's names for them."""
     return [
-        (pl.Series([1.0, 2.0]), "DOUBLE"),  # whole numbers, but not by type
-        (pl.Series([1.0, 2.0], dtype=pl.Float32), "FLOAT"),
-        (pl.Series([Decimal(1), Decimal(2)], dtype=pl.Decimal(10, 0)), "DECIMAL(10,0)"),
-        (pl.Series([Decimal("1.50"), Decimal("2.00")], dtype=pl.Decimal(18, 2)), "DECIMAL(18,2)"),
         (pl.Series([True, False]), "BOOLEAN"),
         (pl.Series([b"a", b"b"]), "BLOB"),
         (pl.Series([date(2025, 12, 30), date(2025, 12, 31)]), "DATE"),
@@ -80,28 +86,57 @@ def columns_of_other_types() -> list[tuple[pl.Series, str]]:
 
 @pytest.mark.parametrize(("values", "type_name"), columns_of_other_types(), ids=lambda part: str(part)[:20])
 @pytest.mark.parametrize("column", ["kills", "deaths"])
-def test_counts_that_are_not_integers_are_refused(
+def test_counts_that_are_not_numbers_are_refused(
     stats_files: StatsFiles, column: str, values: pl.Series, type_name: str
 ) -> None:
     file = STATS.head(2).with_columns(values.alias(column))
-    with pytest.raises(BadStats, match=f"^column {column} is {re.escape(type_name)}; an integer is expected$"):
+    with pytest.raises(BadStats, match=f"^column {column} is {re.escape(type_name)}; {NUMBERS} is expected$"):
         ensure_columns(stats_files.types(file))
 
 
 def test_counts_written_as_strings_are_refused(stats_files: StatsFiles) -> None:
-    with pytest.raises(BadStats, match=r"^column kills is VARCHAR; an integer is expected$"):
+    with pytest.raises(BadStats, match=f"^column kills is VARCHAR; {NUMBERS} is expected$"):
         ensure_columns(stats_files.types(STATS.cast({"kills": pl.String})))
 
 
 @pytest.mark.parametrize(
     ("values", "type_name"),
-    [*columns_of_other_types(), (pl.Series([1, 2]), "BIGINT"), (pl.Series([1, 2], dtype=pl.UInt8), "UTINYINT")],
+    [
+        *columns_of_other_types(),
+        (pl.Series([1, 2]), "BIGINT"),
+        (pl.Series([1.0, 2.0]), "DOUBLE"),
+        (pl.Series([1, 2], dtype=pl.UInt8), "UTINYINT"),
+    ],
     ids=lambda part: str(part)[:20],
 )
 def test_players_that_are_not_strings_are_refused(stats_files: StatsFiles, values: pl.Series, type_name: str) -> None:
     file = STATS.head(2).with_columns(values.alias("player_id"))
-    with pytest.raises(BadStats, match=f"^column player_id is {re.escape(type_name)}; a string is expected$"):
+    with pytest.raises(
+        BadStats, match=f"^column player_id is {re.escape(type_name)}; a string is expected(; write it as a string.*)?$"
+    ):
         ensure_columns(stats_files.types(file))
+
+
+def test_names_as_bytes_are_refused_with_the_cure(stats_files: StatsFiles) -> None:
+    file = STATS.with_columns(pl.col("player_id").cast(pl.Binary))
+    with pytest.raises(BadStats, match=r"; write it as a string: the column lacks the annotation of one"):
+        ensure_columns(stats_files.types(file))
+
+
+@pytest.mark.parametrize("namesakes", [("kills", "Kills"), ("KILLS", "kills"), ("kills", "kills")])
+def test_columns_with_one_name_but_for_case_are_named_as_they_stand(namesakes: tuple[str, str]) -> None:
+    with pytest.raises(BadStats, match=f"^columns {' and '.join(namesakes)} have the same name but for case"):
+        ensure_distinct(["player_id", *namesakes, "deaths"])
+
+
+def test_further_columns_may_have_namesakes() -> None:
+    ensure_distinct(["player_id", "kills", "deaths", "team", "Team"])
+
+
+def test_a_decimal_that_is_too_wide_is_refused_by_its_digits() -> None:
+    ensure_narrow({"player_id": None, "kills": 38, "deaths": None, "price": 76})
+    with pytest.raises(BadStats, match=r"^column deaths is a decimal of 39 digits; at most 38 can be read exactly"):
+        ensure_narrow({"player_id": None, "kills": 38, "deaths": 39})
 
 
 # Values
@@ -154,6 +189,58 @@ def test_a_count_beyond_64_bits_with_a_sign_is_refused_with_its_row(
     connection = stats_files.lay(replaced(column, {42: count, 41: 2**63 - 1}, pl.UInt64()))
     with pytest.raises(BadStats, match=f"^column {column}, row 42: {count}; a whole number"):
         ensure_rankable(connection)
+
+
+FLOATS_AND_DECIMALS = [pl.Float32(), pl.Float64(), pl.Decimal(10, 0), pl.Decimal(18, 2), pl.Decimal(38, 10)]
+
+
+@pytest.mark.parametrize("dtype", FLOATS_AND_DECIMALS, ids=str)
+@pytest.mark.parametrize("column", ["kills", "deaths"])
+def test_whole_numbers_of_any_type_are_counts(stats_files: StatsFiles, column: str, dtype: pl.DataType) -> None:
+    file = STATS.cast({column: dtype})
+    ensure_columns(stats_files.types(file))
+    ensure_rankable(stats_files.lay(file))
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "shown"),
+    [
+        (3.5, pl.Float64(), "3.5"),
+        (0.5, pl.Float32(), "0.5"),
+        (float("nan"), pl.Float64(), "nan"),
+        (float("inf"), pl.Float32(), "inf"),
+        (-1.0, pl.Float64(), "-1.0"),
+        (Decimal("1.50"), pl.Decimal(18, 2), "1.50"),
+        (Decimal(-1), pl.Decimal(10, 0), "-1"),
+    ],
+    ids=str,
+)
+def test_a_count_that_is_not_whole_is_refused_with_its_row(
+    stats_files: StatsFiles, value: object, dtype: pl.DataType, shown: str
+) -> None:
+    file = replaced("kills", {}).cast({"kills": dtype})
+    file = file.with_columns(pl.when(pl.col("player_id") == "p041").then(pl.lit(value, dtype)).otherwise("kills"))
+    file = file.select("player_id", kills="literal", deaths="deaths")
+    with pytest.raises(BadStats, match=f"^column kills, row 42: {re.escape(shown)}; a whole number from 0 to 2"):
+        ensure_rankable(stats_files.lay(file))
+
+
+@pytest.mark.parametrize(
+    ("largest", "dtype", "power"),
+    [(2**24, pl.Float32(), "2^24"), (2**53, pl.Float64(), "2^53"), (2**63 - 1, pl.Decimal(38, 0), "2^63 - 1")],
+    ids=str,
+)
+def test_a_count_may_be_as_large_as_its_type_holds_exactly(
+    stats_files: StatsFiles, largest: int, dtype: pl.DataType, power: str
+) -> None:
+    def file(count: int) -> pl.DataFrame:
+        return frame_of([("anna", 1, 0), ("ben", 0, 0)]).with_columns(
+            kills=pl.Series([Decimal(1), Decimal(count)], dtype=pl.Decimal(38, 0)).cast(dtype)
+        )
+
+    ensure_rankable(stats_files.lay(file(largest)))
+    with pytest.raises(BadStats, match=rf"^column kills, row 2: .*; a whole number from 0 to {re.escape(power)} is"):
+        ensure_rankable(stats_files.lay(file(largest + 2)))
 
 
 @pytest.mark.parametrize("dtype", [pl.Int8(), pl.Int16(), pl.Int32(), pl.Int64()])

@@ -38,20 +38,29 @@ def kafka() -> Kafka:
 
 
 @pytest.fixture(scope="session")
-def broker(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """The broker that all tests share; who stops it starts it again."""
+def shared_broker(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """The broker that all tests share."""
     with Broker(kafka, tmp_path_factory.mktemp("kafka")) as broker:
         yield broker
 
 
+@pytest.fixture
+def broker(shared_broker: Broker) -> Broker:
+    """That broker, running: a test that fails may leave it stopped, and would have all later ones fail."""
+    if not shared_broker.is_running:
+        shared_broker.stop()
+        shared_broker.start()
+    return shared_broker
+
+
 @pytest.fixture(scope="session")
-def admin(broker: Broker) -> AdminClient:
-    """May do all, on the listener that asks nobody who he is."""
-    return admin_of(broker)
+def admin(shared_broker: Broker) -> AdminClient:
+    """May do all, on the listener without authentication."""
+    return admin_of(shared_broker)
 
 
 @pytest.fixture
-def new_topic(admin: AdminClient) -> NewTopicFactory:
+def new_topic(broker: Broker, admin: AdminClient) -> NewTopicFactory:  # noqa: ARG001 - it must be running
     """Makes topics with names of their own: ``new_topic(2, cleanup_policy="compact")``."""
     return partial(make_topic, admin)
 
