@@ -1,0 +1,1 @@
+"""What other programs write by default, as data, and what becomes of it."""
