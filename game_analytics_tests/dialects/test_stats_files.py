@@ -1,6 +1,6 @@
 """Stats files as other programs' libraries write them. The files in ``stats/`` were written by these versions:
 
-pyarrow 25.0.1, pandas 3.1.1 (with pyarrow), fastparquet 2026.9.0, daft 0.7.26, hyparquet-writer 0.17.0 (JavaScript), and
+pyarrow 25.0.1, pandas 3.1.1 (with pyarrow), fastparquet 2026.9.0, daft 0.7.26, hyparquet-writer 0.17.0 (JavaScript),
 DuckDB 1.5.5 and 2.0.1. Each holds two or three players; ann leads.
 """
 
