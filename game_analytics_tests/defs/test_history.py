@@ -7,7 +7,6 @@ import dagster as dg
 import pytest
 
 from game_analytics.defs.history import RECORDED_BEFORE, latest_materializations, latest_provenance, recorded
-from game_analytics_tests.support.harness import instance_in_memory
 
 BOARD = dg.AssetKey("top10_leaderboard")
 STATS = dg.AssetKey("daily_player_stats")
@@ -18,7 +17,7 @@ DAYS = ["2025-12-28", "2025-12-29", "2025-12-30"]
 def instance(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     """The two store events differently."""
     if request.param == "in memory":
-        with instance_in_memory() as forgetful:
+        with dg.DagsterInstance.ephemeral() as forgetful:
             yield forgetful
     else:
         with dg.DagsterInstance.local_temp(str(tmp_path)) as kept:
@@ -94,6 +93,7 @@ def facts(instance: dg.DagsterInstance) -> dict[str, str]:
     return {day: provenance.etag for day, provenance in latest_provenance(instance, BOARD, DAYS).items()}
 
 
+@pytest.mark.trial
 def test_a_later_record_replaces_the_cached_one(instance: dg.DagsterInstance) -> None:
     assert facts(instance) == {}
     note_board(instance, "2025-12-29", "only")
@@ -122,6 +122,7 @@ def test_provenance_belongs_to_one_object_in_one_lake(instance: dg.DagsterInstan
     assert not provenance.is_of("there", "this")
 
 
+@pytest.mark.trial
 def test_the_cache_is_per_instance(instance: dg.DagsterInstance, tmp_path: Path) -> None:
     note_board(instance, "2025-12-30", "here")
     assert facts(instance) == {"2025-12-30": "here"}

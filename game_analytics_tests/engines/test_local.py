@@ -305,6 +305,7 @@ def test_the_processes_end_when_the_one_that_started_them_is_killed(lake: Lake, 
     assert stored(lake) == {}
 
 
+@pytest.mark.trial
 def test_ctrl_c_in_a_terminal_ends_all_and_is_reported_once(lake: Lake, folder: Path, tmp_path: Path) -> None:
     """A terminal sends SIGINT to each process of the group."""
     log = Waits(two_partitions(), folder=folder, go=tmp_path / "never")

@@ -33,6 +33,7 @@ def test_it_serves_what_was_put() -> None:
         assert client.get_object(Bucket="lake", Key="events/a")["Body"].read() == b"one"
 
 
+@pytest.mark.trial
 def test_the_next_one_starts_empty() -> None:
     with embedded_s3("lake") as endpoint, closing(s3_client(endpoint)) as client:
         client.put_object(Bucket="lake", Key="a", Body=b"one")
@@ -57,6 +58,7 @@ def test_it_ends_when_the_block_fails() -> None:
         make_bucket(endpoint, "lake")
 
 
+@pytest.mark.trial
 def test_an_existing_bucket_is_kept() -> None:
     with embedded_s3("lake") as endpoint, closing(s3_client(endpoint)) as client:
         client.put_object(Bucket="lake", Key="a", Body=b"one")

@@ -119,6 +119,7 @@ def test_most_players_play_and_some_far_more_than_others() -> None:
     assert ordered[4_500] > 2 * ordered[500]
 
 
+@pytest.mark.trial
 def test_the_ratios_of_a_day_are_plausible() -> None:
     ranked = sorted(ratios(events_of_a_default_day()).values(), reverse=True)
     assert 0.7 <= median(ranked) <= 1

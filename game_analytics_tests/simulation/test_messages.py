@@ -89,6 +89,7 @@ def test_event_ids_are_unique_except_for_a_kill_and_its_death() -> None:
     assert max(ids.values()) == 2
 
 
+@pytest.mark.trial
 def test_a_tenth_of_the_messages_are_events_that_the_pipeline_ignores() -> None:
     others = Counter(
         found.group(1)

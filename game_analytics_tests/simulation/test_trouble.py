@@ -137,6 +137,7 @@ def test_after_midnight_events_of_the_day_before_arrive_both_in_time_and_too_lat
     assert all(event.delivered < datetime(2025, 12, 30, 6, tzinfo=UTC) for event in of_yesterday)
 
 
+@pytest.mark.trial
 def test_just_before_midnight_clocks_that_are_ahead_stamp_events_with_the_next_day() -> None:
     of_tomorrow = [event for event in events_of_a_default_day() if event.time.date() == date(2025, 12, 31)]
     assert of_tomorrow
@@ -161,6 +162,7 @@ def test_when_all_shares_are_0_there_are_no_faults() -> None:
     assert all(timedelta(0) < event.delay < timedelta(seconds=5) for event in events(delivered))
 
 
+@pytest.mark.trial
 def test_each_fault_may_affect_a_fifth_of_the_messages() -> None:
     simulation = Simulation(events_per_day=50_000, malformed_share=0.2, repeated_share=0.2, late_share=0.2)
     delivered = messages(simulation, *range(MIDNIGHT, MIDNIGHT + 24))

@@ -65,7 +65,7 @@ BAD_FILES: dict[str, tuple[bytes | pl.DataFrame, list[str]]] = {
         ["column kills is missing", r"evil\x1b[31m\nkills"],
     ),
     "a name of DuckDB's own": (columns(file_row_number=["x", "y", "z"]), ["column file_row_number"]),
-    "a fraction": (columns(kills=[1.0, 2.5, 3.0]), ["column kills is DOUBLE", "integer"]),
+    "a fraction": (columns(kills=[1.0, 2.5, 3.0]), ["column kills, row 2: 2.5", "whole number"]),
     "numbers as text": (columns(deaths=["1", "2", "3"]), ["column deaths is VARCHAR", "integer"]),
     "players as numbers": (columns(player_id=[1, 2, 3]), ["column player_id is BIGINT", "string"]),
     "a player without a name": (columns(player_id=["ann", None, "cid"]), ["column player_id", "row 2", "null"]),

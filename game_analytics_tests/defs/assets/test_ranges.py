@@ -189,6 +189,7 @@ def test_a_day_that_is_not_landed_fails_its_step_and_other_days_get_their_boards
     assert history.boards() == GOOD
 
 
+@pytest.mark.trial
 def test_check_results_of_the_finished_days_are_kept(history: History) -> None:
     run = history.run(faults=f"damaged {THIRD}", empty=FOURTH)
     assert run.checks(RAW)["has_events"] == f"{FOURTH}: no event was landed"
@@ -248,6 +249,7 @@ def test_a_single_day_that_fails_stops_the_downstream_steps(tags: Mapping[str, s
     assert history.all_materialized() == [[], [], []]
 
 
+@pytest.mark.trial
 def test_a_day_of_which_no_message_became_an_event_is_recorded_and_goes_no_further(history: History) -> None:
     run = history.run(unreadable=THIRD)
     assert history.all_materialized() == [ALL_DAYS, GOOD, GOOD]
@@ -259,6 +261,7 @@ def test_a_day_of_which_no_message_became_an_event_is_recorded_and_goes_no_furth
     assert run.checks(RAW)["has_events"].startswith(f"{THIRD}: None of the messages")
 
 
+@pytest.mark.trial
 def test_if_no_message_of_any_day_became_an_event_all_are_recorded_and_go_no_further(history: History) -> None:
     run = history.run(unreadable=" ".join(ALL_DAYS))
     assert history.all_materialized() == [ALL_DAYS, [], []]
@@ -271,6 +274,7 @@ def test_if_every_day_fails_downstream_steps_do_not_run(history: History) -> Non
     assert run.failures()[RAW].startswith("5 of 5 days failed. Run these again once what they name is fixed:\n")
 
 
+@pytest.mark.trial
 def test_a_service_that_goes_away_fails_only_the_remaining_days(history: History) -> None:
     run = history.run(faults=f"gone {THIRD}")
     assert history.all_materialized() == [[FIRST, SECOND]] * 3

@@ -103,6 +103,7 @@ def test_the_days_of_a_range_are_compared_with_those_before_them_in_the_range(la
         assert str(check.description).startswith("2025-12-06: 4 events were landed, fewer")
 
 
+@pytest.mark.trial
 def test_how_much_is_usual_is_a_setting(lake_resource: LakeResource) -> None:
     settings = PipelineSettings(volume_percent=60)
     with pipeline_on(lake_resource, given_log(with_kills(10, 10, 10, 10, 10, 4)), settings) as pipeline:

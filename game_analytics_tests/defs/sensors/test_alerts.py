@@ -13,7 +13,7 @@ from game_analytics.sources.event_log import EventLog
 from game_analytics_tests.support.answering_s3 import closed_port
 from game_analytics_tests.support.harness import Pipeline, given_log, pipeline_on
 from game_analytics_tests.support.listed_log import ListedLog
-from game_analytics_tests.support.samples import at
+from game_analytics_tests.support.samples import at, death
 from game_analytics_tests.support.webhooks import SECRET_PATH, webhook_server
 
 DAY = "2025-12-30"
@@ -109,7 +109,8 @@ def test_the_checks_that_warn_are_one_message(quiet: Pipeline) -> None:
 
 
 def test_a_run_without_findings_is_not_posted(lake_resource: LakeResource) -> None:
-    log = ListedLog({0: [at(0, "2025-12-30 12:00"), at(1, "2025-12-31 02:00")]})
+    messages = [at(0, "2025-12-30 12:00"), at(1, "2025-12-30 12:01", death()), at(2, "2025-12-31 02:00")]
+    log = ListedLog({0: messages})
     with pipeline_on(lake_resource, given_log(log)) as pipeline, webhook_server() as hook:
         assert pipeline.run("__ASSET_JOB", DAY).success
         evaluated(alert_on_checks, pipeline, AlertsResource(webhook=hook.url))

@@ -121,6 +121,7 @@ def test_a_day_with_a_late_event_is_requested_up_to_the_end_of_the_landing_that_
         assert request.tags["game_analytics/late_events_found_by"] == day_of(3)
 
 
+@pytest.mark.trial
 def test_the_late_event_is_then_counted_and_the_board_follows(lake_resource: LakeResource) -> None:
     with landed(lake_resource) as pipeline:
         assert pipeline.run_requested() == dict.fromkeys(map(day_of, (5, 4, 3, 2)), True)
@@ -191,6 +192,7 @@ def test_an_identical_landing_of_the_other_day_is_the_same_finding(lake_resource
         assert run_requested(pipeline) == []
 
 
+@pytest.mark.trial
 def test_another_finding_for_the_same_day_is_requested_too(lake_resource: LakeResource) -> None:
     log = with_one_late_kill()
     partition = list(log.partitions[0])
@@ -229,6 +231,7 @@ def with_a_chain_of_late_kills() -> ListedLog:
     )
 
 
+@pytest.mark.trial
 def test_a_landing_that_is_repeated_for_its_own_late_events_has_no_new_finding(lake_resource: LakeResource) -> None:
     """After reading up to the end of the landing of three days ago, the day before has another manifest with the same
     findings."""

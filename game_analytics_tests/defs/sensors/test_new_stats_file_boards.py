@@ -16,6 +16,7 @@ from game_analytics_tests.support.ticks import (
 )
 
 
+@pytest.mark.trial
 def test_a_board_made_by_a_run_of_all_assets_counts(pipeline: Pipeline) -> None:
     assert pipeline.run(ALL, DAY).success
     assert tick(pipeline).skipped.startswith("All 1 boards")

@@ -89,6 +89,7 @@ def test_a_board_by_a_run_that_died_before_its_record_counts(pipeline: Pipeline)
     assert tick(pipeline).skipped.startswith("All 1 boards are made")
 
 
+@pytest.mark.trial
 def test_an_older_version_of_a_board_that_is_restored_is_made_again(pipeline: Pipeline) -> None:
     older = ranked(pipeline)
     pipeline.put(stats_file(DAY), bob_leads())
@@ -171,6 +172,7 @@ def put_by_parts(client: "S3Client", bucket: str, key: str, content: bytes) -> N
     client.complete_multipart_upload(Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts})  # type: ignore[typeddict-item]
 
 
+@pytest.mark.trial
 @pytest.mark.parametrize("copied", [[stats_file(DAY)], [board_file(DAY)], [stats_file(DAY), board_file(DAY)]])
 def test_equal_bytes_with_the_etag_of_a_multipart_copy_count_as_equal(
     pipeline_on_s3: Pipeline, client: "S3Client", copied: list[str]

@@ -89,6 +89,7 @@ def test_a_file_overwritten_twice_between_two_ticks_and_back_to_what_was_ranked_
     assert tick(pipeline).days == []
 
 
+@pytest.mark.trial
 def test_a_file_that_goes_from_a_to_b_and_back_is_ranked_each_time_it_was_seen(pipeline: Pipeline) -> None:
     for content, board in ((ann_leads(), ANN_FIRST), (bob_leads(), BOB_FIRST), (ann_leads(), ANN_FIRST)):
         pipeline.put(stats_file(DAY), content)

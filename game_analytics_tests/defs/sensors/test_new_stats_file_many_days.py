@@ -44,6 +44,7 @@ def test_days_with_unfinished_runs_make_room_for_the_next_days(pipeline: Pipelin
     assert tick(pipeline).days == days[25:]
 
 
+@pytest.mark.trial
 def test_thirty_failed_days_don_t_delay_three_new_ones(kept: Pipeline) -> None:
     failed = days_from(date(2025, 9, 1), 30)
     put_stats(kept, failed)

@@ -74,6 +74,7 @@ def test_an_unfinished_run_for_equal_bytes_of_another_day_does_not_count(pipelin
     assert tick(pipeline).days == [DAY]
 
 
+@pytest.mark.trial
 def test_from_a_to_b_and_back_during_a_run_the_board_ends_as_the_file(pipeline: Pipeline) -> None:
     pipeline.put(stats_file(DAY), ann_leads())
     of_a = noted(pipeline, tick(pipeline).request, dg.DagsterRunStatus.STARTED)
