@@ -1,5 +1,7 @@
 """Boards that were not made by the sensor's runs: only the lake counts."""
 
+import pytest
+
 from game_analytics.defs.resources import LakeResource
 from game_analytics_tests.support.harness import ALL, Pipeline, pipeline_on
 from game_analytics_tests.support.ticks import (
