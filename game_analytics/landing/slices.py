@@ -6,7 +6,7 @@ pickled.
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -179,7 +179,7 @@ def land_slice(
         report.read_again += _count(slice_, slice_.read_before, messages)
         report.own.update(_own_counts(slice_, messages, classified, kept))
         _note_reasons(report, kept)
-        _note_types(report, classified)
+        _note_types(report, classified, set(reading.names.values()))
         report.times.update(classified.times)
     events.write(upto=slice_.end)
     refused.write(upto=slice_.end)
@@ -253,9 +253,10 @@ def _note_reasons(report: SliceReport, refused: pl.DataFrame) -> None:
         report.samples.setdefault(reason, sample)
 
 
-def _note_types(report: SliceReport, classified: Classified) -> None:
+def _note_types(report: SliceReport, classified: Classified, types: Collection[str]) -> None:
     slice_, ignored = report.slice, classified.ignored
-    report.landed_types.update(dict(classified.landed["event_type"].value_counts().iter_rows()))
+    landed = classified.landed["event_type"]
+    report.landed_types.update({name: int((landed == name).sum()) for name in types})
     if not slice_.own.covers(slice_.first, slice_.end):
         ignored = ignored.filter(slice_.own.contains(ignored["kafka_offset"]))
     names = ignored["event_type"].str.head(_TYPE_CHARACTERS).value_counts(sort=True)

@@ -151,17 +151,17 @@ def classify(
             events.filter(~is_good).select(*QUARANTINED, *further),
             events.filter(is_good & ~is_type_counted).select("event_type", "kafka_offset"),
             events.filter(is_counted & (own_day != day)).select(own_day.alias("day"), "kafka_offset"),
-            events.filter(is_counted & pl.col("ts").is_not_null()).select(**_time_counts()),
+            events.select(**_time_counts(is_counted & pl.col("ts").is_not_null())),
         ]
     )
     return Classified(landed, quarantined, ignored, other_days, Counter(times.row(0, named=True)))
 
 
-def _time_counts() -> dict[str, pl.Expr]:
-    """`TIMES` of events whose ``ts`` is a text."""
-    has_offset, delivered = pl.col("has_offset"), pl.col("kafka_timestamp").dt.date()
-    displaced = ~has_offset & (pl.col("event_time").dt.date() != delivered)
-    return dict(zip(TIMES, (has_offset.sum(), (~has_offset).sum(), displaced.sum()), strict=True))
+def _time_counts(has_text: pl.Expr) -> dict[str, pl.Expr]:
+    """`TIMES` of the events whose ``ts`` is a text."""
+    with_offset, without_offset = has_text & pl.col("has_offset"), has_text & ~pl.col("has_offset")
+    displaced = without_offset & (pl.col("event_time").dt.date() != pl.col("kafka_timestamp").dt.date())
+    return dict(zip(TIMES, (with_offset.sum(), without_offset.sum(), displaced.sum()), strict=True))
 
 
 def _events(

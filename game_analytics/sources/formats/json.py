@@ -34,6 +34,7 @@ class _Fields(msgspec.Struct, gc=False):
 
 
 _NO_FIELDS = _Fields()
+_NO_TEXTS = pl.Series(dtype=pl.String)
 _decode_fast = msgspec.json.Decoder(_Fields).decode
 # Errors of the fast decoder: the strict one then decides.
 _UNSURE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -62,8 +63,7 @@ def decode(values: pl.Series) -> pl.DataFrame:
 
 def _decode_chunk(chunk: pl.Series) -> pl.DataFrame:
     values = chunk.to_list()
-    is_object = chunk.bin.starts_with(b"{")
-    others = [index for index, starts_so in enumerate(is_object.to_list()) if not starts_so]
+    others = (~chunk.bin.starts_with(b"{").fill_null(value=False)).arg_true().to_list()
     for index in others:
         values[index] = unframed(values[index])
     faults: list[str | None] = [None] * len(values)
@@ -115,7 +115,7 @@ def _times(values: Sequence[bytes | None], fields: Sequence[_Fields]) -> tuple[p
     """``ts`` and ``ts_number``: the times that are texts, and the texts of those that are numbers."""
     times = [row.ts for row in fields]
     if {str, NoneType}.issuperset(map(type, times)):
-        return pl.Series(times, dtype=pl.String), pl.repeat(None, len(times), dtype=pl.String, eager=True)
+        return pl.Series(times, dtype=pl.String), _NO_TEXTS.clear(len(times))
     texts = [ts if type(ts) is str else None for ts in times]
     numbers: list[str | None] = [None] * len(times)
     for index, ts in enumerate(times):
