@@ -204,10 +204,15 @@ class Lake:
         return True
 
     def listing(self, prefix: str) -> Iterator[Listed]:
-        """The objects below ``prefix``, by key."""
+        """The objects below ``prefix``, by key. Raises `GameAnalyticsError` if the server lists no ETags."""
         with self._request(prefix):
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
                 for each in page.get("Contents", []):
+                    if not each.get("ETag"):
+                        raise GameAnalyticsError(
+                            f"S3 at {self.endpoint} lists {self.uri(each['Key'])} without an ETag, by which versions "
+                            "of an object are told apart here. Use a server that lists ETags, as S3 itself does."
+                        )
                     yield Listed(each["Key"], _bare(each["ETag"]), each["LastModified"], each["Size"])
 
     def etag(self, key: str) -> str | None:

@@ -23,6 +23,8 @@ _WRONG_CREDENTIALS = {
     "InvalidToken",
     "InvalidClientTokenId",
     "AuthFailure",
+    "NotSignedUp",
+    "XAdminUserNotFound",
 }
 _DENIED = {"403", "AccessDenied", "Forbidden", "AllAccessDisabled", "AccountProblem"}
 _ELSEWHERE = {"301", "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
@@ -78,6 +80,11 @@ def readable_s3_errors(bucket: str, endpoint: str | None, key: str = "") -> Iter
         urllib3.exceptions.HTTPError,  # botocore does not wrap this if an error answer is cut off
     ) as error:
         raise no_answer(type(error).__name__, bucket, endpoint, key) from error
+    except botocore.exceptions.FlexibleChecksumError as error:
+        raise Unavailable(
+            f"{place} arrived damaged from {where}, or was replaced meanwhile: its checksum is another. Try again "
+            "later; if it stays so, the object is damaged: write it again."
+        ) from error
     except RecursionError as error:  # botocore follows redirects in a circle until the stack is full
         raise GameAnalyticsError(
             f"{where} only points elsewhere when asked for {place}. Set AWS_ENDPOINT_URL to where it points (https?)."
@@ -132,6 +139,11 @@ def _by_code_alone(code: str, bucket: str, where: str, key: str) -> str | None:
     """The message for a code that needs no further detail."""
     if code == "NoSuchBucket":
         return f"The bucket {bucket} does not exist at {where}. Create it, or name another in GAME_ANALYTICS_BUCKET."
+    if code == "InvalidBucketName":
+        return (
+            f"{where} does not accept {bucket!r} as the name of a bucket ({code}): 3 to 63 characters, a to z, 0 to 9, "
+            "hyphens and dots, beginning and ending with a letter or digit. Correct GAME_ANALYTICS_BUCKET."
+        )
     if code == "InvalidObjectState":
         return f"{where} has archived {_place(bucket, key)} (GLACIER, DEEP_ARCHIVE; {code}). {_restore(bucket, key)}"
     if code == "RequestTimeTooSkewed":

@@ -87,6 +87,8 @@ def test_a_lake_that_may_not_be_read_names_bucket_and_policy() -> None:
         (403, "SignatureDoesNotMatch"),
         (400, "ExpiredToken"),
         (400, "InvalidToken"),
+        (403, "NotSignedUp"),
+        (404, "XAdminUserNotFound"),
     ],
 )
 def test_credentials_that_are_not_accepted_are_told_from_a_refusal(status: int, code: str) -> None:
@@ -173,6 +175,12 @@ def test_a_bucket_name_that_cannot_be_one_is_named_with_its_setting(bucket: str)
     assert server.asked == []
 
 
+def test_a_bucket_name_that_s3_refuses_is_told_with_what_a_name_may_be() -> None:
+    with answering(s3_error(400, "InvalidBucketName")) as server:
+        message = complaint(resource_at(server.url))
+    assert names_all(message, server.url, "'game-analytics'", "3 to 63 characters", "GAME_ANALYTICS_BUCKET")
+
+
 def test_a_clock_that_is_off_is_told_for_what_it_is() -> None:
     with answering(s3_error(403, "RequestTimeTooSkewed")) as server:
         message = complaint(resource_at(server.url))
@@ -242,6 +250,29 @@ def test_an_answer_that_breaks_off_is_not_taken_for_the_object() -> None:
         with pytest.raises(Unavailable) as error:
             lake.get(KEY)
     assert names_all(safe(str(error.value)), server.url, f"s3://game-analytics/{KEY}", "does not answer")
+
+
+def test_an_object_with_another_checksum_is_damaged_or_was_replaced_meanwhile() -> None:
+    damaged = Answer(200, b"other bytes", {"ETag": '"e"', "x-amz-checksum-crc32": "AAAAAA=="})
+    with answering(LISTED, damaged) as server:
+        lake = resource_at(server.url).open()
+        with pytest.raises(Unavailable) as error:
+            lake.get(KEY)
+    assert names_all(
+        safe(str(error.value)), server.url, f"s3://game-analytics/{KEY} arrived damaged", "replaced meanwhile"
+    )
+
+
+def test_a_server_that_lists_no_etags_is_told_for_what_it_is() -> None:
+    listed = (
+        f"<ListBucketResult><Contents><Key>{KEY}</Key><LastModified>2025-12-30T12:00:00.000Z</LastModified>"
+        "<Size>3</Size></Contents></ListBucketResult>"
+    )
+    with answering(Answer(200, listed.encode())) as server:
+        lake = resource_at(server.url).open()
+        with pytest.raises(GameAnalyticsError) as error:
+            list(lake.listing("events/"))
+    assert names_all(safe(str(error.value)), server.url, f"lists s3://game-analytics/{KEY} without an ETag")
 
 
 @pytest.mark.parametrize("etag", ["", '"d41d8cd98f00', '"'])
