@@ -47,6 +47,7 @@ def land_day(
         # Manifests before watermarks: what another run commits later may reach beyond the watermarks read here.
         neighbours = read_neighbours(landings, lake, day, options.found_by)
         snapshot = LogSnapshot(log, options.lateness, clock())
+        snapshot.ensure_found_by_time()
         neighbours.ensure_finders_read(snapshot.identity, lake)
         to_read = plan(snapshot, day, neighbours, allow_truncated=options.allow_truncated)
         tally = Tally(_missed_of(landings, snapshot))

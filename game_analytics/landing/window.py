@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 
+from game_analytics.errors import GameAnalyticsError
 from game_analytics.landing.offsets import NOTHING, Offsets
 from game_analytics.rules.days import FIRST_DAY, Window, milliseconds_floor, window_of
 from game_analytics.rules.log_identity import LogIdentity
@@ -14,6 +15,8 @@ from game_analytics.sources.event_log import EventLog, Extent, Found
 
 FAR_AHEAD = timedelta(days=1)
 """A message stamped this far past a window's end does not mark that end."""
+
+_LOOK_BYTES = 1024 * 1024
 
 _START_OF_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -26,7 +29,24 @@ class LogSnapshot:
         self.now = now
         self.identity: LogIdentity = log.identity
         self.extents: Mapping[int, Extent] = log.extents()
+        self._log = log
         self._found = cache(log.first_at_or_after)
+
+    def ensure_found_by_time(self) -> None:
+        """Raises `GameAnalyticsError` if a partition holds a message that no look-up by time finds: every day would
+        land empty."""
+        for partition, extent in self.extents.items():
+            if extent.low < extent.stable and self.first_left(partition) is None:
+                reading = self._log.read(partition, extent.low, extent.stable, max_messages=1, max_bytes=_LOOK_BYTES)
+                held = next((batch for batch in reading if not batch.is_empty()), None)
+                if held is not None:
+                    raise GameAnalyticsError(
+                        f"Partition {partition} of {self.identity} holds a message at offset "
+                        f"{held['kafka_offset'][0]:,}, but a look-up by time finds none in all years since 1970, so no "
+                        "day can be found in it. Either its messages have no timestamps (clients older than Kafka "
+                        "0.10 write none), or the server answers no look-ups by time, as librdkafka's mock cluster. "
+                        "Nothing was committed."
+                    )
 
     def found_at(self, instant: datetime, partition: int) -> Found | None:
         """The first message at or after the instant, unless it was delivered after the watermarks were fetched."""

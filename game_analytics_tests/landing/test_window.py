@@ -1,13 +1,16 @@
 """Where a day lies in the log: lead, lateness, watermarks, open transactions, and when its window is closed."""
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 
 import pytest
 
+from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import Lake
 from game_analytics.landing.offsets import Offsets
 from game_analytics.landing.plan import Range
 from game_analytics.rules.days import Window
+from game_analytics.sources.event_log import Found
 from game_analytics_tests.support.faulty_logs import GrowsWhileLookedUp, GrowsWhileRead
 from game_analytics_tests.support.listed_log import ListedLog
 from game_analytics_tests.support.samples import (
@@ -184,3 +187,27 @@ def test_a_day_landed_too_early_is_completed_by_landing_it_again(lake: Lake) -> 
     assert (read_of(early), early.window_closed) == ((1, 3), False)
     whole = land(around_the_day(), lake, now=MORNING_AFTER).manifest
     assert (read_of(whole), whole.window_closed) == ((1, 6), True)
+
+
+# -- look-ups by time that find nothing --------------------------------------------------------------------------------
+
+
+class AnswersNoLookUp(ListedLog):
+    """A server that has no time index, or messages without timestamps."""
+
+    def first_at_or_after(self, instant: datetime) -> Mapping[int, Found | None]:
+        return dict.fromkeys(super().first_at_or_after(instant))
+
+
+def test_messages_that_no_look_up_finds_are_an_error_and_no_empty_day(lake: Lake) -> None:
+    log = AnswersNoLookUp({0: [], 7: [at(3, "2025-12-30 12:00")]})
+    with pytest.raises(GameAnalyticsError) as error:
+        land(log, lake)
+    assert str(error.value).startswith("Partition 7 of game-events holds a message at offset 3, but a look-up by time")
+    assert list(lake.listing("")) == []
+
+
+def test_a_topic_without_a_message_lands_empty_though_no_look_up_finds_any(lake: Lake) -> None:
+    """Its offsets were markers of transactions."""
+    landing = land(AnswersNoLookUp({0: []}, high={0: 2}), lake)
+    assert landing.manifest.total()["read"] == 0
