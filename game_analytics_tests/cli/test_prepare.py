@@ -46,11 +46,13 @@ def with_database(s3: S3Endpoint, port: int) -> dict[str, str]:
     }
 
 
+@pytest.mark.trial
 def test_a_missing_bucket_is_created_and_nothing_else(s3: S3Endpoint, client: "S3Client", bucket: str) -> None:
     assert prepared(lake_settings(s3, bucket)) == [f"Made the bucket {bucket} at {s3.url}", NO_TOPIC]
     assert client.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
 
 
+@pytest.mark.trial
 def test_an_existing_bucket_keeps_its_objects(s3: S3Endpoint, client: "S3Client", bucket: str) -> None:
     prepared(lake_settings(s3, bucket))
     client.put_object(Bucket=bucket, Key="events/2025_12_30_events.parquet", Body=b"content")

@@ -132,6 +132,7 @@ def test_the_check_passes_where_all_is_well(published: Pipeline) -> None:
     assert evaluation(published).passed
 
 
+@pytest.mark.trial
 def test_a_run_by_hand_checks_its_own_day_and_the_sensors_job_checks_none(published: Pipeline) -> None:
     by_hand = [each for each in published.run(ALL, DAY).get_asset_check_evaluations() if each.check_name == "freshness"]
     assert [(each.passed, (each.description or "")[:10]) for each in by_hand] == [(True, DAY)]

@@ -253,6 +253,7 @@ def test_a_slice_of_more_bytes_than_are_kept_is_stored_as_several_objects_with_a
         assert pl.concat(offsets).to_list() == list(range(step, 100, 2))
 
 
+@pytest.mark.trial
 def test_a_slice_that_fits_is_one_object_however_its_batches_are_cut(lake: Lake) -> None:
     slice_ = Slice(DAY, 0, 0, 37)
     together = land_slice(Wide(37), lake, slice_)

@@ -51,6 +51,7 @@ def test_it_listens_on_loopback_only_and_frees_its_port_when_it_ends() -> None:
         assert port_of(endpoint) == port
 
 
+@pytest.mark.trial
 def test_it_ends_when_the_block_fails() -> None:
     with pytest.raises(ZeroDivisionError), embedded_s3("lake") as endpoint:
         raise ZeroDivisionError

@@ -127,6 +127,7 @@ def test_the_ratios_of_a_day_are_plausible() -> None:
     assert ranked[4_000] < 0.5
 
 
+@pytest.mark.trial
 def test_players_who_are_good_on_one_day_are_good_on_the_next() -> None:
     topic = topic_without_trouble()
     today, tomorrow = (

@@ -69,12 +69,14 @@ def test_simulated_events_are_not_written_to_a_remote_lake(lake_on_s3: LakeResou
         assert pipeline.content() == {}
 
 
+@pytest.mark.trial
 def test_simulated_events_may_go_anywhere_if_allowed(lake_on_s3: LakeResource) -> None:
     elsewhere = by_a_name_that_is_not_local(lake_on_s3)
     with pipeline_on(elsewhere, settings=PipelineSettings(simulate_anywhere=True)) as pipeline:
         assert pipeline.run("daily_stats_job", DAY).success
 
 
+@pytest.mark.trial
 def test_real_events_may_go_anywhere(lake_on_s3: LakeResource) -> None:
     with pipeline_on(by_a_name_that_is_not_local(lake_on_s3), given_log(ListedLog({0: []}))) as pipeline:
         assert pipeline.run("daily_stats_job", DAY).success

@@ -51,6 +51,7 @@ def own_metadata(lake: Lake, key: str) -> dict[str, str]:
     return {name: value for name, value in lake.parquet_metadata(key).items() if name.startswith("game_analytics.")}
 
 
+@pytest.mark.trial
 def test_stats_name_their_manifest_by_hash_and_have_checksums(pipeline: Pipeline) -> None:
     assert own_metadata(pipeline.lake, STATS) == {
         "game_analytics.manifest_sha256": sha256(pipeline.lake, MANIFEST),

@@ -80,6 +80,7 @@ def test_the_board_is_shown_as_a_table_with_two_decimals(small: Pipeline) -> Non
     assert "| 1 | `ann` | 2 | 0 | 2.00 |" in small.recorded("top10_leaderboard", DAY, "board")
 
 
+@pytest.mark.trial
 def test_the_same_messages_give_the_same_bytes(small: Pipeline) -> None:
     small.run(ALL, DAY)
     first = small.content()

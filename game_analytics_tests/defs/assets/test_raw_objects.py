@@ -67,6 +67,7 @@ def as_earlier_versions_wrote_it(lake: Lake) -> None:
 # -- other bytes ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.trial
 def test_an_object_that_was_replaced_under_its_name_is_named_and_not_counted(pipeline: Pipeline) -> None:
     lake, (_, of_bob) = pipeline.lake, raw_keys(pipeline.lake)
     own, other = lake.get(of_bob), lake.get(STATS)

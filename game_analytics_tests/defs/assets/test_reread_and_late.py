@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime
 
 import dagster as dg
+import pytest
 
 from game_analytics.defs.resources import LakeResource
 from game_analytics.lake.committed import read_landing
@@ -91,6 +92,7 @@ def test_an_invalid_day_in_the_config_is_named(lake_resource: LakeResource) -> N
         )
 
 
+@pytest.mark.trial
 def test_a_day_is_read_up_to_the_end_of_a_later_landing(lake_resource: LakeResource) -> None:
     log = ListedLog(
         {0: [at(0, "2025-12-30 12:00"), at(1, "2025-12-31 12:00", kill("late", ts="2025-12-30T23:00:00Z"))]}

@@ -50,6 +50,7 @@ def five_days_of_ten(lake_resource: LakeResource) -> Iterator[Pipeline]:
         yield pipeline
 
 
+@pytest.mark.trial
 def test_days_of_another_lake_are_not_compared_with(
     five_days_of_ten: Pipeline, s3: S3Endpoint, client: "S3Client"
 ) -> None:
@@ -62,6 +63,7 @@ def test_days_of_another_lake_are_not_compared_with(
     assert landed(other, "2025-12-06")["usual_volume"].passed
 
 
+@pytest.mark.trial
 def test_a_day_with_half_as_many_events_as_usual_warns(five_days_of_ten: Pipeline) -> None:
     check = landed(five_days_of_ten, "2025-12-06")["usual_volume"]
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
@@ -70,6 +72,7 @@ def test_a_day_with_half_as_many_events_as_usual_warns(five_days_of_ten: Pipelin
     )
 
 
+@pytest.mark.trial
 def test_a_day_with_fewer_than_five_known_days_before_it_passes(five_days_of_ten: Pipeline) -> None:
     assert landed(five_days_of_ten, "2025-12-05")["usual_volume"].passed
 

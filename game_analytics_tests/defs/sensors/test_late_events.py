@@ -162,6 +162,7 @@ def test_a_run_that_is_queued_or_has_failed_is_not_requested_again(lake_resource
         assert f"1 events of {day_of(4)}, found by the landing of {day_of(3)}" in again.skip_message
 
 
+@pytest.mark.trial
 def test_a_landing_undone_by_restoring_a_manifest_is_requested_again(lake_resource: LakeResource) -> None:
     with landed(lake_resource) as pipeline:
         key = manifest_key(date.fromisoformat(day_of(4)))
@@ -185,6 +186,7 @@ def test_a_cancelled_run_is_requested_again(lake_resource: LakeResource) -> None
         assert run_requested(pipeline) == [day_of(4)]
 
 
+@pytest.mark.trial
 def test_an_identical_landing_of_the_other_day_is_the_same_finding(lake_resource: LakeResource) -> None:
     with landed(lake_resource) as pipeline:
         run_requested(pipeline)

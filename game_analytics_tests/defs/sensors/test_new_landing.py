@@ -67,6 +67,7 @@ def test_without_landings_nothing_is_outstanding(pipeline: Pipeline) -> None:
     assert tick(pipeline).skipped.startswith("All 0 stats files are made from the current landings")
 
 
+@pytest.mark.trial
 def test_an_uncounted_landing_is_counted_and_then_ranked(lake_resource: LakeResource) -> None:
     """As after raw_events was materialized alone, or a range in which one day failed."""
     with pipeline_on(lake_resource, given_log(ListedLog({0: [at(0, f"{DAY} 12:00")]}))) as pipeline:

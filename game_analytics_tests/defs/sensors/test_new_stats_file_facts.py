@@ -185,6 +185,7 @@ def test_equal_bytes_with_the_etag_of_a_multipart_copy_count_as_equal(
     assert tick(pipeline_on_s3).skipped.startswith("All 1 boards are made")
 
 
+@pytest.mark.trial
 def test_stats_of_this_pipeline_that_were_corrected_by_hand_are_ranked(pipeline: Pipeline) -> None:
     assert pipeline.run(ALL, DAY).success
     pipeline.put(stats_file(DAY), ann_leads())
