@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+import msgspec
 from annotated_types import Ge, Le
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -58,8 +59,15 @@ def _without_fault(value: str, fault: str | None) -> str:
 
 
 def _names(value: object) -> object:
-    """Accepts names separated by commas."""
-    return tuple(name for each in value.split(",") if (name := each.strip())) if isinstance(value, str) else value
+    """Accepts names separated by commas, or a JSON list of names, which may hold blanks and commas."""
+    if not isinstance(value, str):
+        return value
+    if not value.startswith("["):
+        return tuple(name for each in value.split(",") if (name := each.strip()))
+    try:
+        return msgspec.json.decode(value, type=tuple[str, ...])
+    except msgspec.MsgspecError as error:
+        raise ValueError("no JSON list of names") from error
 
 
 Whole = Annotated[int, BeforeValidator(_digits)]
@@ -207,6 +215,8 @@ def _line(fault: Any) -> str:
 def _expected(field: str) -> str:
     if field == "simulation":
         return "`allow` or nothing"
+    if field in {"kill_types", "death_types"}:
+        return "names separated by commas, or a JSON list of names,"
     constraints = Settings.model_fields[field].metadata
     [least] = [each.ge for each in constraints if isinstance(each, Ge)]
     [most] = [each.le for each in constraints if isinstance(each, Le)]

@@ -75,6 +75,30 @@ def test_a_number_is_written_in_ascii_digits_alone(text: str) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("PlayerKill, frag,,", ("PlayerKill", "frag")),
+        (" ", ()),
+        ('["KILL ", "a,b"]', ("KILL ", "a,b")),
+        ("[]", ()),
+    ],
+)
+def test_names_of_types_are_separated_by_commas_or_a_json_list(text: str, names: tuple[str, ...]) -> None:
+    assert settings_of(GAME_ANALYTICS_KILL_TYPES=text).kill_types == names
+
+
+def test_names_of_types_that_are_neither_or_stand_for_both_are_refused() -> None:
+    assert faults_of(GAME_ANALYTICS_DEATH_TYPES="[1]") == [
+        "GAME_ANALYTICS_DEATH_TYPES is '[1]'; names separated by commas, or a JSON list of names, is expected."
+    ]
+    [fault] = faults_of(GAME_ANALYTICS_KILL_TYPES="frag", GAME_ANALYTICS_DEATH_TYPES="fall,frag")
+    assert fault.startswith(
+        "GAME_ANALYTICS_KILL_TYPES and GAME_ANALYTICS_DEATH_TYPES contradict each other: 'frag' would stand for KILL "
+        "and for DEATH."
+    )
+
+
 def test_blanks_are_dropped_but_those_of_a_password() -> None:
     settings = settings_of(GAME_ANALYTICS_WORKERS=" 7 ", GAME_ANALYTICS_BUCKET="  ", POSTGRES_PASSWORD=" a b ")
     assert (settings.workers, settings.bucket) == (7, "game-analytics")

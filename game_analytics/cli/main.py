@@ -246,13 +246,15 @@ def show(day: datetime, player: str | None) -> None:
     "path",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write all values as they were received to FILE, one a line, instead of listing them.",
+    help="Write all values as they were received to FILE, each followed by a line feed, instead of listing them.",
 )
 def quarantine(day: datetime, samples: int, path: Path | None, *, as_json: bool) -> None:
     """List the messages of DAY (YYYY-MM-DD) that could not be read: reasons, what was expected, counts and samples."""
     from game_analytics.cli.quarantine import show_quarantine, write_quarantine
     from game_analytics.cli.terminal import console
 
+    if path is not None and as_json:
+        raise click.UsageError("--all writes values as they are, and --json prints JSON: use one of the two.")
     if path is None:
         show_quarantine(console(), day.date(), samples, as_json=as_json)
     else:

@@ -51,17 +51,22 @@ def write_quarantine(console: Console, day: date, path: Path) -> None:
     Raises `GameAnalyticsError` as `show_quarantine` does, and if the file can't be written.
     """
     lake = Lake.open(read_settings().lake)
+    landing = landed_day(lake, day)
+    unfinished = path.with_name(f"{path.name}.part")
     written = absent = 0
     try:
-        with path.open("wb") as file:
-            for rows in _rows(lake, landed_day(lake, day)):
+        with unfinished.open("wb") as file:
+            for rows in _rows(lake, landing):
                 for value in rows["value"]:
                     absent += value is None
                     if value is not None:
                         written += 1
                         file.write(value + b"\n")
+        unfinished.replace(path)
     except OSError as error:
         raise GameAnalyticsError(f"{path} can't be written: {error.strerror}.") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
     more = f" {absent:,} tombstones have no value." if absent else ""
     console.print(visible(f"Wrote {written:,} values to {path}, each followed by a line feed.{more}"), soft_wrap=True)
 

@@ -94,9 +94,15 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def landed_nothing_of(self) -> int:
         """The number of messages that were unreadable or of ignored types, if no event was landed; else 0. Such a day
-        is no empty day: its stats and board stay as they stood."""
+        is no empty day: its stats and board stay as they stood.
+
+        The first hour of the next day is read with a day. So ignored messages count only if they are more than the good
+        events of other days: an empty day before a busy one is an empty day.
+        """
         total = self.total()
-        return 0 if total["landed"] else total["quarantined"] + total["ignored"]
+        if total["landed"] or not (total["quarantined"] or total["ignored"] > total["other_days"]):
+            return 0
+        return total["quarantined"] + total["ignored"]
 
     def keys(self, kind: ObjectKind) -> list[str]:
         return [landed.key for landed in self.objects if landed.kind == kind]

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import date
 
-from game_analytics.errors import printable
 from game_analytics.landing.report import LandingReport, TypesSeen
 from game_analytics.landing.tables import MOST_TYPES, beginning, most_ignored, most_missed
 from game_analytics.rules.events import COUNTED_TYPES, EXPECTED
@@ -67,10 +66,11 @@ def failure(landing: LandingReport) -> str | None:
             f"{total['ignored']:,} are of ignored types{seen}; expected are {' and '.join(COUNTED_TYPES)}, or what "
             "GAME_ANALYTICS_KILL_TYPES and GAME_ANALYTICS_DEATH_TYPES name"
         )
+    more = f"`game-analytics quarantine {day}` shows more. " if total["quarantined"] else ""
     return (
         f"None of the messages of {day} became an event: {', and '.join(faults)}. The day is landed so, and its stats "
-        f"and board stay as they stand. `game-analytics quarantine {day}` shows more. Once it is put right, "
-        "materialize raw_events and daily_player_stats again."
+        f"and board stay as they stand. {more}Once it is put right, materialize raw_events and daily_player_stats "
+        "again."
     )
 
 
@@ -90,12 +90,12 @@ def _resembling(types: TypesSeen) -> str | None:
     resembling = {name: each for name in types.ignored if (each := resembled_type(name)) is not None}
     if not resembling:
         return None
-    named = ", ".join(f"{types.ignored[name]:,} of {printable(name)!r}" for name in list(resembling)[:MOST_TYPES])
+    named = ", ".join(f"{types.ignored[name]:,} of {name!r}" for name in list(resembling)[:MOST_TYPES])
     settings = " and ".join(f"GAME_ANALYTICS_{each}_TYPES" for each in dict.fromkeys(resembling.values()))
     return (
         f"messages were ignored whose type differs from {' or '.join(dict.fromkeys(resembling.values()))} only by "
-        f"case, blanks or a prefix: {named}. If they are meant to count, name them in {settings} and land the day "
-        "again; if not, give them a name that does not end so"
+        f"case, blanks or a prefix: {named}. If they are meant to count, name them in {settings} (as a JSON list where "
+        "a name has blanks or commas) and land the day again; if not, give them a name that does not end so"
     )
 
 

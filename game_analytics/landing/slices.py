@@ -264,9 +264,14 @@ def _note_types(report: SliceReport, classified: Classified, types: Collection[s
 
 
 def add_types(types: Counter[str], more: Mapping[str, int]) -> None:
-    """Add to counts by type, so that no more than `MAX_TYPES` have a count of their own."""
-    for name, count in more.items():
-        types[name if name in types or len(types) < MAX_TYPES else OTHER_TYPES] += count
+    """Add to counts by type. The `MAX_TYPES` most frequent ones keep a count of their own."""
+    types.update(more)
+    if len(types) > MAX_TYPES + 1:
+        others = types.pop(OTHER_TYPES, 0) + types.total()
+        kept = dict(sorted(types.items(), key=lambda of_name: (-of_name[1], of_name[0]))[:MAX_TYPES])
+        types.clear()
+        types.update(kept)
+        types[OTHER_TYPES] = others - sum(kept.values())
 
 
 def _ensure_in_order(slice_: Slice, messages: pl.DataFrame, expected: int) -> int:

@@ -1,5 +1,6 @@
 """Validates a day's stats file, whichever program wrote it, and opens it to SQL."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -16,7 +17,7 @@ from game_analytics.rules.leaderboard import (
     are_integers,
     ensure_columns,
     ensure_distinct,
-    ensure_narrow,
+    ensure_exact,
     ensure_rankable,
 )
 
@@ -59,8 +60,8 @@ def _create_view(connection: duckdb.DuckDBPyConnection, path: str) -> None:
     file = {"path": path}
     # DuckDB renames columns that differ only in case, and reads wide decimals as floats: the file's own schema tells.
     columns = _columns(connection.execute(_SCHEMA, file).fetchall())
-    ensure_distinct([name for name, _ in columns])
-    ensure_narrow(dict(columns))
+    ensure_distinct([name for name, *_ in columns])
+    ensure_exact({name: digits for name, digits, _ in columns}, [name for name, _, is_half in columns if is_half])
     types = dict(connection.execute(_TYPES, file).fetchall())
     ensure_columns(types)
     connection.execute("SET VARIABLE stats_path = $path", file)
@@ -70,7 +71,10 @@ def _create_view(connection: duckdb.DuckDBPyConnection, path: str) -> None:
         connection.execute(_VIEW_OF_INTEGERS)
 
 
-_SCHEMA = "SELECT name, precision, coalesce(num_children, 0) FROM parquet_schema($path)"
+_SCHEMA = """
+    SELECT name, coalesce(num_children, 0), precision, coalesce(logical_type LIKE 'Float16%', false)
+    FROM parquet_schema($path)
+"""
 _TYPES = "SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM read_parquet($path))"
 _VIEW = """
     CREATE OR REPLACE TEMPORARY VIEW stats AS
@@ -83,14 +87,14 @@ _VIEW_OF_INTEGERS = """
 """
 
 
-def _columns(elements: Sequence[tuple[str, int | None, int]]) -> list[tuple[str, int | None]]:
-    """The top-level columns of a Parquet schema, with their decimal precision. ``elements``: name, precision and number
-    of children, each followed by its children; the first is the root."""
-    columns: list[tuple[str, int | None]] = []
+def _columns(elements: Sequence[tuple[str, int, int | None, bool]]) -> list[tuple[str, int | None, bool]]:
+    """The top-level columns of a Parquet schema: name, decimal digits, whether a float of 16 bits. ``elements``: name,
+    number of children, digits and whether a half, each followed by its children; the first is the root."""
+    columns: list[tuple[str, int | None, bool]] = []
     inside = 0
-    for name, precision, children in elements[1:]:
+    for name, children, digits, is_half in elements[1:]:
         if not inside:
-            columns.append((name, precision))
+            columns.append((name, digits, is_half))
         inside += children - bool(inside)
     return columns
 
@@ -100,16 +104,20 @@ def _bad_stats(error: Exception, uri: str, path: str) -> BadStats:
     advice = "Write the file again; the board published before stays."
     if isinstance(error, BadStats):
         return BadStats(f"{uri}, {error}. {advice}")
+    raw = str(error).splitlines()[0].replace(path, "")
     said = str(error).splitlines()[0].replace(path, uri)
     for sign, fault in _UNREADABLE.items():
-        if sign in said.lower():
+        if re.search(sign, raw):
             return BadStats(f"{uri} {fault} ({said}). {advice}")
     return BadStats(f"{uri} can't be read as Parquet: {said}. {advice}")
 
 
 _UNREADABLE = {
-    "encrypt": "is encrypted Parquet, which is not read here: write it without encryption",
-    "codec": "is compressed by a codec that DuckDB does not read: write it with zstd, snappy, gzip, brotli or LZ4_RAW",
-    "encoding": "has a column in an encoding that DuckDB does not read: write it with PLAIN or dictionary encoding",
+    "valid UTF-?8": "holds a string that is not UTF-8: write strings as UTF-8",
+    "is encrypted": "is encrypted Parquet, which is not read here: write it without encryption",
+    "[Cc]ompression codec": "is compressed by a codec that DuckDB does not read: write it with zstd, snappy, gzip, "
+    "brotli or LZ4",
+    "[Uu]nsupported (?:page )?encoding": "has a column in an encoding that DuckDB does not read: write it with PLAIN "
+    "or dictionary encoding",
 }
-"""By a word in DuckDB's message, what is wrong with a file that is Parquet all the same."""
+"""By a pattern of DuckDB's message, what is wrong with a file that is Parquet all the same."""

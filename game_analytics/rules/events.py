@@ -6,7 +6,7 @@ Exactly one class applies, in this order; a quarantined message keeps the first 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_DOWN, Context, Decimal, InvalidOperation
 from types import MappingProxyType
 
@@ -112,7 +112,8 @@ QUARANTINED = pl.Schema(
 
 TIMES = ("with_offset", "without_offset", "displaced")
 """What is counted of times as text: those that name an offset from UTC, those that name none and count as UTC, and
-which of the latter fall on another day than their message, as local times do."""
+which of the latter fall on another day than their message and are a quarter of an hour or more apart from it, as local
+times are."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,9 @@ def classify(
 def _time_counts(has_text: pl.Expr) -> dict[str, pl.Expr]:
     """`TIMES` of the events whose ``ts`` is a text."""
     with_offset, without_offset = has_text & pl.col("has_offset"), has_text & ~pl.col("has_offset")
-    displaced = without_offset & (pl.col("event_time").dt.date() != pl.col("kafka_timestamp").dt.date())
+    event_time, delivered = pl.col("event_time"), pl.col("kafka_timestamp")
+    is_shifted = (event_time - delivered).abs() >= _LEAST_SHIFT
+    displaced = without_offset & is_shifted & (event_time.dt.date() != delivered.dt.date())
     return dict(zip(TIMES, (with_offset.sum(), without_offset.sum(), displaced.sum()), strict=True))
 
 
@@ -224,6 +227,8 @@ _TIMESTAMP = (
     r"(?: ?(?P<offset>Z|z|UTC|(?P<sign>[+-])(?P<hours>[01][0-9]|2[0-3])(?::?(?P<minutes>[0-5][0-9]))?)"
     r"(?:\[[^\[\]]{1,64}\])?)?$"
 )
+_LEAST_SHIFT = timedelta(minutes=15)
+"""No local time is nearer to UTC without being UTC. Midnight may lie between an event and its message by chance."""
 _FIRST_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MOMENT = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 _UNIT_DIGITS = (0, 3, 6, 9)

@@ -5,7 +5,7 @@ in the file, from 0), which the caller creates over a Parquet file or a frame.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import duckdb
 import polars as pl
@@ -119,9 +119,15 @@ def ensure_distinct(names: Sequence[str]) -> None:
             )
 
 
-def ensure_narrow(precisions: Mapping[str, int | None]) -> None:
-    """Raises `BadStats` if a count is a decimal too wide to be read exactly. ``precisions``: digits by column."""
-    for column in STATS_COLUMNS:
+def ensure_exact(precisions: Mapping[str, int | None], halves: Collection[str]) -> None:
+    """Raises `BadStats` if the type of a count in the file can't be read exactly. ``precisions``: decimal digits by
+    column; ``halves``: the columns that are floats of 16 bits."""
+    for column in STATS_COLUMNS[1:]:
+        if column in halves:
+            raise BadStats(
+                f"column {column} is a float of 16 bits, which holds each whole number only up to 2^11: write it as an "
+                "integer"
+            )
         digits = precisions.get(column) or 0
         if digits > _MAX_DIGITS:
             raise BadStats(
@@ -191,7 +197,9 @@ def _ensure_values(connection: duckdb.DuckDBPyConnection, column: str, given: st
     largest = _EXACT_UP_TO.get(given, _MAX)
     is_bad = f"{column} IS NULL"
     if column != "player_id":
-        is_bad += f" OR {column} < 0 OR {column} > {largest}"
+        # DuckDB would make the bound a decimal of the column's scale, which may be too fine to hold it.
+        number = f"{column}::HUGEINT" if given.startswith("DECIMAL") else column
+        is_bad += f" OR {column} < 0 OR {number} > {largest}"
     if column != "player_id" and given not in _INTEGERS:
         is_bad += f" OR {column} <> trunc({column})"
     first_bad = (

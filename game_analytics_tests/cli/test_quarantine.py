@@ -129,6 +129,21 @@ def test_a_file_that_can_t_be_written_is_named(s3: S3Endpoint, lake_resource: La
     assert done.stderr.strip() == f"Error: {tmp_path}/nowhere/values can't be written: No such file or directory."
 
 
+def test_a_file_that_is_there_stays_if_nothing_can_be_written(
+    s3: S3Endpoint, lake_resource: LakeResource, tmp_path: Path
+) -> None:
+    (tmp_path / "values").write_text("of yesterday")
+    done = quarantine(s3, lake_resource, "2025-12-30", "--all", str(tmp_path / "values"))
+    assert done.returncode == 1
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("values", "of yesterday")]
+
+
+def test_a_file_and_json_at_once_are_refused(s3: S3Endpoint, lake_resource: LakeResource, tmp_path: Path) -> None:
+    done = quarantine(s3, lake_resource, "2025-12-30", "--json", "--all", str(tmp_path / "values"))
+    assert done.returncode == 2
+    assert "use one of the two" in done.stderr
+
+
 def test_a_long_message_is_cut(s3: S3Endpoint, lake_resource: LakeResource) -> None:
     lay(lake_resource, {0: [b"x" * 1_000]})
     assert f"  {'x' * 200} … (1,000 bytes)" in _without_styles(quarantine(s3, lake_resource, "2025-12-30").stdout)

@@ -45,10 +45,13 @@ def test_a_type_of_a_megabyte_is_listed_by_its_beginning() -> None:
     assert landing.types.ignored == {"x" * 128: 1}
 
 
-def test_beyond_a_thousand_types_the_others_are_counted_together() -> None:
-    types = Counter({f"type {number}": 2 for number in range(MAX_TYPES)})
-    add_types(types, {"type 0": 1, "one more": 5, "and another": 1})
-    assert (types["type 0"], types[OTHER_TYPES], len(types)) == (3, 6, MAX_TYPES + 1)
+def test_beyond_a_thousand_types_the_rarest_are_counted_together() -> None:
+    types = Counter({f"type {number:04}": 2 for number in range(MAX_TYPES)})
+    add_types(types, {"type 0000": 1, "frequent": 5, "rare": 1})
+    assert (types["type 0000"], types["frequent"]) == (3, 5)
+    assert (len(types), types[OTHER_TYPES]) == (MAX_TYPES + 1, 3)  # a rare one, and one of two messages
+    add_types(types, {"more": 7, "rare": 1})
+    assert (types["more"], types[OTHER_TYPES], types.total()) == (7, 6, 2 * MAX_TYPES + 7 + 8)
 
 
 def test_kills_without_a_death_warn_and_name_what_was_ignored() -> None:
@@ -112,6 +115,12 @@ def test_more_than_one_percent_on_another_day_than_their_message_warn(moved: int
         assert said.startswith("2 of 100 events whose ts has no offset fall on another day than their message.")
 
 
+def test_an_event_a_moment_before_midnight_and_its_message_after_it_are_not_displaced() -> None:
+    landing = landing_of(kill(ts="2025-12-30T23:59:58"), delivered="2025-12-31 00:00:01")
+    assert landing.types is not None
+    assert landing.types.times == {"with_offset": 0, "without_offset": 1, "displaced": 0}
+
+
 def test_late_events_with_an_offset_are_not_displaced() -> None:
     landing = landing_of(kill(ts="2025-12-29T23:59:00Z"), kill(ts="2025-12-30T12:00:00Z"))
     assert landing.types is not None
@@ -135,6 +144,28 @@ def test_a_day_of_ignored_types_fails_by_the_most_frequent_one() -> None:
     said = failure(landing_of(kill(event_type="kill"), kill(event_type="kill"), kill(event_type="LOGIN")))
     assert said is not None
     assert "3 are of ignored types (kill 2, LOGIN 1)" in said
+    assert "game-analytics quarantine" not in said  # nothing is in it
+
+
+NEXT_DAYS = [kill(ts="2025-12-31T00:20:00Z")] * 3
+
+
+def test_an_empty_day_before_a_busy_one_only_warns_though_other_types_came_with_it() -> None:
+    landing = landing_of(*NEXT_DAYS, kill(event_type="LOGIN"), delivered="2025-12-31 00:20")
+    assert failure(landing) is None
+    assert finding(landing, "has_events") == "no event was landed"
+
+
+def test_a_day_of_ignored_types_fails_though_the_next_one_begins_well() -> None:
+    landing = landing_of(*[kill(event_type="kill")] * 4, *NEXT_DAYS, delivered="2025-12-31 00:20")
+    assert str(failure(landing)).startswith(
+        "None of the messages of 2025-12-30 became an event: 4 are of ignored types"
+    )
+
+
+def test_one_that_can_t_be_read_is_enough_to_fail_a_day_of_which_nothing_landed() -> None:
+    landing = landing_of(b"oops", *NEXT_DAYS, delivered="2025-12-31 00:20")
+    assert "1 could not be read, 1 of them not_json" in str(failure(landing))
 
 
 def test_one_event_is_enough() -> None:

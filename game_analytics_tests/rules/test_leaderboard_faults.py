@@ -12,7 +12,7 @@ from game_analytics.rules.leaderboard import (
     InvalidBoard,
     ensure_columns,
     ensure_distinct,
-    ensure_narrow,
+    ensure_exact,
     ensure_rankable,
     ensure_valid,
 )
@@ -134,9 +134,14 @@ def test_further_columns_may_have_namesakes() -> None:
 
 
 def test_a_decimal_that_is_too_wide_is_refused_by_its_digits() -> None:
-    ensure_narrow({"player_id": None, "kills": 38, "deaths": None, "price": 76})
+    ensure_exact({"player_id": 40, "kills": 38, "deaths": None, "price": 76}, ["price"])
     with pytest.raises(BadStats, match=r"^column deaths is a decimal of 39 digits; at most 38 can be read exactly"):
-        ensure_narrow({"player_id": None, "kills": 38, "deaths": 39})
+        ensure_exact({"player_id": None, "kills": 38, "deaths": 39}, [])
+
+
+def test_a_float_of_16_bits_is_refused_since_it_rounds_from_2049_on() -> None:
+    with pytest.raises(BadStats, match=r"^column kills is a float of 16 bits, .* only up to 2\^11: write it as an"):
+        ensure_exact({"player_id": None, "kills": None, "deaths": None}, ["kills"])
 
 
 # Values
@@ -191,7 +196,14 @@ def test_a_count_beyond_64_bits_with_a_sign_is_refused_with_its_row(
         ensure_rankable(connection)
 
 
-FLOATS_AND_DECIMALS = [pl.Float32(), pl.Float64(), pl.Decimal(10, 0), pl.Decimal(18, 2), pl.Decimal(38, 10)]
+FLOATS_AND_DECIMALS = [
+    pl.Float32(),
+    pl.Float64(),
+    pl.Decimal(10, 0),
+    pl.Decimal(18, 2),
+    pl.Decimal(38, 10),
+    pl.Decimal(38, 35),
+]
 
 
 @pytest.mark.parametrize("dtype", FLOATS_AND_DECIMALS, ids=str)
