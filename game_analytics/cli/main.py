@@ -1,5 +1,5 @@
-"""The command line, `game-analytics demo | dev | stack | serve | prepare | produce | show | quarantine`. Each command
-parses its options and calls one function."""
+"""The command line, `game-analytics demo | dev | stack | serve | prepare | produce | show | quarantine |
+check-lake`. Each command parses its options and calls one function."""
 
 import os
 from datetime import date, datetime
@@ -259,6 +259,19 @@ def quarantine(day: datetime, samples: int, path: Path | None, *, as_json: bool)
         show_quarantine(console(), day.date(), samples, as_json=as_json)
     else:
         write_quarantine(console(), day.date(), path)
+
+
+@main.command("check-lake")
+@click.pass_context
+def check_lake(ctx: click.Context) -> None:
+    """Try whether the S3 server that the environment names keeps what the pipeline relies on; exit with 1 if not.
+
+    Writes some objects below raw/check-lake/ in the bucket, and removes them.
+    """
+    from game_analytics.cli.check_lake import show_check
+    from game_analytics.cli.terminal import console
+
+    ctx.exit(0 if show_check(console()) else 1)
 
 
 @main.command()

@@ -159,6 +159,11 @@ class Lake:
         return self._client.meta.endpoint_url
 
     @property
+    def client(self) -> "S3Client":
+        """For requests that try the server itself; all others are methods of this class."""
+        return self._client
+
+    @property
     def place(self) -> str:
         """Bucket and endpoint as text. Equal keys at two places are different objects."""
         return f"s3://{self.bucket} at {self.endpoint.rstrip('/')}"

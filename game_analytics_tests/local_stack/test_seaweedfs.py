@@ -16,9 +16,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from game_analytics.errors import GameAnalyticsError
+from game_analytics.lake.conformance import PROMISES
 from game_analytics.local_stack.endpoint import make_bucket, s3_client
 from game_analytics.local_stack.ports import free_ports
 from game_analytics.local_stack.seaweedfs import SeaweedFS, find_weed
+from game_analytics_tests.support.commands import run_on
+from game_analytics_tests.support.lakes import lake_at
 from game_analytics_tests.support.processes import eventually, programs
 from game_analytics_tests.support.requirements import NO_SEAWEEDFS
 
@@ -154,3 +157,12 @@ def test_a_start_that_is_given_up_does_not_wait_for_an_answer(weed: Path, tmp_pa
     refusal = pytest.raises(GameAnalyticsError, match="did not answer")
     with refusal, SeaweedFS(tmp_path, port, weed, give_up=lambda: True):
         pass
+
+
+def test_it_keeps_all_that_the_lake_relies_on_also_with_eight_writers_at_once(server: SeaweedFS) -> None:
+    make_bucket(server.endpoint, "checked")
+    done = run_on(server.endpoint, lake_at(server.endpoint, "checked"), "check-lake")
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("s3://checked at ")
+    assert sum(" yes" in line for line in lines) == len(PROMISES)
