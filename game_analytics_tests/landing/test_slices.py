@@ -13,6 +13,7 @@ import duckdb
 import polars as pl
 import pytest
 
+from game_analytics.defs.resources import LakeResource
 from game_analytics.lake.bucket import Lake
 from game_analytics.landing.plan import Range
 from game_analytics.landing.slices import Slice, SliceReport, cut, land_slice
@@ -312,7 +313,8 @@ def peak_mib(lake: Lake, messages: int) -> float:
 
 
 @pytest.mark.trial
-def test_ten_times_as_many_bytes_need_hardly_more_memory(lake: Lake) -> None:
+def test_ten_times_as_many_bytes_need_hardly_more_memory(lake_on_s3: LakeResource) -> None:
+    lake = lake_on_s3.open()
     small, large = peak_mib(lake, 45), peak_mib(lake, 450)
     assert large - small < 150, f"{small:.0f} MiB for 40 MB, {large:.0f} MiB for 400 MB"
 

@@ -34,9 +34,9 @@ def two_kills_and_a_death() -> ListedLog:
 
 
 @pytest.fixture
-def pipeline(lake_resource: LakeResource) -> Iterator[Pipeline]:
+def pipeline(lake_on_s3: LakeResource) -> Iterator[Pipeline]:
     """The 30th, from messages to its board."""
-    with pipeline_on(lake_resource, given_log(two_kills_and_a_death())) as pipeline:
+    with pipeline_on(lake_on_s3, given_log(two_kills_and_a_death())) as pipeline:
         assert pipeline.run(ALL, DAY).success
         yield pipeline
 
