@@ -45,13 +45,15 @@ _DELETE_AT_ONCE = 1000  # what one DeleteObjects request takes
 _CHUNK_BYTES = 1024 * 1024  # of a download in memory
 _SILENT_SECONDS = 12  # three attempts fit into the minute that the daemon gives a sensor's tick
 
-_ABSENT = {"404", "NoSuchKey", "NotFound"}
+ABSENT = {"404", "NoSuchKey", "NotFound"}
+"""Codes for an object that is not there."""
 _NO_SUCH_PART = {"416", "InvalidRange"}  # a range of an empty object
 _TAIL_BYTES = 64 * 1024  # holds nearly every footer
 _LARGEST_FOOTER = 16 * 1024 * 1024
 
 # Answers to a conditional PUT that are explained at `Lake.replace`.
-_REFUSED = _ABSENT | {"412", "PreconditionFailed", "409", "ConditionalRequestConflict"}
+REFUSED = {"412", "PreconditionFailed", "409", "ConditionalRequestConflict"}
+"""Codes for a condition that is not met."""
 
 
 class InputChanged(Exception):
@@ -309,7 +311,7 @@ class Lake:
             try:
                 return self._etag_in(self._client.put_object(Bucket=self.bucket, Key=key, Body=body, **condition), key)
             except botocore.exceptions.ClientError as error:
-                if error_code(error) not in _REFUSED:
+                if error_code(error) not in REFUSED | ABSENT:
                     raise
         stored = self.get(key)
         return stored.etag if stored is not None and stored.body == body else None
@@ -480,7 +482,7 @@ def _unless_absent(request: Callable[[], T]) -> T | None:
     try:
         return request()
     except botocore.exceptions.ClientError as error:
-        if error_code(error) in _ABSENT:
+        if error_code(error) in ABSENT:
             return None
         raise
 

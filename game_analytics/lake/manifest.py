@@ -92,17 +92,17 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         return next((account for account in self.partitions if account.partition == partition), None)
 
     @property
-    def landed_nothing_of(self) -> int:
-        """The number of messages that were unreadable or of ignored types, if no event was landed; else 0. Such a day
-        is no empty day: its stats and board stay as they stood.
+    def landed_nothing_of(self) -> str | None:
+        """What became of the messages, if messages were read and none was landed: ``9 could not be read and 3 are of
+        ignored types``; else None. Such a day is no empty day: its stats and board stay as they stood.
 
         The first hour of the next day is read with a day. So ignored messages count only if they are more than the good
         events of other days: an empty day before a busy one is an empty day.
         """
         total = self.total()
         if total["landed"] or not (total["quarantined"] or total["ignored"] > total["other_days"]):
-            return 0
-        return total["quarantined"] + total["ignored"]
+            return None
+        return f"{total['quarantined']:,} could not be read and {total['ignored']:,} are of ignored types"
 
     def keys(self, kind: ObjectKind) -> list[str]:
         return [landed.key for landed in self.objects if landed.kind == kind]

@@ -19,7 +19,7 @@ from game_analytics.landing.offsets import Offsets
 from game_analytics.landing.plan import Plan, Range, offsets_of, plan
 from game_analytics.landing.progress import Progress
 from game_analytics.landing.report import LandingOptions, LandingReport, TypesSeen
-from game_analytics.landing.slices import COUNTS, Slice, SliceReport, cut, slice_landing
+from game_analytics.landing.slices import COUNTS, Slice, SliceReport, cut, most_first, slice_landing
 from game_analytics.landing.tally import Missed, Tally
 from game_analytics.landing.window import LogSnapshot, own_bounds
 from game_analytics.rules.days import ONE_DAY, window_of
@@ -168,10 +168,6 @@ def _manifest(day: date, log: LogIdentity, to_read: Plan, tally: Tally) -> Manif
     )
 
 
-def _most_first(counts: Mapping[str, int]) -> dict[str, int]:
-    return dict(sorted(counts.items(), key=lambda of_name: (-of_name[1], of_name[0])))
-
-
 def _report(
     landings: Landings, snapshot: LogSnapshot, to_read: Plan, tally: Tally, manifest: Manifest, fewer: list[str]
 ) -> LandingReport:
@@ -187,7 +183,7 @@ def _report(
         reasons={reason: tally.reasons[reason] for reason in REASONS if reason in tally.reasons},
         samples=tally.samples(),
         own={name: tally.own[name] for name in COUNTS},
-        types=TypesSeen(tally.landed_types, _most_first(tally.ignored_types), tally.times),
+        types=TypesSeen(tally.landed_types, dict(most_first(tally.ignored_types)), tally.times),
         lags=to_read.lags if manifest.window_closed else None,
         unread_before=to_read.unread_before,
         lands_again={

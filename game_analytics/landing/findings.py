@@ -51,7 +51,7 @@ def failure(landing: LandingReport) -> str | None:
     """Why the run must fail though the day is landed, and stats and board stay: messages of the day were read, but none
     became an event. Else None."""
     day, total = landing.manifest.day, landing.manifest.total()
-    if not landing.manifest.landed_nothing_of:
+    if landing.manifest.landed_nothing_of is None:
         return None
     faults = []
     if landing.reasons:

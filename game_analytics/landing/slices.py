@@ -268,10 +268,15 @@ def add_types(types: Counter[str], more: Mapping[str, int]) -> None:
     types.update(more)
     if len(types) > MAX_TYPES + 1:
         others = types.pop(OTHER_TYPES, 0) + types.total()
-        kept = dict(sorted(types.items(), key=lambda of_name: (-of_name[1], of_name[0]))[:MAX_TYPES])
+        kept = dict(most_first(types)[:MAX_TYPES])
         types.clear()
         types.update(kept)
         types[OTHER_TYPES] = others - sum(kept.values())
+
+
+def most_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Names with their counts, the most first; by name where counts are equal."""
+    return sorted(counts.items(), key=lambda of_name: (-of_name[1], of_name[0]))
 
 
 def _ensure_in_order(slice_: Slice, messages: pl.DataFrame, expected: int) -> int:

@@ -36,17 +36,17 @@ class LogSnapshot:
         """Raises `GameAnalyticsError` if a partition holds a message that no look-up by time finds: every day would
         land empty."""
         for partition, extent in self.extents.items():
-            if extent.low < extent.stable and self.first_left(partition) is None:
-                reading = self._log.read(partition, extent.low, extent.stable, max_messages=1, max_bytes=_LOOK_BYTES)
-                held = next((batch for batch in reading if not batch.is_empty()), None)
-                if held is not None:
-                    raise GameAnalyticsError(
-                        f"Partition {partition} of {self.identity} holds a message at offset "
-                        f"{held['kafka_offset'][0]:,}, but a look-up by time finds none in all years since 1970, so no "
-                        "day can be found in it. Either its messages have no timestamps (clients older than Kafka "
-                        "0.10 write none), or the server answers no look-ups by time, as librdkafka's mock cluster. "
-                        "Nothing was committed."
-                    )
+            if extent.low >= extent.stable or self.first_left(partition) is not None:
+                continue
+            reading = self._log.read(partition, extent.low, extent.stable, max_messages=1, max_bytes=_LOOK_BYTES)
+            held = next((batch for batch in reading if not batch.is_empty()), None)
+            if held is not None:
+                raise GameAnalyticsError(
+                    f"Partition {partition} of {self.identity} holds a message at offset {held['kafka_offset'][0]:,}, "
+                    "but a look-up by time finds none in all years since 1970, so no day can be found in it. Either "
+                    "its messages have no timestamps (clients older than Kafka 0.10 write none), or the server answers "
+                    "no look-ups by time, as librdkafka's mock cluster. Nothing was committed."
+                )
 
     def found_at(self, instant: datetime, partition: int) -> Found | None:
         """The first message at or after the instant, unless it was delivered after the watermarks were fetched."""

@@ -92,13 +92,11 @@ def landed_day(lake: Lake, day: date) -> CommittedLanding:
 
 
 def _ensure_something_landed(landing: CommittedLanding) -> None:
-    manifest = landing.manifest
-    if manifest.landed_nothing_of:
-        total = manifest.total()
+    day, messages = landing.manifest.day, landing.manifest.landed_nothing_of
+    if messages is not None:
         raise GameAnalyticsError(
-            f"None of the messages of {manifest.day} became an event: {total['quarantined']:,} could not be read, and "
-            f"{total['ignored']:,} are of ignored types. So stats and board stay as they stand. The last run of "
-            f"raw_events for {manifest.day} says why; once that is put right, land the day again."
+            f"None of the messages of {day} became an event: {messages}. So stats and board stay as they stand. The "
+            f"last run of raw_events for {day} says why; once that is put right, land the day again."
         )
 
 

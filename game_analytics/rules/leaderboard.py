@@ -200,11 +200,10 @@ def _ensure_values(connection: duckdb.DuckDBPyConnection, column: str, given: st
         # DuckDB would make the bound a decimal of the column's scale, which may be too fine to hold it.
         number = f"{column}::HUGEINT" if given.startswith("DECIMAL") else column
         is_bad += f" OR {column} < 0 OR {number} > {largest}"
-    if column != "player_id" and given not in _INTEGERS:
-        is_bad += f" OR {column} <> trunc({column})"
-    first_bad = (
-        _first_float(connection, column, is_bad) if given in _EXACT_UP_TO else _first(connection, column, is_bad)
-    )
+        if given not in _INTEGERS:
+            is_bad += f" OR {column} <> trunc({column})"
+    first = _first_float if given in _EXACT_UP_TO else _first
+    first_bad = first(connection, column, is_bad)
     if first_bad is not None:
         row, value = first_bad
         expected = "a string" if column == "player_id" else f"a whole number from 0 to {_POWERS[largest]}"

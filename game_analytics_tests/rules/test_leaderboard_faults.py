@@ -211,7 +211,9 @@ FLOATS_AND_DECIMALS = [
 def test_whole_numbers_of_any_type_are_counts(stats_files: StatsFiles, column: str, dtype: pl.DataType) -> None:
     file = STATS.cast({column: dtype})
     ensure_columns(stats_files.types(file))
-    ensure_rankable(stats_files.lay(file))
+    connection = stats_files.lay(file)
+    ensure_rankable(connection)
+    assert connection.execute("SELECT sum(kills), sum(deaths) FROM stats").fetchone() == (13, 11)
 
 
 @pytest.mark.parametrize(

@@ -216,7 +216,7 @@ def landed_volumes(instance: dg.DagsterInstance, days: Sequence[date], place: st
 def report(landing: LandingReport, lake: Lake, volumes: Mapping[date, int], settings: PipelineSettings) -> DayReport:
     """Metadata and check findings of the day's materialization. ``volumes`` are the landed events of the day and of
     those it is compared with."""
-    manifest, window = landing.manifest, landing.manifest.window
+    manifest, window, failed = landing.manifest, landing.manifest.window, failure(landing)
     sentences = {
         "unread_before": landing.unread_before,
         "truncated": landing.truncated,
@@ -249,8 +249,8 @@ def report(landing: LandingReport, lake: Lake, volumes: Mapping[date, int], sett
             quarantine_percent=settings.quarantine_percent,
         ),
         notes=notes(landing),
-        errors=(HAS_EVENTS,) if manifest.landed_nothing_of else (),
-        failure=failure(landing),
+        errors=() if failed is None else (HAS_EVENTS,),
+        failure=failed,
     )
 
 

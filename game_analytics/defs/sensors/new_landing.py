@@ -131,12 +131,12 @@ def _reason_to_hold(lake: Lake, day: Outstanding) -> str | None:
         return str(error)
     if landing is None:
         return f"{day.day} is not counted: its manifest is gone."
-    if not landing.manifest.landed_nothing_of:
+    messages = landing.manifest.landed_nothing_of
+    if messages is None:
         return None
-    total = landing.manifest.total()
     return (
-        f"{day.day} is not counted: none of its messages was landed, {total['quarantined']:,} could not be read and "
-        f"{total['ignored']:,} are of ignored types. Look at the last run of raw_events for it."
+        f"{day.day} is not counted: none of its messages was landed, {messages}. Look at the last run of raw_events "
+        "for it."
     )
 
 
