@@ -15,9 +15,9 @@ from game_analytics.rules.events import classify
 from game_analytics.simulation.log import MemoryEventLog
 from game_analytics.simulation.schedule import Simulation
 from game_analytics.simulation.trouble import MALFORMED_IN_TURN
-from game_analytics.sources.formats.json import JsonFormat
+from game_analytics.sources.formats.json import decode
 
-JSON = JsonFormat().decode
+JSON = decode
 
 GOOD = "only good messages"
 ONE_BAD = "one bad message in all"

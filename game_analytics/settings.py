@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.bucket import LakeSettings
 from game_analytics.rules.vocabulary import type_names
+from game_analytics.sources.formats.registry import url_fault
 from game_analytics.sources.kafka.names import servers_fault, topic_fault
 
 TOPIC = "game-events"
@@ -50,6 +51,10 @@ def _servers(value: str) -> str:
 
 def _topic(value: str) -> str:
     return _without_fault(value, topic_fault(value))
+
+
+def _registry_url(value: str) -> str:
+    return _without_fault(value, url_fault(value))
 
 
 def _without_fault(value: str, fault: str | None) -> str:
@@ -114,6 +119,7 @@ TypeNames = Annotated[
     NoDecode,
     BeforeValidator(_names),
 ]
+EventFormat = Literal["json", "registry"]
 Port = Annotated[Whole, Field(ge=1, le=65_535)]
 
 
@@ -143,6 +149,12 @@ class Settings(BaseSettings):
     kafka_topic: Annotated[str, BeforeValidator(_topic)] | None = Field(default=None, validation_alias="KAFKA_TOPIC")
     kafka_config_file: Path | None = Field(default=None, validation_alias="KAFKA_CONFIG_FILE")
 
+    event_format: EventFormat = "json"
+    schema_registry_url: Annotated[str, BeforeValidator(_registry_url)] | None = Field(
+        default=None, validation_alias="SCHEMA_REGISTRY_URL"
+    )
+    schema_registry_config_file: Path | None = Field(default=None, validation_alias="SCHEMA_REGISTRY_CONFIG_FILE")
+
     aws_region: str | None = Field(default=None, validation_alias="AWS_REGION")
     """boto3 reads AWS_DEFAULT_REGION by itself, but not AWS_REGION, which AWS's own services set."""
 
@@ -168,6 +180,15 @@ class Settings(BaseSettings):
             raise ValueError(
                 "KAFKA_TOPIC or KAFKA_CONFIG_FILE is set, but KAFKA_BOOTSTRAP_SERVERS is not. Set it to read that "
                 "topic, or unset the others for simulated matches."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _ensure_registry(self) -> Self:
+        if self.event_format == "registry" and self.schema_registry_url is None:
+            raise ValueError(
+                "GAME_ANALYTICS_EVENT_FORMAT is `registry`, but SCHEMA_REGISTRY_URL is not set. Set it, or unset the "
+                "former for events in JSON."
             )
         return self
 
@@ -207,7 +228,7 @@ def _line(fault: Any) -> str:
     by_alias = {each.validation_alias: key for key, each in Settings.model_fields.items()}
     field = by_alias.get(name, name)
     variable = Settings.model_fields[field].validation_alias or f"{_PREFIX}{field.upper()}"
-    if field in {"kafka_bootstrap_servers", "kafka_topic"}:
+    if field in {"kafka_bootstrap_servers", "kafka_topic", "schema_registry_url"}:
         return f"{variable} {fault['ctx']['error']}"
     return f"{variable} is {fault['input']!r}; {_expected(field)} is expected."
 
@@ -215,6 +236,8 @@ def _line(fault: Any) -> str:
 def _expected(field: str) -> str:
     if field == "simulation":
         return "`allow` or nothing"
+    if field == "event_format":
+        return "`json` or `registry`"
     if field in {"kill_types", "death_types"}:
         return "names separated by commas, or a JSON list of names,"
     constraints = Settings.model_fields[field].metadata

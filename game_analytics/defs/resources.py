@@ -37,7 +37,9 @@ from game_analytics.settings import (
 from game_analytics.simulation.log import MemoryEventLog
 from game_analytics.simulation.schedule import Simulation
 from game_analytics.sources.event_log import EventLog
+from game_analytics.sources.formats.format import Format
 from game_analytics.sources.formats.json import JSON
+from game_analytics.sources.formats.registry import RegistryFormat, RegistrySettings
 from game_analytics.sources.kafka.client import KafkaSettings
 from game_analytics.sources.kafka.log import KafkaEventLog
 
@@ -186,14 +188,29 @@ class PipelineSettings(dg.ConfigurableResource):
     quarantine_percent: QuarantinePercent = QUARANTINE_PERCENT
     kill_types: list[str] = Field(default=[], description="Names of event types that count as `KILL`, besides that.")
     death_types: list[str] = Field(default=[], description="Names of event types that count as `DEATH`, besides that.")
+    schema_registry_url: str | None = Field(
+        default=None,
+        description="The Schema Registry that knows the schemas of messages in Avro, Protobuf or JSON Schema; without "
+        "one, messages are JSON.",
+    )
+    schema_registry_config_file: str | None = Field(
+        default=None, description="A file with properties of the registry's client: credentials, TLS."
+    )
     simulate_anywhere: bool = Field(
         default=False, description="Allow writing simulated events to an S3 server that is not on this machine."
     )
 
     @property
     def reading(self) -> Reading:
-        """How messages are read, when they are landed and when the quarantine is read again."""
-        return Reading(JSON, type_names(self.kill_types, self.death_types))
+        """How messages are read, when they are landed and when the quarantine is read again. Raises
+        `GameAnalyticsError` if the registry's file can't be read."""
+        return Reading(self._format(), type_names(self.kill_types, self.death_types))
+
+    def _format(self) -> Format:
+        if self.schema_registry_url is None:
+            return JSON
+        file = self.schema_registry_config_file
+        return RegistryFormat(RegistrySettings.read(self.schema_registry_url, None if file is None else Path(file)))
 
     @property
     def lateness(self) -> timedelta:
@@ -234,5 +251,9 @@ def pipeline_settings(settings: Settings) -> PipelineSettings:
         quarantine_percent=settings.quarantine_percent,
         kill_types=list(settings.kill_types),
         death_types=list(settings.death_types),
+        schema_registry_url=settings.schema_registry_url if settings.event_format == "registry" else None,
+        schema_registry_config_file=(
+            None if settings.schema_registry_config_file is None else str(settings.schema_registry_config_file)
+        ),
         simulate_anywhere=settings.simulation == "allow",
     )

@@ -59,6 +59,16 @@ def kept_prefix(day: date) -> str:
     return f"{day_prefix('raw', day)}kept/"
 
 
+def schemas_prefix(day: date) -> str:
+    """The folder of the schemas that the day's messages were decoded by: ``raw/2025_12_30/schemas/``."""
+    return f"{day_prefix('raw', day)}schemas/"
+
+
+def schema_key(day: date, name: str) -> str:
+    """A schema by its id or GUID in the registry: ``raw/2025_12_30/schemas/17.json``."""
+    return f"{schemas_prefix(day)}{name}.json"
+
+
 def replaced_manifest_key(day: date, sha256_hex: str) -> str:
     """A replaced manifest. The objects it lists are kept for a week after that."""
     return f"{replaced_prefix(day)}{sha256_hex[:12]}.json"

@@ -19,7 +19,7 @@ from game_analytics.landing.offsets import Offsets
 from game_analytics.landing.plan import Plan, Range, offsets_of, plan
 from game_analytics.landing.progress import Progress
 from game_analytics.landing.report import LandingOptions, LandingReport, TypesSeen
-from game_analytics.landing.slices import COUNTS, Slice, SliceReport, cut, most_first, slice_landing
+from game_analytics.landing.slices import COUNTS, Shared, Slice, SliceReport, cut, most_first, slice_landing
 from game_analytics.landing.tally import Missed, Tally
 from game_analytics.landing.window import LogSnapshot, own_bounds
 from game_analytics.rules.days import ONE_DAY, window_of
@@ -79,11 +79,10 @@ def _landed(
     if not offsets:
         return
     progress = Progress(offsets, tell)
+    shared = Shared(log, lake, slices[0].day, options.reading)
     # Starting a process takes half a second, which pays only for a full slice of messages.
     worth = -(-offsets // options.slice_size)
-    yield from options.engine.run(
-        slice_landing, (log, options.reading, lake), slices, progress.read, workers_worth=worth
-    )
+    yield from options.engine.run(slice_landing, shared, slices, progress.read, workers_worth=worth)
     progress.finish()
 
 

@@ -18,6 +18,7 @@ from game_analytics.lake.names import (
     old_manifest_key,
     replaced_manifest_key,
     replaced_prefix,
+    schemas_prefix,
 )
 
 LEFTOVERS_STAY = timedelta(hours=24)
@@ -55,8 +56,9 @@ def clear_leftovers(lake: Lake, day: date, now: datetime) -> list[str]:
 
 
 def _may_be_old(found: Listed, day: date, now: datetime) -> bool:
-    """A manifest at the old key may be deleted at once: it is needed only while there is none at the new one."""
-    if found.key.startswith(kept_prefix(day)):
+    """A manifest at the old key may be deleted at once: it is needed only while there is none at the new one. Schemas
+    stay."""
+    if found.key.startswith((kept_prefix(day), schemas_prefix(day))):
         return False
     stays = REPLACED_STAYS if found.key.startswith(replaced_prefix(day)) else LEFTOVERS_STAY
     return found.key == old_manifest_key(day) or now - found.last_modified > stays

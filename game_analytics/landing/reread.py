@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import partial
 
 import msgspec
 import polars as pl
@@ -15,6 +16,7 @@ from game_analytics.lake.committed import CommittedLanding, Landings, is_current
 from game_analytics.lake.manifest import Account, LandedObject, Manifest, ensure_balanced
 from game_analytics.lake.names import manifest_key, slice_of_key, stats_key
 from game_analytics.landing.again import is_recent
+from game_analytics.landing.kept_schemas import LakeSchemas
 from game_analytics.landing.leftovers import clear_leftovers, keep_replaced
 from game_analytics.landing.report import LandingReport
 from game_analytics.landing.slices import AS_JSON, COUNTS, STRAYS, Reading, Slice, store
@@ -47,18 +49,20 @@ def reread_day(lake: Lake, day: date, *, clock: Callable[[], datetime], reading:
     def build() -> tuple[bytes, tuple[Manifest, _Reread]]:
         committed = _landed(lake, day)
         reread, other_days = _Reread(), _OtherDays(lake, day, committed.manifest.log)
+        by_today = partial(classify, decode=decode, names=reading.names)
         for landed in committed.manifest.objects:
             if landed.kind == "raw":
                 reread.objects.append(landed)
             else:
-                _read_again(lake, committed, landed, other_days, reread, reading)
+                _read_again(lake, committed, landed, other_days, reread, by_today)
         again = _manifest(committed.manifest, reread)
         ensure_balanced(again)
         if again != committed.manifest:
             keep_replaced(lake, committed, for_good=False)
         return again.to_json(), (again, reread)
 
-    (manifest, reread), etag = lake.replace(manifest_key(day), build)
+    with reading.format.opened(LakeSchemas(lake, day)) as decode:
+        (manifest, reread), etag = lake.replace(manifest_key(day), build)
     return LandingReport(
         manifest=manifest,
         etag=etag,
@@ -140,14 +144,12 @@ def _read_again(
     landed: LandedObject,
     other_days: _OtherDays,
     reread: _Reread,
-    reading: Reading,
+    by_today: Callable[[pl.DataFrame, int, date], Classified],
 ) -> None:
     """Classify the messages of one quarantine object again, and store the rows of a changed class."""
     slice_ = _slice_of(committed.manifest.day, landed.key)
     before = quarantined(lake, committed, landed.key)
-    now = classify(
-        before.drop("reason", "kafka_partition"), slice_.partition, slice_.day, reading.format.decode, reading.names
-    )
+    now = by_today(before.drop("reason", "kafka_partition"), slice_.partition, slice_.day)
     strays = _strays(now, slice_.partition, other_days)
     unread = before.filter(pl.col("kafka_offset").is_in(strays["kafka_offset"].implode()))
     stays = pl.concat([now.quarantined, unread.select(now.quarantined.columns)]).sort("kafka_offset")

@@ -18,12 +18,13 @@ from game_analytics.engines.engine import Work
 from game_analytics.lake.bucket import Lake, to_parquet
 from game_analytics.lake.manifest import LandedObject, ObjectKind, Unbalanced
 from game_analytics.lake.names import slice_key
+from game_analytics.landing.kept_schemas import LakeSchemas
 from game_analytics.landing.offsets import EVERYTHING, NOTHING, Offsets
 from game_analytics.landing.plan import Range
-from game_analytics.rules.events import TYPE_NAMES, Classified, classify
+from game_analytics.rules.events import TYPE_NAMES, Classified, Decode, classify
 from game_analytics.sources.event_log import EventLog, Reader
 from game_analytics.sources.formats.format import Format
-from game_analytics.sources.formats.json import JSON
+from game_analytics.sources.formats.json import JSON, decode
 
 MAX_SLICE = 250_000
 """Offsets in a slice, unless configured."""
@@ -129,12 +130,27 @@ def cut(
             yield Slice(day, span.partition, first, end, span.own, span.read_before, elsewhere.get(span.partition, ()))
 
 
+@dataclass(frozen=True)
+class Shared:
+    """What all slices of a landing share."""
+
+    log: EventLog
+    lake: Lake
+    day: date
+    reading: Reading
+
+
 @contextmanager
-def slice_landing(shared: tuple[EventLog, Reading, Lake]) -> Iterator[Work[Slice, SliceReport]]:
-    """`land_slice` as an engine's task: each worker opens one reader for all of its slices."""
-    log, reading, lake = shared
-    with log.reader(reading.format.on_request) as reader:
-        yield lambda slice_, progress: land_slice(reader, lake, slice_, progress, reading)
+def slice_landing(shared: Shared) -> Iterator[Work[Slice, SliceReport]]:
+    """`land_slice` as an engine's task: each worker opens one reader and one decoder for all of its slices."""
+    format_, names = shared.reading.format, shared.reading.names
+    with (
+        shared.log.reader(format_.on_request) as reader,
+        format_.opened(LakeSchemas(shared.lake, shared.day)) as decode_messages,
+    ):
+        yield lambda slice_, progress: land_slice(
+            reader, shared.lake, slice_, progress, decode=decode_messages, names=names
+        )
 
 
 def land_slice(
@@ -142,7 +158,9 @@ def land_slice(
     lake: Lake,
     slice_: Slice,
     tell: Callable[[int], None] = lambda _messages: None,
-    reading: Reading = AS_JSON,
+    *,
+    decode: Decode = decode,
+    names: Mapping[str, str] = TYPE_NAMES,
 ) -> SliceReport:
     """Read a slice, and store the events of its day and the unreadable messages: one object each, if there are any;
     more for more than 32 MiB of messages, which bounds the memory.
@@ -167,7 +185,7 @@ def land_slice(
             kept_bytes = 0
         kept_bytes += batch_bytes
         expected = _ensure_in_order(slice_, messages, expected)
-        classified = classify(messages, slice_.partition, slice_.day, reading.format.decode, reading.names)
+        classified = classify(messages, slice_.partition, slice_.day, decode, names)
         kept = _without_those_elsewhere(slice_, classified.quarantined)
         events.add(classified.landed)
         refused.add(kept)
@@ -179,7 +197,7 @@ def land_slice(
         report.read_again += _count(slice_, slice_.read_before, messages)
         report.own.update(_own_counts(slice_, messages, classified, kept))
         _note_reasons(report, kept)
-        _note_types(report, classified, set(reading.names.values()))
+        _note_types(report, classified, set(names.values()))
         report.times.update(classified.times)
     events.write(upto=slice_.end)
     refused.write(upto=slice_.end)

@@ -20,6 +20,12 @@ REASONS = (
     "not_json",
     "batch",
     "not_an_object",
+    "unknown_schema",
+    "unsupported_schema",
+    "schema_mismatch",
+    "glue_framing",
+    "apicurio_framing",
+    "azure_framing",
     "missing_event_type",
     "bad_event_type",
     "missing_player_id",
@@ -33,11 +39,19 @@ REASONS = (
 EXPECTED = {
     "tombstone": "a value: a message without one is a deletion marker of compacted topics",
     "compressed": "JSON as it is: let the producer compress by its client's `compression.type`, not the value itself",
-    "avro_or_protobuf": "JSON: these values begin as those of a Schema Registry do, followed by Avro or Protobuf",
+    "avro_or_protobuf": "JSON: these values begin as those of a Schema Registry do, followed by Avro or Protobuf. Set "
+    "GAME_ANALYTICS_EVENT_FORMAT=registry to read them",
     "not_utf8": "text in UTF-8",
     "not_json": "one JSON object, nested at most 64 deep",
     "batch": "one event per message, not an array of them",
     "not_an_object": "a JSON object with fields, not a bare value",
+    "unknown_schema": "a schema that the registry knows: check SCHEMA_REGISTRY_URL, and whether the schema was deleted",
+    "unsupported_schema": "a record (Avro), a message (Protobuf) or JSON Schema",
+    "schema_mismatch": "bytes that were written by the schema that the message names",
+    "glue_framing": "Confluent's framing: these values have the one of AWS Glue, which is not read",
+    "apicurio_framing": "Confluent's framing: let Apicurio's serializer write an id of 4 bytes into the value, with "
+    "`apicurio.registry.headers.enabled=false`, `apicurio.registry.use-id=contentId` and its 4-byte id handler",
+    "azure_framing": "Confluent's framing: these messages have the one of Azure's registry, which is not read",
     "missing_event_type": "a field `event_type`",
     "bad_event_type": "an `event_type` that is a text",
     "missing_player_id": "a `player_id` in each event of a counted type",
@@ -88,15 +102,23 @@ FIELDS = pl.Schema(
         "game_id": pl.String(),
         "event_id": pl.String(),
         "ts": pl.String(),
-        "ts_number": pl.String(),
     }
 )
 """Decoded messages, one row each: the fields as strings, or ``fault``, one of the `REASONS`, if the message can't be
-decoded. A field that is absent is null; one of another type is the empty string. ``ts_number`` is the text of a time
-that is a number; ``ts`` is then null."""
+decoded. A field that is absent is null; one of another type is the empty string. There may be `TIME_FIELDS`, too."""
+
+TIME_FIELDS = pl.Schema(
+    {
+        "ts_number": pl.String(),
+        "ts_instant": pl.Datetime("us", "UTC"),
+        "ts_local": pl.Datetime("us", "UTC"),
+    }
+)
+"""Times that are no text; ``ts`` is then null. The text of a number, whose unit its size tells; a moment; and what a
+clock showed whose offset from UTC is not known."""
 
 Decode = Callable[[pl.DataFrame], pl.DataFrame]
-"""From messages to `FIELDS`, one row each, in the same order."""
+"""From messages to `FIELDS`, and any of `TIME_FIELDS`, one row each, in the same order."""
 
 QUARANTINED = pl.Schema(
     {
@@ -111,7 +133,7 @@ QUARANTINED = pl.Schema(
 
 
 TIMES = ("with_offset", "without_offset", "displaced")
-"""What is counted of times as text: those that name an offset from UTC, those that name none and count as UTC, and
+"""What is counted of times that are no number: those with an offset from UTC, those without, which count as UTC, and
 which of the latter fall on another day than their message and are a quarter of an hour or more apart from it, as local
 times are."""
 
@@ -129,7 +151,7 @@ class Classified:
     other_days: pl.DataFrame
     """``day`` and ``kafka_offset`` of each valid event of another day."""
     times: Counter[str]
-    """By `TIMES`, the valid events, of any day, whose ``ts`` is a text."""
+    """By `TIMES`, the valid events, of any day, whose time is no number."""
 
 
 def classify(
@@ -152,15 +174,15 @@ def classify(
             events.filter(~is_good).select(*QUARANTINED, *further),
             events.filter(is_good & ~is_type_counted).select("event_type", "kafka_offset"),
             events.filter(is_counted & (own_day != day)).select(own_day.alias("day"), "kafka_offset"),
-            events.select(**_time_counts(is_counted & pl.col("ts").is_not_null())),
+            events.select(**_time_counts(is_counted)),
         ]
     )
     return Classified(landed, quarantined, ignored, other_days, Counter(times.row(0, named=True)))
 
 
-def _time_counts(has_text: pl.Expr) -> dict[str, pl.Expr]:
-    """`TIMES` of the events whose ``ts`` is a text."""
-    with_offset, without_offset = has_text & pl.col("has_offset"), has_text & ~pl.col("has_offset")
+def _time_counts(is_counted: pl.Expr) -> dict[str, pl.Expr]:
+    """`TIMES` of the counted events."""
+    with_offset, without_offset = is_counted & pl.col("has_offset"), is_counted & ~pl.col("has_offset")
     event_time, delivered = pl.col("event_time"), pl.col("kafka_timestamp")
     is_shifted = (event_time - delivered).abs() >= _LEAST_SHIFT
     displaced = without_offset & is_shifted & (event_time.dt.date() != delivered.dt.date())
@@ -242,27 +264,39 @@ def _event_time() -> pl.Expr:
     """When the event happened, in UTC: ``ts``, or the message's timestamp if there is none; null if that is invalid."""
     delivered = pl.col("kafka_timestamp")
     return (
-        pl.when(pl.col("ts").is_not_null() | pl.col("ts_number").is_not_null())
-        .then(pl.col("written_time"))
+        pl.when("names_time")
+        .then("written_time")
         .when(delivered.is_between(_FIRST_MOMENT, _LAST_MOMENT))
         .then(delivered.cast(pl.Datetime("us", "UTC")))
     )
 
 
 def _written_times(fields: pl.DataFrame) -> pl.DataFrame:
-    """The moments that ``ts`` and ``ts_number`` name, ``written_time`` in UTC, truncated to µs, null if absent or
-    invalid; and ``has_offset``: whether ``ts`` names its offset from UTC."""
-    ts, numbers = fields["ts"], fields["ts_number"]
+    """``written_time``: the moments that ``ts`` or one of `TIME_FIELDS` names, in UTC, truncated to µs, null if absent
+    or invalid. ``names_time``: whether there is any. ``has_offset``: whether it has an offset from UTC, null for
+    numbers and where there is none."""
+    ts = fields["ts"]
     moments = ts.to_frame("ts").select(_common_form()).to_series()
-    has_offset = moments.is_not_null()
-    others = (moments.is_null() & ts.is_not_null()).arg_true()
+    names_time = ts.is_not_null()
+    has_offset = names_time.set(~names_time, None)
+    others = (moments.is_null() & names_time).arg_true()
     if len(others):
         parsed = ts.gather(others).to_frame("ts").lazy().select(**_any_form()).collect()
         moments = moments.scatter(others, parsed["moment"])
         has_offset = has_offset.scatter(others, parsed["has_offset"])
-    if numbers.null_count() < len(numbers):
-        moments = _number_times(numbers).zip_with(numbers.is_not_null(), moments)
-    return pl.DataFrame({"written_time": moments, "has_offset": has_offset})
+    for name in TIME_FIELDS:
+        if name in fields.columns and (others := fields[name]).null_count() < len(others):
+            present = others.is_not_null()
+            values = _number_times(others) if name == "ts_number" else _valid(others)
+            moments = values.zip_with(present, moments)
+            names_time = names_time | present
+            if name != "ts_number":
+                has_offset = has_offset.set(present, name == "ts_instant")
+    return pl.DataFrame({"written_time": moments, "names_time": names_time, "has_offset": has_offset})
+
+
+def _valid(moments: pl.Series) -> pl.Series:
+    return moments.set(~moments.is_between(_FIRST_MOMENT, _LAST_MOMENT), None)
 
 
 def _common_form() -> pl.Expr:
@@ -318,6 +352,8 @@ def _microseconds(number: str) -> int | None:
     try:
         value = Decimal(number)
     except InvalidOperation:  # an exponent of more than 18 digits
+        return None
+    if not value.is_finite():
         return None
     for digits in _UNIT_DIGITS:
         if Decimal(_YEAR_2000 * 10**digits) <= value < Decimal(_YEAR_2100 * 10**digits):

@@ -30,6 +30,8 @@ _DEFAULTS = {
     "queue.buffering.max.messages": "200000",
 }
 _POLL_SECONDS = 0.01
+_DROPPED = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError._FATAL}
+"""Errors of messages that the client dropped because another one had failed: they never are the reason."""
 _EXACTLY_ONCE_IN_ORDER = {
     "enable.idempotence": True,
     # Else messages would be written after a gap, where one was refused or timed out.
@@ -95,7 +97,7 @@ class Publisher:
                         self._raise_if_stalled()
             self._producer.poll(0)
         except KafkaException as failure:
-            raise self._fatal(failure) from None
+            raise self._refused(error_of(failure)) from None
         self._raise_if_stalled()
 
     def settle(self, seconds: float) -> int:
@@ -107,7 +109,7 @@ class Publisher:
                 self._producer.poll(_POLL_SECONDS)
                 self._raise_if_stalled()
         except KafkaException as failure:
-            raise self._fatal(failure) from None
+            raise self._refused(error_of(failure)) from None
         self._raise_if_stalled()
         left = self.left()
         if not left:
@@ -124,22 +126,22 @@ class Publisher:
 
     def _raise_if_stalled(self) -> None:
         if self._failures:
-            raise self._delivery_failed(self._failures[0])
+            raise self._refused(self._failures[0])
         if not self.left() or self.left() < self._fewest:
             self._extend_deadline()
         elif time.monotonic() > self._deadline:
             raise DeliveryFailed(f"no broker took any for {self._patience:.0f} s{self._errors.worst_in_brackets()}")
 
-    def _fatal(self, failure: KafkaException) -> DeliveryFailed:
-        """The error of a producer that can't continue. Its cause is reported with the messages that it drops."""
+    def _refused(self, first: KafkaError) -> DeliveryFailed:
+        """The failure with its cause, which may be reported only after the messages that were dropped for it."""
         end = time.monotonic() + 1
-        while not self._failures and time.monotonic() < end:
-            with suppress(KafkaException):
+        while not (causes := self._causes()) and time.monotonic() < end:
+            with suppress(KafkaException):  # raised again at each poll once the client can't continue
                 self._producer.poll(_POLL_SECONDS)
-        return self._delivery_failed(self._failures[0] if self._failures else error_of(failure))
+        return DeliveryFailed(reason([*causes, first][0]) + self._errors.worst_in_brackets())
 
-    def _delivery_failed(self, error: KafkaError) -> DeliveryFailed:
-        return DeliveryFailed(reason(error) + self._errors.worst_in_brackets())
+    def _causes(self) -> list[KafkaError]:
+        return [error for error in self._failures if error.code() not in _DROPPED]
 
 
 class _OutageErrors(RecentErrors):

@@ -268,11 +268,12 @@ def test_a_connection_of_the_log_that_breaks_is_not_taken_for_the_pipe_to_the_ow
 LANDS_IN_TWO_PROCESSES = """
 import pickle, signal, sys
 from game_analytics.engines.local import LocalEngine
-from game_analytics.landing.slices import AS_JSON, slice_landing
+from game_analytics.landing.slices import AS_JSON, Shared, slice_landing
 from game_analytics.sources.formats.json import JSON
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background commands without
 log, lake, slices = pickle.load(sys.stdin.buffer)
-list(LocalEngine(2).run(slice_landing, (log, AS_JSON, lake), slices, lambda messages: None, workers_worth=2))
+shared = Shared(log, lake, slices[0].day, AS_JSON)
+list(LocalEngine(2).run(slice_landing, shared, slices, lambda messages: None, workers_worth=2))
 """
 
 

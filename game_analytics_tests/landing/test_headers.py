@@ -12,9 +12,10 @@ from game_analytics.landing.day import land_day
 from game_analytics.landing.report import LandingOptions
 from game_analytics.landing.reread import reread_day
 from game_analytics.landing.slices import Reading
+from game_analytics.rules.events import Decode
 from game_analytics.sources.event_log import ON_REQUEST, Reader
-from game_analytics.sources.formats.format import Format
-from game_analytics.sources.formats.json import JSON
+from game_analytics.sources.formats.format import Format, KeptSchemas
+from game_analytics.sources.formats.json import decode
 from game_analytics_tests.support.listed_log import ListedLog, Message
 from game_analytics_tests.support.samples import DAY, kill, standing, utc
 
@@ -29,12 +30,15 @@ class ReversedFormat(Format):
     lenient: bool = False
     on_request: Collection[str] = ("headers",)
 
-    def decode(self, messages: pl.DataFrame) -> pl.DataFrame:
+    def opened(self, kept: KeptSchemas) -> AbstractContextManager[Decode]:  # noqa: ARG002 - it has no schemas
+        return nullcontext(self._decode)
+
+    def _decode(self, messages: pl.DataFrame) -> pl.DataFrame:
         values = [
             value[::-1] if headers == [{"name": "order", "value": b"backwards"}] else value if self.lenient else b""
             for value, headers in messages.select("value", "headers").iter_rows()
         ]
-        return JSON.decode(messages.with_columns(value=pl.Series(values, dtype=pl.Binary)))
+        return decode(messages.with_columns(value=pl.Series(values, dtype=pl.Binary)))
 
 
 class LogWithHeaders(ListedLog):

@@ -12,12 +12,12 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from game_analytics.rules.events import classify
-from game_analytics.sources.formats.json import JsonFormat
+from game_analytics.sources.formats.json import decode
 from game_analytics_tests.support.batches import DAY, batch, fate, fates, kill, kill_with, shown, words
 from game_analytics_tests.support.event_samples import good_names, messages_with_a_repeated_key
 from game_analytics_tests.support.reference_decoder import Landed, OtherDay, Quarantined
 
-JSON = JsonFormat().decode
+JSON = decode
 
 NAMES = ["player_id", "game_id", "event_id"]
 OPTIONAL_NAMES = ["game_id", "event_id"]

@@ -9,7 +9,7 @@ import pytest
 from game_analytics.rules.events import classify
 from game_analytics.simulation.schedule import Simulation, start_of
 from game_analytics.simulation.trouble import MALFORMED, malformed
-from game_analytics.sources.formats.json import JsonFormat
+from game_analytics.sources.formats.json import decode
 from game_analytics_tests.support.simulated import (
     DAY,
     MIDNIGHT,
@@ -23,7 +23,7 @@ from game_analytics_tests.support.simulated import (
     topic_without_trouble,
 )
 
-JSON = JsonFormat().decode
+JSON = decode
 
 REASONS = [
     "tombstone",

@@ -8,10 +8,10 @@ import polars as pl
 
 from game_analytics.rules.events import classify
 from game_analytics.sources.event_log import MESSAGES
-from game_analytics.sources.formats.json import JsonFormat
+from game_analytics.sources.formats.json import decode
 from game_analytics_tests.support.reference_decoder import Fate, Ignored, Landed, OtherDay, Quarantined
 
-JSON = JsonFormat().decode
+JSON = decode
 
 DAY = date(2025, 12, 30)
 PARTITION = 3

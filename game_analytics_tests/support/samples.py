@@ -15,7 +15,7 @@ from game_analytics.landing.late import find_late_events
 from game_analytics.landing.neighbours import Neighbours
 from game_analytics.landing.plan import Plan, plan
 from game_analytics.landing.report import LandingOptions, LandingReport
-from game_analytics.landing.slices import AS_JSON, Slice, SliceReport, slice_landing
+from game_analytics.landing.slices import AS_JSON, Shared, Slice, SliceReport, slice_landing
 from game_analytics.landing.window import LogSnapshot
 from game_analytics.sources.event_log import EventLog
 from game_analytics_tests.support.listed_log import Message
@@ -160,4 +160,6 @@ def land_slices(
     log: EventLog, lake: Lake, slices: Sequence[Slice], workers: int, progress: Callable[[int], None]
 ) -> Iterator[SliceReport]:
     """The report of each slice, in no particular order."""
-    return LocalEngine(workers).run(slice_landing, (log, AS_JSON, lake), slices, progress, workers_worth=workers)
+    return LocalEngine(workers).run(
+        slice_landing, Shared(log, lake, slices[0].day, AS_JSON), slices, progress, workers_worth=workers
+    )

@@ -3,12 +3,14 @@
 import json
 import re
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import NoneType
 
 import msgspec
 import polars as pl
 
-from game_analytics.sources.formats.format import Format
+from game_analytics.rules.events import Decode
+from game_analytics.sources.formats.format import Format, KeptSchemas
 from game_analytics.sources.formats.frame import first_bytes_fault, unframed
 
 MAX_NESTING = 64
@@ -34,7 +36,6 @@ class _Fields(msgspec.Struct, gc=False):
 
 
 _NO_FIELDS = _Fields()
-_NO_TEXTS = pl.Series(dtype=pl.String)
 _decode_fast = msgspec.json.Decoder(_Fields).decode
 # Errors of the fast decoder: the strict one then decides.
 _UNSURE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -46,19 +47,24 @@ class JsonFormat(Format):
     A byte order mark, Schema Registry framing and Kafka Connect's envelope around the object are removed.
     """
 
-    def decode(self, messages: pl.DataFrame) -> pl.DataFrame:
-        """`FIELDS` of each message, in order. A field of a wrong type becomes the empty string, which every rule
-        refuses, so that the rules alone decide on the reason."""
-        return decode(messages["value"])
+    def opened(self, kept: KeptSchemas) -> AbstractContextManager[Decode]:  # noqa: ARG002 - JSON has no schemas
+        return nullcontext(decode)
 
 
 JSON = JsonFormat()
 
 
-def decode(values: pl.Series) -> pl.DataFrame:
+def decode(messages: pl.DataFrame) -> pl.DataFrame:
+    """`FIELDS` of each message by its ``value``, in order. A field of a wrong type becomes the empty string, which
+    every rule refuses, so that the rules alone decide on the reason."""
+    return decode_values(messages["value"])
+
+
+def decode_values(values: pl.Series) -> pl.DataFrame:
     """`FIELDS` of these values (bytes or null), in order."""
     starts = range(0, max(1, len(values)), _CHUNK)
-    return pl.concat([_decode_chunk(values[start : start + _CHUNK]) for start in starts], rechunk=True)
+    chunks = [_decode_chunk(values[start : start + _CHUNK]) for start in starts]
+    return pl.concat(chunks, how="diagonal", rechunk=True)
 
 
 def _decode_chunk(chunk: pl.Series) -> pl.DataFrame:
@@ -82,7 +88,6 @@ def _decode_chunk(chunk: pl.Series) -> pl.DataFrame:
             if row.event_type is None and faults[index] is None:  # perhaps it is in an envelope
                 fields[index] = _judged(values, faults, index)
         event_types = pl.Series([row.event_type for row in fields], dtype=pl.String)
-    ts, numbers = _times(values, fields)
     return pl.DataFrame(
         {
             "fault": pl.Series(faults, dtype=pl.String),
@@ -90,8 +95,7 @@ def _decode_chunk(chunk: pl.Series) -> pl.DataFrame:
             "player_id": pl.Series([row.player_id for row in fields], dtype=pl.String),
             "game_id": pl.Series([row.game_id for row in fields], dtype=pl.String),
             "event_id": pl.Series([row.event_id for row in fields], dtype=pl.String),
-            "ts": ts,
-            "ts_number": numbers,
+            **_times(values, fields),
         }
     )
 
@@ -111,17 +115,17 @@ def _judged(values: Sequence[bytes | None], faults: list[str | None], index: int
     return judged
 
 
-def _times(values: Sequence[bytes | None], fields: Sequence[_Fields]) -> tuple[pl.Series, pl.Series]:
-    """``ts`` and ``ts_number``: the times that are texts, and the texts of those that are numbers."""
+def _times(values: Sequence[bytes | None], fields: Sequence[_Fields]) -> dict[str, pl.Series]:
+    """``ts``, the times that are texts, and ``ts_number``, the texts of those that are numbers, if there are any."""
     times = [row.ts for row in fields]
     if {str, NoneType}.issuperset(map(type, times)):
-        return pl.Series(times, dtype=pl.String), _NO_TEXTS.clear(len(times))
+        return {"ts": pl.Series(times, dtype=pl.String)}
     texts = [ts if type(ts) is str else None for ts in times]
     numbers: list[str | None] = [None] * len(times)
     for index, ts in enumerate(times):
         if ts is not None and type(ts) is not str:
             numbers[index] = _time_as_written(values[index] or b"") if isinstance(ts, float) else str(ts)
-    return pl.Series(texts, dtype=pl.String), pl.Series(numbers, dtype=pl.String)
+    return {"ts": pl.Series(texts, dtype=pl.String), "ts_number": pl.Series(numbers, dtype=pl.String)}
 
 
 def _hidden_faults(values: Sequence[bytes | None], others: Sequence[int]) -> dict[int, str]:

@@ -4,7 +4,7 @@
 import re
 from pathlib import Path
 
-from game_analytics.errors import GameAnalyticsError
+from game_analytics.sources.properties import PropertiesFile
 
 READING = {
     # A missing offset is an error, not a silent jump; aborted messages are skipped; no offset is committed.
@@ -46,34 +46,14 @@ CONSUMER_DEFAULTS = {
 _OURS = {*READING, "bootstrap.servers", "metadata.broker.list"}
 # Properties of the Python client that need functions, and those that would log secrets.
 _NOT_FOR_A_FILE = re.compile(r".*_cb|default\.topic\.config|debug")
-_NAME = re.compile(r"[A-Za-z0-9._-]+")
+
+_FILE = PropertiesFile(
+    "Kafka properties",
+    "KAFKA_CONFIG_FILE, or --config-file",
+    lambda name: name in _OURS or _NOT_FOR_A_FILE.fullmatch(name) is not None,
+)
 
 
 def read_properties(path: Path) -> dict[str, str]:
-    """The properties in a file of ``name=value`` lines. Empty lines and lines starting with ``#`` are skipped; a name
-    without a value keeps the default.
-
-    Raises `GameAnalyticsError` with the file and the line number, never with the line itself: it may hold a secret.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
-        raise GameAnalyticsError(
-            f"The file of Kafka properties, {path}, can't be read: {reason}. Name a file of `name=value` lines "
-            "(KAFKA_CONFIG_FILE, or --config-file), or none."
-        ) from None
-    properties: dict[str, str] = {}
-    for number, line in enumerate(map(str.strip, lines), 1):
-        if not line or line.startswith("#"):
-            continue
-        name, equals, value = line.partition("=")
-        name = name.strip()
-        if not equals or not _NAME.fullmatch(name):
-            raise GameAnalyticsError(f"{path}, line {number}: `name=value` was expected. Fix the line.")
-        if name in properties:
-            raise GameAnalyticsError(f"{path}, line {number}: {name} is set twice. Remove one of the two.")
-        if name in _OURS or _NOT_FOR_A_FILE.fullmatch(name):
-            raise GameAnalyticsError(f"{path}, line {number}: {name} is not for this file to set. Remove the line.")
-        properties[name] = value.strip()
-    return {name: value for name, value in properties.items() if value}
+    """The properties of the file that `KAFKA_CONFIG_FILE` names. Raises `GameAnalyticsError`, as `PropertiesFile`."""
+    return _FILE.read(path)

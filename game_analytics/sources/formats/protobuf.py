@@ -1,0 +1,277 @@
+"""Protobuf: bodies that were written by one schema, each by the message type that it names."""
+
+import base64
+import binascii
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from operator import attrgetter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import polars as pl
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, FileDescriptorSet
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+
+from game_analytics.sources.formats.registry_schema import Malformed, Schema, Unsupported
+from game_analytics.sources.formats.typed_fields import WANTED, Kind, Typed, fields_of
+
+MISMATCH = "schema_mismatch"
+
+_CHUNK = 2_000
+"""Messages that are objects at the same time."""
+_COMPILED_WITHIN_SECONDS = 30
+_FILE = "schema.proto"
+_FIRST = (0,)
+_LONGEST_NUMBER = 10
+"""Bytes of a number of 64 bits, 7 bits each."""
+_TIMESTAMP = "google.protobuf.Timestamp"
+_WRAPPERS = {
+    f"google.protobuf.{name}Value" for name in ("String", "Int32", "Int64", "UInt32", "UInt64", "Float", "Double")
+}
+"""Messages with one field, ``value``: how a value that may be absent is written in older versions of Protobuf 3."""
+_NUMBERS = {
+    FieldDescriptor.CPPTYPE_INT32: pl.Int64(),
+    FieldDescriptor.CPPTYPE_INT64: pl.Int64(),
+    FieldDescriptor.CPPTYPE_UINT32: pl.Int64(),
+    FieldDescriptor.CPPTYPE_UINT64: pl.UInt64(),
+    FieldDescriptor.CPPTYPE_FLOAT: pl.Float64(),
+    FieldDescriptor.CPPTYPE_DOUBLE: pl.Float64(),
+}
+_LAST_SECOND = 253_402_300_799
+"""Of the year 9999."""
+
+
+class ProtobufDecoder:
+    """Decodes bodies that were written by one schema, which may define several message types."""
+
+    def __init__(self, schema: Schema) -> None:
+        """Raises `Malformed` if the schema is no Protobuf file, and `Unsupported` if it defines no message."""
+        files = _files(schema)
+        self._file = files[-1]
+        if not self._file.message_type:
+            raise Unsupported("it defines no message")
+        self._pool = DescriptorPool()
+        try:
+            for file in files:
+                self._pool.Add(file)
+            self._pool.FindFileByName(self._file.name)
+        except (TypeError, KeyError) as error:
+            raise Malformed(f"it is no Protobuf file ({error})") from None
+        self._readers = lru_cache(maxsize=None)(self._reader)
+
+    def decode(self, bodies: pl.Series, appendices: pl.Series) -> pl.DataFrame:
+        """The fields of each body, as `fields_of` returns them; the fault `MISMATCH` where one does not fit.
+
+        ``appendices``: the message indexes where they stand in a header; null where they stand before the body.
+        """
+        values = [_located(body, appendix) for body, appendix in zip(bodies, appendices, strict=True)]
+        types = [indexes for indexes, _ in values]
+        if len(set(types)) == 1:
+            return self._of_type(types[0], [body for _, body in values])
+        parts = []
+        for indexes in dict.fromkeys(types):
+            rows = [row for row, of_row in enumerate(types) if of_row == indexes]
+            fields = self._of_type(indexes, [values[row][1] for row in rows])
+            parts.append(fields.with_columns(row=pl.Series(rows, dtype=pl.UInt32)))
+        return pl.concat(parts, how="diagonal").sort("row").drop("row")
+
+    def _of_type(self, indexes: tuple[int, ...] | None, bodies: Sequence[bytes]) -> pl.DataFrame:
+        reader = None if indexes is None else self._readers(indexes)
+        if reader is None:
+            return fields_of({}, pl.Series([MISMATCH], dtype=pl.String).new_from_index(0, len(bodies)))
+        return pl.concat(reader.read(bodies[start : start + _CHUNK]) for start in range(0, len(bodies), _CHUNK))
+
+    def _reader(self, indexes: tuple[int, ...]) -> "_MessageReader | None":
+        """For the message type at this place of the file; None if it defines none there."""
+        name, types = self._file.package, self._file.message_type
+        for index in indexes:
+            if not 0 <= index < len(types):
+                return None
+            found: DescriptorProto = types[index]
+            name, types = f"{name}.{found.name}".removeprefix("."), found.nested_type
+        return _MessageReader(self._pool.FindMessageTypeByName(name))
+
+
+class _MessageReader:
+    """Reads messages of one type."""
+
+    def __init__(self, descriptor: Descriptor) -> None:
+        self._parse: Callable[[bytes], Message] = GetMessageClass(descriptor).FromString
+        wanted = [field for field in descriptor.fields if field.name in WANTED]
+        self._columns = {field.name: _column(field) for field in wanted}
+        self._nothing = GetMessageClass(descriptor)()
+
+    def read(self, bodies: Sequence[bytes]) -> pl.DataFrame:
+        faults: list[str | None] = [None] * len(bodies)
+        messages = []
+        for index, body in enumerate(bodies):
+            try:
+                messages.append(self._parse(body))
+            except DecodeError:
+                messages.append(self._nothing)
+                faults[index] = MISMATCH
+        columns = {name: [column(messages)] for name, column in self._columns.items()}
+        return fields_of(columns, pl.Series(faults, dtype=pl.String))
+
+
+_Column = Callable[[Sequence[Message]], Typed]
+"""The values of one field of messages."""
+
+
+def _column(field: FieldDescriptor) -> _Column:
+    """How the values of a field are read."""
+    name, get = field.name, attrgetter(field.name)
+    if field.is_repeated:
+        return lambda messages: _wrong(len(get(message)) > 0 for message in messages)
+    if field.message_type is None:
+        return _scalar(field)
+    if field.message_type.full_name == _TIMESTAMP:
+        return lambda messages: Typed(
+            Kind.INSTANT,
+            pl.Series(
+                [_microseconds(get(message)) if message.HasField(name) else None for message in messages],
+                dtype=pl.Int64,
+            ),
+        )
+    if field.message_type.full_name in _WRAPPERS:
+        kind, dtype = _type_of(field.message_type.fields_by_name["value"])
+        return lambda messages: Typed(
+            kind,
+            pl.Series([get(message).value if message.HasField(name) else None for message in messages], dtype=dtype),
+        )
+    return lambda messages: _wrong(message.HasField(name) for message in messages)
+
+
+def _scalar(field: FieldDescriptor) -> _Column:
+    values = _values_of(field)
+    if field.enum_type is not None:
+        symbols = {number: each.name for number, each in field.enum_type.values_by_number.items()}
+        return lambda messages: Typed(
+            Kind.TEXT,
+            pl.Series(
+                [None if value is None else symbols.get(value, str(value)) for value in values(messages)],
+                dtype=pl.String,
+            ),
+        )
+    kind, dtype = _type_of(field)
+    if kind is Kind.WRONG:
+        return lambda messages: _wrong(value is not None for value in values(messages))
+    return lambda messages: Typed(kind, pl.Series(values(messages), dtype=dtype))
+
+
+def _type_of(field: FieldDescriptor) -> tuple[Kind, pl.DataType]:
+    if field.type == FieldDescriptor.TYPE_STRING:
+        return Kind.TEXT, pl.String()
+    if field.cpp_type in _NUMBERS:
+        return Kind.NUMBER, _NUMBERS[field.cpp_type]
+    return Kind.WRONG, pl.Boolean()
+
+
+def _values_of(field: FieldDescriptor) -> Callable[[Sequence[Message]], list[Any]]:
+    """The values of a field without parts; None where it is absent. Without presence a text that is empty and a number
+    that is 0 are absent: they are not written. An enum's value 0 is its name there, as it may be a real one."""
+    name, get, default = field.name, attrgetter(field.name), field.default_value
+    if field.has_presence:
+        return lambda messages: [
+            value if (value := get(message)) != default or message.HasField(name) else None for message in messages
+        ]
+    if field.enum_type is not None:
+        return lambda messages: list(map(get, messages))
+    return lambda messages: [get(message) or None for message in messages]
+
+
+def _wrong(present: Iterable[bool]) -> Typed:
+    return Typed(Kind.WRONG, pl.Series([True if each else None for each in present], dtype=pl.Boolean))
+
+
+def _microseconds(moment: Any) -> int:
+    """Of a Timestamp; -1 outside the years 1970 to 9999, which is no valid time."""
+    return moment.seconds * 1_000_000 + moment.nanos // 1_000 if 0 <= moment.seconds <= _LAST_SECOND else -1
+
+
+def _located(body: bytes, appendix: bytes | None) -> tuple[tuple[int, ...] | None, bytes]:
+    """The message indexes, None if there are none, and the message."""
+    if appendix is None and body.startswith(b"\0"):
+        return _FIRST, body[1:]
+    if appendix in {b"\0", b""}:
+        return _FIRST, body
+    source = body if appendix is None else appendix
+    try:
+        count, at = _zigzag(source, 0)
+        indexes = []
+        for _ in range(min(count, len(source))):
+            index, at = _zigzag(source, at)
+            indexes.append(index)
+    except IndexError:
+        return None, b""
+    if not indexes:
+        return None, b""
+    return tuple(indexes), body[at:] if appendix is None else body
+
+
+def _zigzag(source: bytes, at: int) -> tuple[int, int]:
+    """A number of at most 64 bits, and where it ends. Raises IndexError if it is longer or cut off."""
+    value = 0
+    for length in range(_LONGEST_NUMBER):
+        byte = source[at + length]
+        value |= (byte & 0x7F) << (7 * length)
+        if byte < 0x80:
+            return (value >> 1) ^ -(value & 1), at + length + 1
+    raise IndexError
+
+
+def _files(schema: Schema) -> list[FileDescriptorProto]:
+    """The schema's file, last, after those that it imports. Registries hold the file's source, or, from Python's
+    serializer, its descriptor in base64."""
+    described = {name: _descriptor(text) for name, text in (*schema.references, (_FILE, schema.text))}
+    sources = {name: text for name, text in (*schema.references, (_FILE, schema.text)) if described[name] is None}
+    imported = {each for file in described.values() if file is not None for each in file.dependency} - {*described}
+    if _FILE not in sources and (imported := imported | {*sources}):
+        sources[_FILE] = 'syntax = "proto3";' + "".join(f'import "{name}";' for name in sorted(imported))
+    files = {file.name: file for file in (_compiled(sources) if sources else [])}
+    for name, file in described.items():
+        if file is not None:
+            file.name = name
+            files.pop(name, None)
+            files[name] = file
+    return [*(file for name, file in files.items() if name != _FILE), files[_FILE]]
+
+
+def _descriptor(text: str) -> FileDescriptorProto | None:
+    """A file's descriptor in base64; None if the text is none."""
+    try:
+        file = FileDescriptorProto.FromString(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError, DecodeError):
+        return None
+    return file
+
+
+def _compiled(sources: Mapping[str, str]) -> list[FileDescriptorProto]:
+    """The descriptors of Protobuf files and of those that they import, each after its own imports."""
+    with TemporaryDirectory() as folder:
+        root = Path(folder, "sources")
+        for name, text in sources.items():
+            path = root / name
+            if not path.resolve().is_relative_to(root.resolve()):
+                raise Malformed(f"it imports {name}, which is no name of a file")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        output = Path(folder, "compiled")
+        command = ["-m", "grpc_tools.protoc", f"-I{root}", "--include_imports", f"--descriptor_set_out={output}", _FILE]
+        done = subprocess.run(  # noqa: S603 - our own program, no shell
+            [sys.executable, *command],
+            capture_output=True,
+            text=True,
+            timeout=_COMPILED_WITHIN_SECONDS,
+            cwd=folder,
+            check=False,
+        )
+        if done.returncode:
+            raise Malformed(f"it is no Protobuf file ({' '.join(done.stderr.split())})")
+        return list(FileDescriptorSet.FromString(output.read_bytes()).file)

@@ -1,0 +1,94 @@
+"""Schema Registry framing: which schema a message names, and where its body begins. Pure.
+
+Confluent's clients write byte 0 and an id of 4 bytes before the body, or leave the body alone and name the schema in
+the header ``__value_schema_id``: byte 0 and an id of 4 bytes, or byte 1 and a GUID of 16. A header wins over the value,
+as in their own reader, since a bare body may begin with byte 0, too.
+"""
+
+import uuid
+
+import polars as pl
+
+FRAMES = pl.Schema({"schema": pl.Binary(), "body": pl.Binary(), "appendix": pl.Binary()})
+"""One row per message. ``schema``: the id (4 bytes, big-endian) or the GUID (16 bytes) of its schema; null if it names
+none, then ``body`` is the whole value. ``appendix``: what follows in the header, Protobuf's message indexes; null if
+the schema is named in the value."""
+
+_MAGIC = b"\x00"
+_ID_BYTES = 4
+_GUID_BYTES = 16
+_HEADER = "__value_schema_id"
+
+_NO_ID = b"\x00\x00\x00\x00"
+"""No registry gives id 0: it is the first half of an id of 8 bytes, as Apicurio's clients write it."""
+
+_GLUE = (b"\x03\x00", b"\x03\x05")
+_APICURIO_HEADERS = ("apicurio.value.globalId", "apicurio.value.contentId")
+_AZURE_CONTENT_TYPE = b"avro/binary+"
+
+
+def frames(messages: pl.DataFrame) -> pl.DataFrame:
+    """`FRAMES` of messages with the columns ``value`` and ``headers``, row by row."""
+    value = pl.col("value")
+    framed = messages.select(
+        schema=pl.when(value.bin.starts_with(_MAGIC) & (value.bin.size() > _ID_BYTES)).then(value.bin.slice(1, 4)),
+        body=value,
+        appendix=pl.lit(None, pl.Binary),
+    )
+    framed = framed.with_columns(schema=pl.when(pl.col("schema") != _NO_ID).then(pl.col("schema")))
+    framed = framed.with_columns(
+        body=pl.when(pl.col("schema").is_null()).then(pl.col("body")).otherwise(pl.col("body").bin.slice(1 + _ID_BYTES))
+    )
+    if messages["headers"].null_count() == messages.height:
+        return framed
+    named = _header(messages, pl.col("name") == _HEADER)
+    if not named.height:
+        return framed
+    is_guid = pl.col("value").bin.starts_with(b"\x01") & (pl.col("value").bin.size() > _GUID_BYTES)
+    is_id = pl.col("value").bin.starts_with(_MAGIC) & (pl.col("value").bin.size() > _ID_BYTES)
+    length = pl.when(is_guid).then(_GUID_BYTES).when(is_id).then(_ID_BYTES)
+    in_header = named.filter(is_guid | is_id).select(
+        "row",
+        schema_of_header=pl.col("value").bin.slice(1, length),
+        appendix_of_header=pl.col("value").bin.slice(1 + length),
+    )
+    both = framed.with_columns(value=messages["value"]).with_row_index("row").join(in_header, on="row", how="left")
+    has_header = pl.col("schema_of_header").is_not_null()
+    return both.sort("row").select(
+        schema=pl.coalesce("schema_of_header", "schema"),
+        body=pl.when(has_header).then(pl.col("value")).otherwise(pl.col("body")),
+        appendix=pl.coalesce("appendix_of_header", "appendix"),
+    )
+
+
+def other_framing(messages: pl.DataFrame) -> pl.Series:
+    """For each message that names no schema of ours, the reason that names the framing of another kind, if its bytes or
+    headers show one; else null."""
+    value = pl.col("value")
+    is_glue = pl.any_horizontal(value.bin.starts_with(start) for start in _GLUE) & (value.bin.size() >= 18)
+    is_apicurio = value.bin.starts_with(_MAGIC + _NO_ID)
+    reasons = messages.select(
+        pl.when(is_glue).then(pl.lit("glue_framing")).when(is_apicurio).then(pl.lit("apicurio_framing"))
+    ).to_series()
+    if messages["headers"].null_count() == messages.height:
+        return reasons
+    by_header = {
+        "apicurio_framing": pl.col("name").is_in(_APICURIO_HEADERS),
+        "azure_framing": (pl.col("name") == "content-type") & pl.col("value").bin.starts_with(_AZURE_CONTENT_TYPE),
+    }
+    for reason, is_named in by_header.items():
+        rows = _header(messages, is_named)["row"]
+        reasons = reasons.scatter(rows, reason) if len(rows) else reasons
+    return reasons
+
+
+def schema_name(schema: bytes) -> str:
+    """A schema of `FRAMES` as people write it: its number, or its GUID."""
+    return str(int.from_bytes(schema, "big")) if len(schema) == _ID_BYTES else str(uuid.UUID(bytes=schema))
+
+
+def _header(messages: pl.DataFrame, condition: pl.Expr) -> pl.DataFrame:
+    """``row`` and ``value`` of the last header of each message that fulfils the condition."""
+    headers = messages.select("headers").with_row_index("row").drop_nulls().explode("headers")
+    rows = headers.select("row", pl.col("headers").struct.field("name", "value"))
+    return rows.filter(condition).group_by("row").last()
