@@ -12,7 +12,7 @@ from game_analytics_tests.support.running_stack import RunningStack, days_ago, r
 _STARTS_WITHIN_SECONDS = 180
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack() -> Iterator[RunningStack]:
     """The stack that all tests of this folder share, once it is ready."""
     with running_stack() as running:
@@ -20,7 +20,7 @@ def stack() -> Iterator[RunningStack]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def days(stack: RunningStack) -> tuple[date, ...]:
     """Three days in the topic, published in order, as it requires."""
     produced = (days_ago(4), days_ago(3), days_ago(2))

@@ -31,13 +31,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.timeout(func_only=True))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def kafka() -> Kafka:
     """Java and the jars."""
     return required(find_kafka)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_broker(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """The broker that all tests share."""
     with Broker(kafka, tmp_path_factory.mktemp("kafka")) as broker:
@@ -53,7 +53,7 @@ def broker(shared_broker: Broker) -> Broker:
     return shared_broker
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def admin(shared_broker: Broker) -> AdminClient:
     """May do all, on the listener without authentication."""
     return admin_of(shared_broker)
