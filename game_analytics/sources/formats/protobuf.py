@@ -56,11 +56,11 @@ class ProtobufDecoder:
         self._file = files[-1]
         if not self._file.message_type:
             raise Unsupported("it defines no message")
-        self._pool = DescriptorPool()
+        self.pool = DescriptorPool()
         try:
             for file in files:
-                self._pool.Add(file)
-            self._pool.FindFileByName(self._file.name)
+                self.pool.Add(file)
+            self.pool.FindFileByName(self._file.name)
         except (TypeError, KeyError) as error:
             raise Malformed(f"it is no Protobuf file ({error})") from None
         self._readers = lru_cache(maxsize=None)(self._reader)
@@ -95,7 +95,7 @@ class ProtobufDecoder:
                 return None
             found: DescriptorProto = types[index]
             name, types = f"{name}.{found.name}".removeprefix("."), found.nested_type
-        return _MessageReader(self._pool.FindMessageTypeByName(name))
+        return _MessageReader(self.pool.FindMessageTypeByName(name))
 
 
 class _MessageReader:

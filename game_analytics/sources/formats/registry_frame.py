@@ -41,7 +41,7 @@ def frames(messages: pl.DataFrame) -> pl.DataFrame:
     )
     if messages["headers"].null_count() == messages.height:
         return framed
-    named = _header(messages, pl.col("name") == _HEADER)
+    named = _header(messages.with_columns(pl.when(value.is_not_null()).then("headers")), pl.col("name") == _HEADER)
     if not named.height:
         return framed
     is_guid = pl.col("value").bin.starts_with(b"\x01") & (pl.col("value").bin.size() > _GUID_BYTES)
@@ -52,9 +52,10 @@ def frames(messages: pl.DataFrame) -> pl.DataFrame:
         schema_of_header=pl.col("value").bin.slice(1, length),
         appendix_of_header=pl.col("value").bin.slice(1 + length),
     )
-    both = framed.with_columns(value=messages["value"]).with_row_index("row").join(in_header, on="row", how="left")
+    both = framed.with_columns(value=messages["value"]).with_row_index("row")
+    both = both.join(in_header, on="row", how="left", maintain_order="left")
     has_header = pl.col("schema_of_header").is_not_null()
-    return both.sort("row").select(
+    return both.select(
         schema=pl.coalesce("schema_of_header", "schema"),
         body=pl.when(has_header).then(pl.col("value")).otherwise(pl.col("body")),
         appendix=pl.coalesce("appendix_of_header", "appendix"),
