@@ -6,7 +6,7 @@ import io
 import json
 import pickle
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +14,9 @@ from pathlib import Path
 import fastavro
 import polars as pl
 import pytest
-from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry import SchemaRegistryClient, header_schema_id_serializer
 from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.schema_registry.json_schema import JSONSerializer
-from confluent_kafka.schema_registry.serde import SchemaId
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
@@ -87,7 +86,9 @@ def avro_body(player: str = "ann", **more: object) -> bytes:
     return stream.getvalue()
 
 
-def batch(*values: bytes | None, headers: list[list[tuple[str, bytes]] | None] | None = None) -> pl.DataFrame:
+def batch(
+    *values: bytes | None, headers: Sequence[Sequence[tuple[str, str | bytes | None]] | None] | None = None
+) -> pl.DataFrame:
     named = [
         None if pairs is None else [{"name": name, "value": value} for name, value in pairs]
         for pairs in headers or [None] * len(values)
@@ -138,7 +139,7 @@ def test_no_messages_have_no_fields(registry: StubRegistry) -> None:
 @pytest.mark.parametrize("in_header", [False, True])
 def test_what_confluents_serializers_write_is_read(registry: StubRegistry, *, in_header: bool) -> None:
     client = SchemaRegistryClient({"url": registry.url})
-    settings = {"schema.id.serializer": _in_header} if in_header else {}
+    settings = {"schema.id.serializer": header_schema_id_serializer} if in_header else {}
     plain = AVRO.replace(', "logicalType": "timestamp-millis"', "")
     writers: list[Callable[..., bytes | None]] = [
         AvroSerializer(client, plain, conf=settings),
@@ -146,7 +147,7 @@ def test_what_confluents_serializers_write_is_read(registry: StubRegistry, *, in
     ]
     values, headers = [], []
     for write in writers:
-        added: list[tuple[str, bytes]] = []
+        added: list[tuple[str, str | bytes | None]] = []
         values.append(write(EVENT, SerializationContext("events", MessageField.VALUE, headers=added)))
         headers.append(added)
     assert all(bool(each) is in_header for each in headers)
@@ -156,12 +157,6 @@ def test_what_confluents_serializers_write_is_read(registry: StubRegistry, *, in
         fields.select("fault", "event_type", "player_id", "ts_number").rows()
         == [(None, "KILL", "ann", "1767088800123")] * 2
     )
-
-
-def _in_header(payload: bytes, context: SerializationContext, schema_id: SchemaId) -> bytes:
-    assert isinstance(context.headers, list)
-    context.headers.append(("__value_schema_id", schema_id.guid_to_bytes()))
-    return payload
 
 
 def test_each_schema_is_asked_for_once_also_one_that_is_unknown(registry: StubRegistry) -> None:
