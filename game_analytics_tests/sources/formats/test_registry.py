@@ -138,18 +138,18 @@ def test_no_messages_have_no_fields(registry: StubRegistry) -> None:
 
 @pytest.mark.parametrize("in_header", [False, True])
 def test_what_confluents_serializers_write_is_read(registry: StubRegistry, *, in_header: bool) -> None:
-    client = SchemaRegistryClient({"url": registry.url})
     settings = {"schema.id.serializer": header_schema_id_serializer} if in_header else {}
     plain = AVRO.replace(', "logicalType": "timestamp-millis"', "")
-    writers: list[Callable[..., bytes | None]] = [
-        AvroSerializer(client, plain, conf=settings),
-        JSONSerializer(JSON_SCHEMA, client, conf=settings),
-    ]
     values, headers = [], []
-    for write in writers:
-        added: list[tuple[str, str | bytes | None]] = []
-        values.append(write(EVENT, SerializationContext("events", MessageField.VALUE, headers=added)))
-        headers.append(added)
+    with SchemaRegistryClient({"url": registry.url}) as client:
+        writers: list[Callable[..., bytes | None]] = [
+            AvroSerializer(client, plain, conf=settings),
+            JSONSerializer(JSON_SCHEMA, client, conf=settings),
+        ]
+        for write in writers:
+            added: list[tuple[str, str | bytes | None]] = []
+            values.append(write(EVENT, SerializationContext("events", MessageField.VALUE, headers=added)))
+            headers.append(added)
     assert all(bool(each) is in_header for each in headers)
     with decoding(registry) as decode:
         fields = decode(batch(*values, headers=headers))
