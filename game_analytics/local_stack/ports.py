@@ -1,14 +1,17 @@
 """TCP ports of the loopback interface: which are free, and which process uses one that is not."""
 
+import secrets
 import socket
 from collections.abc import Collection
-from contextlib import ExitStack
 
 import psutil
 
 from game_analytics.errors import GameAnalyticsError
 
 LOOPBACK = "127.0.0.1"
+
+_NEVER_GIVEN = range(12_000, 22_000)
+"""No system gives these to outgoing connections, which could else take a port between its choice and its use."""
 
 
 def require_free_port(port: int, purpose: str, option: str) -> None:
@@ -36,13 +39,12 @@ def free_ports(count: int, avoid: Collection[int] = (), partner: int = 0) -> lis
 
     With ``partner``, each port + ``partner`` is free as well.
     """
-    found: list[int] = []
-    with ExitStack() as held:
-        while len(found) < count:
-            candidate = held.enter_context(_listener(0)).getsockname()[1]
-            if candidate not in avoid and (not partner or _is_free(candidate + partner, avoid)):
-                found.append(candidate)
-    return found
+    found: set[int] = set()
+    while len(found) < count:
+        candidate = secrets.choice(_NEVER_GIVEN)
+        if _is_free(candidate, avoid) and (not partner or _is_free(candidate + partner, avoid)):
+            found.add(candidate)
+    return list(found)
 
 
 def _is_free(port: int, avoid: Collection[int]) -> bool:

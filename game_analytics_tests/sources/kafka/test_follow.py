@@ -302,8 +302,8 @@ def test_a_broker_that_stays_away_ends_it_and_started_again_it_goes_on(unmade: T
     clock = MovedClock(steps=[MINUTE] * 5, before_each_step=lambda: broker.stop() if clock.taken == 2 else None)
     with back_afterwards(broker):
         with pytest.raises(GameAnalyticsError) as failure:
-            follow(unmade, simulation, clock, create=True, patience=4 * SECOND)
-        assert "Kafka did not take all messages: no broker took any for 4 s (_TRANSPORT: " in str(failure.value)
+            follow(unmade, simulation, clock, create=True, patience=8 * SECOND)
+        assert "Kafka did not take all messages: no broker took any for 8 s (_TRANSPORT: " in str(failure.value)
         assert "Started again, it resumes" in str(failure.value)
         assert clock.now == NOON + 3 * MINUTE
     later = MovedClock(NOON + 4 * MINUTE, [])
@@ -414,7 +414,7 @@ def test_killed_at_any_time_nothing_is_missing_and_repeats_are_identical(unmade:
     assert "is complete: 200,000 messages" in "".join(said)
     delivered, start = topic.delivered(), start_of(topic)
     expected = in_memory(REAL, start, datetime.now(UTC))
-    due = in_memory(REAL, start, before - 10 * SECOND)
+    due = in_memory(REAL, start, before - MINUTE)  # on a busy machine its line takes a while to be read
     for partition, found in delivered.items():
         messages = first_deliveries(found)
         assert messages == first_deliveries(expected[partition])[: len(messages)]
