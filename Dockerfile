@@ -14,7 +14,8 @@ RUN groupadd --gid 10001 dagster \
 WORKDIR /opt/game-analytics
 COPY pyproject.toml constraints.txt ./
 RUN python -c "import tomllib; found = tomllib.load(open('pyproject.toml', 'rb')); project = found['project']; \
-        print(*project['dependencies'], *project['optional-dependencies']['production'], \
+        extras = project['optional-dependencies']; \
+        print(*project['dependencies'], *extras['production'], *extras['registry'], \
               *found['build-system']['requires'], sep='\n')" > needs.txt \
     && pip install --constraint constraints.txt --requirement needs.txt
 

@@ -79,11 +79,6 @@ class Apicurio(Server):
         ``messages``: partition, value, fields, timestamp in ms since 1970; without fields the value is sent as it is.
         """
         ensure_jars(self._serializer, f"Apicurio's serializer {VERSION}", _SERIALIZER)
-        javac = shutil.which("javac")
-        if javac is None:
-            raise GameAnalyticsError(
-                "There is no javac. Install it (on Debian: apt-get install openjdk-17-jdk-headless)."
-            )
         lines = [
             f"{partition}\t{timestamp}\t{_kind_and_bytes(value, fields)}"
             for partition, value, fields, timestamp in messages
@@ -107,6 +102,14 @@ class Apicurio(Server):
             check=False,
         )
         assert done.returncode == 0, done.stderr
+
+
+def find_compiler() -> str:
+    """Java's compiler, which `produce_from_java` needs. Raises `GameAnalyticsError` if there is none."""
+    found = shutil.which("javac")
+    if found is None:
+        raise GameAnalyticsError("There is no javac. Install it (on Debian: apt-get install openjdk-17-jdk-headless).")
+    return found
 
 
 def _kind_and_bytes(value: bytes | None, fields: Mapping[str, str] | None) -> str:

@@ -96,7 +96,6 @@ def schema_registry() -> Iterator[StubRegistry]:
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=[0.05], daemon=True)
     thread.start()
     registry.url = f"http://127.0.0.1:{server.server_address[1]}"

@@ -29,36 +29,42 @@ _AZURE_CONTENT_TYPE = b"avro/binary+"
 
 def frames(messages: pl.DataFrame) -> pl.DataFrame:
     """`FRAMES` of messages with the columns ``value`` and ``headers``, row by row."""
+    framed = messages.select("value").with_columns(_in_value())
+    in_header = _in_headers(messages)
+    if in_header.height:
+        named = framed.with_row_index("row").join(in_header, on="row", how="left", maintain_order="left")
+        is_named = pl.col("schema_right").is_not_null()
+        framed = named.with_columns(
+            pl.coalesce("schema_right", "schema").alias("schema"),
+            pl.when(is_named).then("value").otherwise("body").alias("body"),
+            pl.coalesce("appendix_right", "appendix").alias("appendix"),
+        )
+    return framed.select(FRAMES.names())
+
+
+def _in_value() -> list[pl.Expr]:
+    """The schema that a value names, and what follows it."""
     value = pl.col("value")
-    framed = messages.select(
-        schema=pl.when(value.bin.starts_with(_MAGIC) & (value.bin.size() > _ID_BYTES)).then(value.bin.slice(1, 4)),
-        body=value,
-        appendix=pl.lit(None, pl.Binary),
-    )
-    framed = framed.with_columns(schema=pl.when(pl.col("schema") != _NO_ID).then(pl.col("schema")))
-    framed = framed.with_columns(
-        body=pl.when(pl.col("schema").is_null()).then(pl.col("body")).otherwise(pl.col("body").bin.slice(1 + _ID_BYTES))
-    )
-    if messages["headers"].null_count() == messages.height:
-        return framed
-    named = _header(messages.with_columns(pl.when(value.is_not_null()).then("headers")), pl.col("name") == _HEADER)
-    if not named.height:
-        return framed
-    is_guid = pl.col("value").bin.starts_with(b"\x01") & (pl.col("value").bin.size() > _GUID_BYTES)
-    is_id = pl.col("value").bin.starts_with(_MAGIC) & (pl.col("value").bin.size() > _ID_BYTES)
-    length = pl.when(is_guid).then(_GUID_BYTES).when(is_id).then(_ID_BYTES)
-    in_header = named.filter(is_guid | is_id).select(
-        "row",
-        schema_of_header=pl.col("value").bin.slice(1, length),
-        appendix_of_header=pl.col("value").bin.slice(1 + length),
-    )
-    both = framed.with_columns(value=messages["value"]).with_row_index("row")
-    both = both.join(in_header, on="row", how="left", maintain_order="left")
-    has_header = pl.col("schema_of_header").is_not_null()
-    return both.select(
-        schema=pl.coalesce("schema_of_header", "schema"),
-        body=pl.when(has_header).then(pl.col("value")).otherwise(pl.col("body")),
-        appendix=pl.coalesce("appendix_of_header", "appendix"),
+    schema = value.bin.slice(1, _ID_BYTES)
+    is_framed = value.bin.starts_with(_MAGIC) & (value.bin.size() > _ID_BYTES) & (schema != _NO_ID)
+    return [
+        pl.when(is_framed).then(schema).alias("schema"),
+        pl.when(is_framed).then(value.bin.slice(1 + _ID_BYTES)).otherwise(value).alias("body"),
+        pl.lit(None, pl.Binary).alias("appendix"),
+    ]
+
+
+def _in_headers(messages: pl.DataFrame) -> pl.DataFrame:
+    """``row``, ``schema`` and ``appendix`` of the messages that name their schema in a header. A tombstone has none."""
+    present = messages.with_columns(pl.when(pl.col("value").is_not_null()).then("headers").alias("headers"))
+    value = pl.col("value")
+    is_guid = value.bin.starts_with(b"\x01") & (value.bin.size() > _GUID_BYTES)
+    is_id = value.bin.starts_with(_MAGIC) & (value.bin.size() > _ID_BYTES)
+    length = pl.when(is_guid).then(_GUID_BYTES).otherwise(_ID_BYTES)
+    return (
+        _header(present, pl.col("name") == _HEADER)
+        .filter(is_guid | is_id)
+        .select("row", schema=value.bin.slice(1, length), appendix=value.bin.slice(1 + length))
     )
 
 
@@ -71,8 +77,6 @@ def other_framing(messages: pl.DataFrame) -> pl.Series:
     reasons = messages.select(
         pl.when(is_glue).then(pl.lit("glue_framing")).when(is_apicurio).then(pl.lit("apicurio_framing"))
     ).to_series()
-    if messages["headers"].null_count() == messages.height:
-        return reasons
     by_header = {
         "apicurio_framing": pl.col("name").is_in(_APICURIO_HEADERS),
         "azure_framing": (pl.col("name") == "content-type") & pl.col("value").bin.starts_with(_AZURE_CONTENT_TYPE),
@@ -90,6 +94,6 @@ def schema_name(schema: bytes) -> str:
 
 def _header(messages: pl.DataFrame, condition: pl.Expr) -> pl.DataFrame:
     """``row`` and ``value`` of the last header of each message that fulfils the condition."""
-    headers = messages.select("headers").with_row_index("row").drop_nulls().explode("headers")
-    rows = headers.select("row", pl.col("headers").struct.field("name", "value"))
+    headers = messages.select("headers").with_row_index("row").drop_nulls()
+    rows = headers.explode("headers").select("row", pl.col("headers").struct.field("name", "value"))
     return rows.filter(condition).group_by("row").last()

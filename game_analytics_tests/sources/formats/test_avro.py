@@ -255,9 +255,7 @@ LONGS = st.integers(-(2**63), 2**63 - 1)
                 "rest": st.none()
                 | st.fixed_dictionaries(
                     {
-                        "flags": st.dictionaries(
-                            st.text(max_size=5), st.lists(st.none() | st.integers(-(2**63), 2**63 - 1))
-                        ),
+                        "flags": st.dictionaries(st.text(max_size=5), st.lists(st.none() | LONGS)),
                         "kind": st.none() | st.sampled_from(ENUM["symbols"]),
                         "again": st.sampled_from(ENUM["symbols"]),
                         "sum": st.binary(min_size=3, max_size=3),

@@ -31,9 +31,10 @@ from game_analytics.local_stack.kafka_broker import Kafka
 from game_analytics.sources.formats.registry import RegistryFormat, RegistrySettings
 from game_analytics.sources.kafka.client import KafkaSettings
 from game_analytics.sources.kafka.log import KafkaEventLog
-from game_analytics_tests.support.apicurio import Apicurio
+from game_analytics_tests.support.apicurio import Apicurio, find_compiler
 from game_analytics_tests.support.broker import NewTopicFactory, Sent
 from game_analytics_tests.support.lakes import MemoryLake
+from game_analytics_tests.support.requirements import required
 from game_analytics_tests.support.samples import standing, utc
 from game_analytics_tests.support.schema_registry import schema_registry
 from game_analytics_tests.support.topics import Topic, two_partitions
@@ -203,6 +204,7 @@ def test_a_day_with_guids_in_headers_is_the_day_in_json(day: Topic, new_topic: N
 
 
 def test_a_day_from_java_is_the_day_in_json(day: Topic, new_topic: NewTopicFactory, apicurio: Apicurio) -> None:
+    required(find_compiler)
     name = new_topic(2, retention_ms=-1)
     messages = [(partition, value, as_fields(value), timestamp) for partition, _, value, timestamp in messages_of(day)]
     apicurio.produce_from_java(day.broker.bootstrap_servers, name, AVRO, messages)
