@@ -69,7 +69,8 @@ def test_the_layer_of_packages_holds_all_that_the_project_needs_in_production() 
     listed = subprocess.run(["/bin/sh", "-c", listing], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603
     found = tomllib.loads((ROOT / "pyproject.toml").read_text())
     project, builds = found["project"], found["build-system"]["requires"]
-    needed = project["dependencies"] + project["optional-dependencies"]["production"]
+    extras = project["optional-dependencies"]
+    needed = project["dependencies"] + extras["production"] + extras["registry"]
     assert listed.stdout.splitlines() == needed + builds
     assert any(line.startswith("dagster-postgres") for line in listed.stdout.splitlines())
 
