@@ -16,6 +16,8 @@ All error classes; those besides the first two are defined in the modules that r
     InputChanged                internal: an input was replaced while it was read, so the work starts over
     DeliveryFailed              internal: Kafka did not accept a message of the simulation
     OwnerGone                   internal: a worker's owner closed the pipe
+    Unsupported                 internal: messages of a registry's schema can't be events
+    Malformed                   internal: a registry's text is no schema
 
 Dagster is not imported: assets turn a `GameAnalyticsError` into a failed step, the command line prints its message.
 """

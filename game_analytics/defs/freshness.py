@@ -19,6 +19,7 @@ from game_analytics.lake.bucket import Lake
 from game_analytics.lake.claims import board_claim, stats_claim
 from game_analytics.lake.committed import read_landing
 from game_analytics.lake.names import manifest_key, stats_key
+from game_analytics.lake.stats_files import current_version
 from game_analytics.leaderboards.board import Board
 from game_analytics.leaderboards.boards import BOARDS
 
@@ -97,12 +98,12 @@ def _ensure_board_current(lake: Lake, board: Board, day: date) -> None:
     """Raises `GameAnalyticsError` unless the day's board is published and made from the current stats file."""
     key, stats = board.key(day), lake.uri(stats_key(day))
     if lake.etag(key) is None:
-        missing = stats if lake.etag(stats_key(day)) is None else lake.uri(key)
+        missing = stats if current_version(lake, day) is None else lake.uri(key)
         raise GameAnalyticsError(
             f"The board of {day} is not published: {missing} does not exist. Look at the last runs of that day, then "
             "materialize what is missing."
         )
-    claim, current = board_claim(lake.parquet_metadata(key)), lake.digest(stats_key(day))
+    claim, current = board_claim(lake.parquet_metadata(key)), current_version(lake, day)
     if claim is None or current is None or not claim.is_of(current.etag, current.sha256):
         raise GameAnalyticsError(
             f"{lake.uri(key)} is not made from the current stats file, {stats}. Look at the last runs of "

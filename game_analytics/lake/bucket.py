@@ -103,6 +103,11 @@ class Listed:
         """Key and ETag: differs whenever the content differs."""
         return self.key, self.etag
 
+    @property
+    def bytes_to_hash(self) -> int:
+        """How many bytes are read to know its hash."""
+        return self.size
+
 
 @dataclass(frozen=True)
 class LakeSettings:

@@ -12,6 +12,7 @@ BOARDS_PREFIX = "leaderboard/"
 _MANIFEST_KEY = re.compile(r"raw/manifests/([0-9]{4})_([0-9]{2})_([0-9]{2})\.json")
 _SLICE_KEY = re.compile(r".*/([0-9]+)-([0-9]+)-([0-9]+)-[0-9a-f]{12}\.parquet")
 _STATS_KEY = re.compile(r"events/([0-9]{4})_([0-9]{2})_([0-9]{2})_events\.parquet")
+_PART_KEY = re.compile(r"events/([0-9]{4})_([0-9]{2})_([0-9]{2})_events\.parquet/(.*)", re.DOTALL)
 _BOARD_KEY = re.compile(r"leaderboard/([0-9]{4})_([0-9]{2})_([0-9]{2})_([a-z0-9_]+)\.parquet")
 
 
@@ -92,6 +93,13 @@ def board_key(day: date, board: str = "top10") -> str:
 def day_of_stats_key(key: str) -> date | None:
     """The day of a stats file's key, or None if the key is not one (another name, or no day of the calendar)."""
     return _day_of(_STATS_KEY.fullmatch(key))
+
+
+def part_of_stats_key(key: str) -> tuple[date, str] | None:
+    """The day of a stats file that is a folder, and the name in that folder; None if the key is in none."""
+    match = _PART_KEY.fullmatch(key)
+    day = _day_of(match)
+    return None if match is None or day is None else (day, match[4])
 
 
 def day_of_manifest_key(key: str) -> date | None:

@@ -13,6 +13,7 @@ from typing import TypeVar
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.lake.bucket import Lake, Listed, parquet_metadata_of
 from game_analytics.lake.claims import Claim
+from game_analytics.lake.stats_files import Folder
 
 T = TypeVar("T")
 Version = tuple[str, str]
@@ -103,11 +104,13 @@ class Reader:
     def _claim(
         self, listed: Listed, claim_of: Callable[[Mapping[str, str]], Claim | None]
     ) -> tuple[str, Claim | None] | None:
-        if listed.size == 0:
+        if listed.size == 0 or isinstance(listed, Folder):
             return listed.etag, None
         footer = self._lake.parquet_footer(listed.key)
         return None if footer is None else (footer.etag, claim_of(parquet_metadata_of(footer.body)))
 
     def _hash(self, listed: Listed) -> tuple[str, str] | None:
+        if isinstance(listed, Folder):
+            return listed.etag, listed.etag
         digest = self._lake.digest(listed.key)
         return None if digest is None else (digest.etag, digest.sha256)

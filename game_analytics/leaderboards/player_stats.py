@@ -10,11 +10,12 @@ from datetime import date
 import polars as pl
 
 from game_analytics.errors import GameAnalyticsError
-from game_analytics.lake.bucket import InputChanged, Lake, Unreadable, parquet_metadata_of, to_parquet
+from game_analytics.lake.bucket import Contested, InputChanged, Lake, Unreadable, parquet_metadata_of, to_parquet
 from game_analytics.lake.claims import MANIFEST_ETAG, MANIFEST_SHA256
 from game_analytics.lake.committed import CommittedLanding, is_current, read_landing
 from game_analytics.lake.manifest import LandedObject
 from game_analytics.lake.names import board_key, day_prefix, manifest_key, stats_key
+from game_analytics.lake.stats_files import folder_of
 from game_analytics.rules.events import RAW_EVENTS
 from game_analytics.rules.player_stats import METRICS, Metric, columns_read, ensure_all_counted, player_stats
 from game_analytics.rules.receipt import agrees, receipt_of
@@ -64,15 +65,30 @@ def publish_stats(
         landing = landed_day(lake, day)
         _ensure_something_landed(landing)
         if not replace_foreign:
-            ensure_own_or_absent(lake, key)
+            ensure_own_or_absent(lake, day)
         counted = count(lake, landing, metrics)
         landed = landing.manifest.total()["landed"]
         ensure_all_counted(landed, sum(counted.by_column.values()), counted.duplicates)
         body = to_parquet(counted.stats, {MANIFEST_SHA256: landing.sha256, **receipt_of(counted.stats)})
         return body, (landing, counted, hashlib.sha256(body).hexdigest())
 
-    (landing, counted, sha256), etag = lake.replace(key, build)
+    try:
+        (landing, counted, sha256), etag = lake.replace(key, build)
+    except Contested:
+        _ensure_no_folder(lake, day)
+        raise
     return PublishedStats(landing, counted, etag, sha256)
+
+
+def _ensure_no_folder(lake: Lake, day: date) -> None:
+    """Raises `GameAnalyticsError` if a folder lies in the place of the stats file: servers that keep files can't have
+    both."""
+    is_folder = any(True for _ in lake.listing(f"{stats_key(day)}/"))
+    if is_folder and lake.etag(stats_key(day)) is None:
+        raise GameAnalyticsError(
+            f"{lake.uri(stats_key(day))} can't be written: a folder of that name lies there, and this S3 server does "
+            "not keep an object beside it. Remove the folder, then run again."
+        )
 
 
 def landed_day(lake: Lake, day: date) -> CommittedLanding:
@@ -189,20 +205,23 @@ def _is_as_written(body: bytes, metadata: Mapping[str, str]) -> bool:
         return False
 
 
-def ensure_own_or_absent(lake: Lake, key: str) -> None:
+def ensure_own_or_absent(lake: Lake, day: date) -> None:
     """Raises `GameAnalyticsError` if the stats file was written by another program, or changed after this pipeline
     wrote it."""
-    stored = lake.get(key)
+    whose = _foreign(lake, day)
+    if whose is not None:
+        raise GameAnalyticsError(
+            f"{lake.uri(stats_key(day))} {whose}, so it stays as it is. To have the day counted again, remove it, or "
+            "run daily_player_stats with `replace_foreign_stats: true` in its run config."
+        )
+
+
+def _foreign(lake: Lake, day: date) -> str | None:
+    """Why the day's stats file is not this pipeline's, None if it is, or if there is none."""
+    stored = lake.get(stats_key(day))
     if stored is None:
-        return
+        return None if folder_of(lake, day) is None else "is a folder of part files that another program wrote"
     metadata = parquet_metadata_of(stored.body)
     if not is_own(metadata):
-        whose = "was not written by this pipeline"
-    elif not _is_as_written(stored.body, metadata):
-        whose = "was changed since this pipeline wrote it"
-    else:
-        return
-    raise GameAnalyticsError(
-        f"{lake.uri(key)} {whose}, so it stays as it is. To have the day counted again, remove the file, or run "
-        "daily_player_stats with `replace_foreign_stats: true` in its run config."
-    )
+        return "was not written by this pipeline"
+    return None if _is_as_written(stored.body, metadata) else "was changed since this pipeline wrote it"

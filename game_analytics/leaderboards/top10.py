@@ -1,8 +1,9 @@
 """The day's ten best players by kill/death ratio, ranked from its stats file and published."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 import duckdb
 import polars as pl
@@ -10,7 +11,7 @@ import polars as pl
 from game_analytics.lake.bucket import Downloaded, Lake, to_parquet
 from game_analytics.lake.claims import MIN_ENGAGEMENTS, RULE_VERSION_KEY, STATS_SHA256
 from game_analytics.leaderboards.board import Board
-from game_analytics.leaderboards.stats_file import open_stats
+from game_analytics.leaderboards.stats_file import open_stats, utc_now
 from game_analytics.rules.leaderboard import BOARD, RULE, RULE_VERSION, ensure_valid, top_players
 
 TOP10 = Board(
@@ -40,7 +41,13 @@ class PublishedBoard:
     sha256: str
 
 
-def publish_board(lake: Lake, connection: duckdb.DuckDBPyConnection, day: date, min_engagements: int) -> PublishedBoard:
+def publish_board(
+    lake: Lake,
+    connection: duckdb.DuckDBPyConnection,
+    day: date,
+    min_engagements: int,
+    clock: Callable[[], datetime] = utc_now,
+) -> PublishedBoard:
     """Rank the players of the day's stats file with at least ``min_engagements`` kills plus deaths, and replace the
     board.
 
@@ -49,7 +56,7 @@ def publish_board(lake: Lake, connection: duckdb.DuckDBPyConnection, day: date, 
     """
 
     def build() -> tuple[bytes, tuple[pl.DataFrame, Downloaded, str]]:
-        with open_stats(lake, connection, day) as stats:
+        with open_stats(lake, connection, day, clock) as stats:
             rows = top_players(connection, min_engagements)
         ensure_valid(rows)
         made_from = {

@@ -17,13 +17,18 @@ from botocore.exceptions import ClientError
 
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.lake.conformance import PROMISES
+from game_analytics.lake.names import stats_key
+from game_analytics.leaderboards.player_stats import publish_stats
 from game_analytics.local_stack.endpoint import make_bucket, s3_client
 from game_analytics.local_stack.ports import free_ports
 from game_analytics.local_stack.seaweedfs import SeaweedFS, find_weed
 from game_analytics_tests.support.commands import run_on
 from game_analytics_tests.support.lakes import lake_at
+from game_analytics_tests.support.listed_log import ListedLog
 from game_analytics_tests.support.processes import eventually, programs
 from game_analytics_tests.support.requirements import NO_SEAWEEDFS
+from game_analytics_tests.support.samples import DAY, at, land
+from game_analytics_tests.support.samples import kill as a_kill
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -166,3 +171,16 @@ def test_it_keeps_all_that_the_lake_relies_on_also_with_eight_writers_at_once(se
     lines = done.stdout.splitlines()
     assert lines[0].startswith("s3://checked at ")
     assert sum(" yes" in line for line in lines) == len(PROMISES)
+
+
+@pytest.mark.parametrize("name", ["part-0.parquet", "_SUCCESS"])
+def test_stats_that_a_folder_is_in_the_way_of_name_it(server: SeaweedFS, client: "S3Client", name: str) -> None:
+    """SeaweedFS says that there is no such object, and then that it can't write one because there is."""
+    bucket = f"folders-{name.strip('_').lower().partition('.')[0]}"
+    client.create_bucket(Bucket=bucket)
+    lake = lake_at(server.endpoint, bucket).open()
+    lake.put(f"{stats_key(DAY)}/{name}", b"of another program")
+    land(ListedLog({0: [at(0, "2025-12-30 12:00", a_kill("zoe"))]}), lake)
+    assert lake.etag(stats_key(DAY)) is None
+    with pytest.raises(GameAnalyticsError, match="can't be written: a folder of that name lies there"):
+        publish_stats(lake, DAY, replace_foreign=True)

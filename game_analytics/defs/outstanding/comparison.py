@@ -109,7 +109,7 @@ class Comparison:
             if (record := records.get(day)) is not None and record.is_of(self.place, source.etag)
         }
         others = {day: source for day, source in sources.items() if day not in recorded}
-        large = {day: NOT_HASHED for day, source in others.items() if source.size > HASHED_AT_MOST}
+        large = {day: NOT_HASHED for day, source in others.items() if source.bytes_to_hash > HASHED_AT_MOST}
         read = self.reader.hashes([source for day, source in others.items() if day not in large])
         return recorded | large | {day: read[each.version] for day, each in others.items() if each.version in read}
 

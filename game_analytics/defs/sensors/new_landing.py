@@ -7,7 +7,7 @@ from; it has no cursor. Boards follow by `new_stats_file`.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from itertools import chain, islice
 
@@ -44,8 +44,9 @@ from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.lake.bucket import Lake
 from game_analytics.lake.claims import stats_claim
 from game_analytics.lake.committed import read_landing
-from game_analytics.lake.names import MANIFESTS_PREFIX, STATS_PREFIX, day_of_manifest_key, day_of_stats_key
+from game_analytics.lake.names import MANIFESTS_PREFIX, STATS_PREFIX, day_of_manifest_key
 from game_analytics.lake.reader import Reader
+from game_analytics.lake.stats_files import sorted_out
 
 MAX_REQUESTS = 25
 """Runs per tick; the rest follow at the next ticks."""
@@ -105,7 +106,8 @@ def new_landing(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.S
 def _pairs(lake: Lake, partitions: Sequence[str]) -> Mapping[str, Pair]:
     """The manifests by day, the oldest first, each with the day's stats file."""
     manifests = {day_of_manifest_key(listed.key): listed for listed in lake.listing(MANIFESTS_PREFIX)}
-    stats = {day_of_stats_key(listed.key): listed for listed in lake.listing(STATS_PREFIX)}
+    found = sorted_out(lake.listing(STATS_PREFIX), datetime.now(UTC))
+    stats = {**found.unfinished, **found.files}
     days = {key: date.fromisoformat(key) for key in partitions}
     return {key: Pair(manifests[day], stats.get(day)) for key, day in days.items() if day in manifests}
 

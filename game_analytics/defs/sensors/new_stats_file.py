@@ -33,8 +33,9 @@ from game_analytics.defs.partitions import daily
 from game_analytics.defs.resources import LakeResource, PipelineSettings
 from game_analytics.lake.bucket import Lake, Listed
 from game_analytics.lake.claims import board_claim
-from game_analytics.lake.names import BOARDS_PREFIX, STATS_PREFIX, day_of_stats_key
+from game_analytics.lake.names import BOARDS_PREFIX, STATS_PREFIX
 from game_analytics.lake.reader import SECONDS, Reader
+from game_analytics.lake.stats_files import WHOLE_AFTER, sorted_out
 from game_analytics.leaderboards.board import Board
 from game_analytics.leaderboards.boards import BOARDS
 from game_analytics.rules.days import FIRST_DAY
@@ -63,7 +64,7 @@ def new_stats_file(
     days = daily.get_partition_keys()
     # Queried before the lake is read, so that a run that ends in between shows in at least one of the two.
     in_progress = {board.asset: days_in_progress(scope, dg.AssetKey(board.asset), days) for board in BOARDS}
-    files = _stats_files(context, opened.listing(STATS_PREFIX), set(days))
+    files, unfinished = _stats_files(context, opened.listing(STATS_PREFIX), set(days))
     boards = list(opened.listing(BOARDS_PREFIX))
     checked = [_check(context, scope, opened, board, _pairs(files, boards, board), in_progress) for board in BOARDS]
     warnings = [line for each in checked for line in _warnings(each, opened, settings)]
@@ -76,7 +77,7 @@ def new_stats_file(
     ]
     if requests:
         return dg.SensorResult(run_requests=requests[:MAX_REQUESTS])
-    return dg.SkipReason(" ".join([_nothing_requested(checked), *warnings]))
+    return dg.SkipReason(" ".join([_nothing_requested(checked), *unfinished, *warnings]))
 
 
 @dataclass(frozen=True)
@@ -133,16 +134,25 @@ def _pairs(files: Mapping[str, Listed], boards: Iterable[Listed], board: Board) 
 
 def _stats_files(
     context: dg.SensorEvaluationContext, listing: Iterable[Listed], partitions: AbstractSet[str]
-) -> Mapping[str, Listed]:
-    """The stats files by partition key. Other keys, and those of days that are no partition, are logged."""
-    files: dict[str, Listed] = {}
-    for listed in listing:
-        day = day_of_stats_key(listed.key)
-        if day is not None and day.isoformat() in partitions:
-            files[day.isoformat()] = listed
-        elif listed.key != STATS_PREFIX:  # an empty object that some tools write for a folder
-            context.log.warning(f"{listed.key!r} is left alone: {_reason_to_ignore(day)}")
-    return files
+) -> tuple[Mapping[str, Listed], Sequence[str]]:
+    """The stats files by partition key, and lines about folders that are not whole yet. Other keys, and those of days
+    that are no partition, are logged."""
+    found = sorted_out(listing, datetime.now(UTC))
+    ignored: list[tuple[date | None, Listed]] = [
+        (None, each)
+        for each in found.others
+        if each.key != STATS_PREFIX  # an empty object that some tools write for a folder
+    ]
+    ignored += [(day, each) for day, each in found.files.items() if day.isoformat() not in partitions]
+    for day, listed in ignored:
+        context.log.warning(f"{listed.key!r} is left alone: {_reason_to_ignore(day)}")
+    files = {key: listed for day, listed in found.files.items() if (key := day.isoformat()) in partitions}
+    return files, [
+        f"{folder.key}/ is not ranked yet: it has no _SUCCESS, and was last changed at "
+        f"{folder.last_modified:%H:%M:%S} UTC. Without _SUCCESS it is ranked {WHOLE_AFTER.seconds // 60} minutes after "
+        "its last change."
+        for folder in found.unfinished.values()
+    ]
 
 
 def _reason_to_ignore(day: date | None) -> str:
