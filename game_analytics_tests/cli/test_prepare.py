@@ -81,10 +81,10 @@ def test_a_server_that_starts_late_is_waited_for_with_one_message(bucket: str) -
 def test_a_server_that_never_starts_fails_after_the_waiting_time(bucket: str) -> None:
     url, output, started = closed_port(), StringIO(), time.monotonic()
     with pytest.raises(Unavailable) as error:
-        prepare_printing(output, lake_settings(at(url), bucket), wait_seconds=1)
+        prepare_printing(output, lake_settings(at(url), bucket), wait_seconds=4)
     assert output.getvalue().count("Waiting") == 1
     assert f"S3 at {url} does not answer" in str(error.value)
-    assert 1 < time.monotonic() - started < 15
+    assert 4 < time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize("code", ["SignatureDoesNotMatch", "InvalidAccessKeyId"])
