@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -34,6 +34,7 @@ from game_analytics.lake.errors import (
     no_answer,
     readable_s3_errors,
 )
+from game_analytics.lake.names import CONDITIONS_KEY
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -49,6 +50,7 @@ ABSENT = {"404", "NoSuchKey", "NotFound"}
 """Codes for an object that is not there."""
 _NO_SUCH_PART = {"416", "InvalidRange"}  # a range of an empty object
 _TAIL_BYTES = 64 * 1024  # holds nearly every footer
+_MARKER = b"Shows whether this server keeps conditions: it is never replaced.\n"
 _LARGEST_FOOTER = 16 * 1024 * 1024
 
 # Answers to a conditional PUT that are explained at `Lake.replace`.
@@ -292,8 +294,9 @@ class Lake:
         still the same (``If-Match``, or ``If-None-Match: *`` for a new one), so that a slow run never overwrites a
         newer result. S3 answers 412 if the object has changed, 409 while another conditional PUT is under way, 404 if
         it was deleted: then, and if ``build`` raises `InputChanged`, everything starts over, three times at most.
-        Raises `Contested` after that.
+        Raises `Contested` after that, and `GameAnalyticsError` if the server takes no notice of conditions.
         """
+        self._conditions_are_kept  # noqa: B018 - asked once a run, before the first replacement
         for _ in range(_REPLACE_ATTEMPTS):
             current = self.etag(key)
             try:
@@ -307,6 +310,29 @@ class Lake:
             f"{self.uri(key)} or what it is made from was replaced by others {_REPLACE_ATTEMPTS} times while this run "
             "was about to replace it. Look which other runs or programs write it, then run again."
         )
+
+    @cached_property
+    def _conditions_are_kept(self) -> bool:
+        """True; raises `GameAnalyticsError` if the server writes an object though it is there, against
+        ``If-None-Match: *``. One request once the marker stands."""
+        if self._create(CONDITIONS_KEY, _MARKER) and self._create(CONDITIONS_KEY, _MARKER):
+            raise GameAnalyticsError(
+                f"S3 at {self.endpoint} takes no notice of conditions: it replaced {self.uri(CONDITIONS_KEY)} though "
+                "`If-None-Match: *` was asked for. A slow run could then replace newer results, so nothing was "
+                "written. Use a server that keeps conditions; `game-analytics check-lake` tries what is needed."
+            )
+        return True
+
+    def _create(self, key: str, body: bytes) -> bool:
+        """Store an object unless there is one. Returns whether it was stored."""
+        with self._request(key):
+            try:
+                self._client.put_object(Bucket=self.bucket, Key=key, Body=body, IfNoneMatch="*")
+            except botocore.exceptions.ClientError as error:
+                if error_code(error) not in REFUSED:
+                    raise
+                return False
+        return True
 
     def _put_if(self, key: str, body: bytes, current: str | None) -> str | None:
         """The new ETag; None if the object is not ``current`` any more. A PUT that succeeded, and was retried since its
@@ -399,14 +425,14 @@ class Lake:
 
     def parquet_footer(self, key: str) -> Stored | None:
         """The end of a Parquet object with its whole footer; None if there is no such object. Of other objects, and of
-        footers over 16 MiB, any part."""
+        footers over 16 MiB, any part. The whole object where the server gives no parts of one that is not empty."""
         size, needed = 0, _TAIL_BYTES
         stored = None
         while size < needed <= _LARGEST_FOOTER:
             size = needed
             stored = self.tail(key, size)
             needed = 0 if stored is None or len(stored.body) < size else _footer_length(stored.body)
-        return stored
+        return self.get(key) if stored is not None and not stored.body and self.size(key) else stored
 
     @property
     def _credentials(self) -> dict[str, str]:

@@ -6,6 +6,8 @@ from datetime import date
 from game_analytics.lake.manifest import ObjectKind
 
 MANIFESTS_PREFIX = "raw/manifests/"
+CONDITIONS_KEY = "raw/conditions.txt"
+"""An object that is written once, on the condition that it is not there."""
 STATS_PREFIX = "events/"
 BOARDS_PREFIX = "leaderboard/"
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from game_analytics.lake.bucket import Lake
+from game_analytics.lake.names import CONDITIONS_KEY
 from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics_tests.support.day_run_again import (
     NOW,
@@ -39,9 +40,9 @@ LEFTOVERS = {
     "raw/2025_12_30/0-0-9-0123456789ab.parquet": b"left by a run that died yesterday",
     "quarantine/2025_12_30/1-5-7-ba9876543210.parquet": b"left by a run that died yesterday",
 }
-WRITES = 17
-"""Twelve slices' objects, a copy of the manifest that is replaced, the manifest, the removal of leftovers, the stats
-file and the board."""
+WRITES = 19
+"""The marker of conditions, twice in a new lake; twelve slices' objects, a copy of the manifest that is replaced, the
+manifest, the removal of leftovers, the stats file and the board."""
 
 A_WEEK_OLD = 7 * 24 + 1
 LOOK_EVERY_SECONDS = 0.5
@@ -182,7 +183,7 @@ def kill(s3: S3Endpoint, client: "S3Client", day_then: Whole, day_now: Whole) ->
         if read_whole(lake) != day_now:
             lost.append("the next run gives other bytes")
         land(day_log(NOW), lake, hours_later=A_WEEK_OLD)
-        if {found.key for found in lake.listing("")} != day_now.objects().keys():
+        if {found.key for found in lake.listing("")} - {CONDITIONS_KEY} != day_now.objects().keys():
             lost.append("what the dead run left is still there after a week")
         point = f"{moment} write {number}, {killer.killed_at}"
         return Trial(point, [f"{point}: {what}" for what in lost], reader.seen)

@@ -10,7 +10,7 @@ import pytest
 
 from game_analytics.defs.resources import LakeResource
 from game_analytics.errors import GameAnalyticsError, Unavailable
-from game_analytics.lake.bucket import Lake
+from game_analytics.lake.bucket import Lake, to_parquet
 from game_analytics.local_stack.endpoint import S3Endpoint
 from game_analytics_tests.support.answering_s3 import (
     LISTED,
@@ -301,6 +301,38 @@ def test_a_replacement_that_is_forbidden_is_not_tried_again() -> None:
     assert [asked.method for asked in server.asked] == ["GET", "HEAD", "PUT"]
     assert server.asked[-1].headers["if-match"] == '"before"'
     assert builds == ["once"]
+
+
+def test_a_server_that_takes_no_notice_of_conditions_is_refused_before_anything_is_written() -> None:
+    written = Answer(200, headers={"ETag": '"any"'})
+    with answering(LISTED, written, keeps_conditions=False) as server:
+        lake = resource_at(server.url).open()
+        with pytest.raises(GameAnalyticsError, match="takes no notice of conditions") as error:
+            lake.replace(KEY, lambda: (b"content", None))
+    assert names_all(str(error.value), server.url, "raw/conditions.txt", "check-lake")
+    assert [(asked.method, asked.path) for asked in server.asked[1:]] == [
+        ("PUT", "/game-analytics/raw/conditions.txt")
+    ] * 2
+
+
+def test_conditions_are_tried_once_a_run_and_in_a_new_lake_twice() -> None:
+    refused, absent, written = s3_error(412, "PreconditionFailed"), Answer(404), Answer(200, headers={"ETag": '"a"'})
+    #       marker: new, kept  HEAD    PUT      HEAD    PUT
+    answers = (LISTED, written, refused, absent, written, absent, written)
+    with answering(*answers, keeps_conditions=False) as server:
+        lake = resource_at(server.url).open()
+        for _ in range(2):
+            lake.replace(KEY, lambda: (b"content", None))
+    assert [asked.method for asked in server.asked] == ["GET", "PUT", "PUT", "HEAD", "PUT", "HEAD", "PUT"]
+
+
+def test_a_footer_that_a_server_gives_no_part_of_is_read_with_the_whole_object() -> None:
+    body = to_parquet(pl.DataFrame({"a": [1]}), {"made": "here"})
+    whole = Answer(200, body, {"ETag": '"a"'})
+    with answering(LISTED, s3_error(416, "InvalidRange"), whole) as server:
+        lake = resource_at(server.url).open()
+        assert lake.parquet_metadata(KEY)["made"] == "here"
+    assert [asked.method for asked in server.asked] == ["GET", "GET", "HEAD", "GET"]
 
 
 def test_another_put_that_is_under_way_counts_as_a_refusal() -> None:

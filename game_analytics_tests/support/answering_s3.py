@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from dagster_aws.s3 import S3Resource
 
 from game_analytics.defs.resources import LakeResource
+from game_analytics.lake.names import CONDITIONS_KEY
 
 
 @dataclass(frozen=True)
@@ -42,15 +43,22 @@ class AnsweringS3:
 
 
 @contextmanager
-def answering(*answers: Answer) -> Iterator[AnsweringS3]:
-    """Answer any requests with these answers in order, repeating the last one."""
+def answering(*answers: Answer, keeps_conditions: bool = True) -> Iterator[AnsweringS3]:
+    """Answer any requests with these answers in order, repeating the last one. With ``keeps_conditions`` requests for
+    the marker of conditions are refused besides, since it stands, and are not recorded."""
     remaining, asked = list(answers), list[Asked]()
+
+    def next_answer(request: BaseHTTPRequestHandler) -> Answer:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        path = request.path.partition("?")[0]
+        if keeps_conditions and path.endswith(CONDITIONS_KEY):
+            return s3_error(412, "PreconditionFailed")
+        asked.append(Asked(request.command, path, headers))
+        return remaining.pop(0) if len(remaining) > 1 else remaining[0]
 
     def answer(request: BaseHTTPRequestHandler) -> None:
         request.rfile.read(int(request.headers.get("Content-Length") or 0))
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        asked.append(Asked(request.command, request.path.partition("?")[0], headers))
-        response = remaining.pop(0) if len(remaining) > 1 else remaining[0]
+        response = next_answer(request)
         request.send_response(response.status)
         for name, value in response.headers.items():
             request.send_header(name, value)

@@ -86,6 +86,12 @@ class MemoryLake(Lake):
         self.objects[key] = body, self.clock().replace(microsecond=0)
         return _etag(body)
 
+    def _create(self, key: str, body: bytes) -> bool:
+        if key in self.objects:
+            return False
+        self.put(key, body)
+        return True
+
     def _put_if(self, key: str, body: bytes, current: str | None) -> str | None:
         return self.put(key, body) if self.etag(key) in {current, _etag(body)} else None
 
