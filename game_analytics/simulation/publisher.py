@@ -15,7 +15,7 @@ from game_analytics.errors import GameAnalyticsError
 from game_analytics.simulation.messages import delivered_at, player_id, value
 from game_analytics.simulation.schedule import Simulation
 from game_analytics.sources.kafka.client import OPTIONS, KafkaSettings
-from game_analytics.sources.kafka.errors import RecentErrors, error_of, reason
+from game_analytics.sources.kafka.errors import RecentErrors, cause_among, error_of, reason
 from game_analytics.sources.kafka.topic import Topic
 
 AT_ONCE = 20_000
@@ -30,8 +30,6 @@ _DEFAULTS = {
     "queue.buffering.max.messages": "200000",
 }
 _POLL_SECONDS = 0.01
-_DROPPED = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError._FATAL}
-"""Errors of messages that the client dropped because another one had failed: they never are the reason."""
 _EXACTLY_ONCE_IN_ORDER = {
     "enable.idempotence": True,
     # Else messages would be written after a gap, where one was refused or timed out.
@@ -135,13 +133,10 @@ class Publisher:
     def _refused(self, first: KafkaError) -> DeliveryFailed:
         """The failure with its cause, which may be reported only after the messages that were dropped for it."""
         end = time.monotonic() + 1
-        while not (causes := self._causes()) and time.monotonic() < end:
+        while (cause := cause_among(self._failures)) is None and time.monotonic() < end:
             with suppress(KafkaException):  # raised again at each poll once the client can't continue
                 self._producer.poll(_POLL_SECONDS)
-        return DeliveryFailed(reason([*causes, first][0]) + self._errors.worst_in_brackets())
-
-    def _causes(self) -> list[KafkaError]:
-        return [error for error in self._failures if error.code() not in _DROPPED]
+        return DeliveryFailed(reason(cause or first) + self._errors.worst_in_brackets())
 
 
 class _OutageErrors(RecentErrors):

@@ -4,7 +4,14 @@ import pytest
 from confluent_kafka import KafkaError
 
 from game_analytics.errors import GameAnalyticsError, Unavailable
-from game_analytics.sources.kafka.errors import NOT_READY, PERMANENT, RecentErrors, explain, unreachable_advice
+from game_analytics.sources.kafka.errors import (
+    NOT_READY,
+    PERMANENT,
+    RecentErrors,
+    cause_among,
+    explain,
+    unreachable_advice,
+)
 
 
 def explained(code: int, reason: str = "so it is") -> GameAnalyticsError:
@@ -150,3 +157,12 @@ def test_an_address_that_only_the_cluster_names_is_its_advertised_one(code: int,
 )
 def test_an_address_that_was_named_here_is_not_blamed_on_the_cluster(told: str) -> None:
     assert unreachable_advice(KafkaError(KafkaError._TRANSPORT, told), "kafka-1:9092, kafka-2:9092") is None
+
+
+def test_of_the_failures_of_a_producer_the_one_that_others_followed_from_is_the_cause() -> None:
+    codes = (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError._FATAL, KafkaError.MSG_SIZE_TOO_LARGE)
+    failures = [KafkaError(code) for code in (*codes, KafkaError.TOPIC_AUTHORIZATION_FAILED)]
+    found = cause_among(failures)
+    assert found is not None
+    assert found.code() == KafkaError.MSG_SIZE_TOO_LARGE
+    assert cause_among(failures[:3]) is None

@@ -3,6 +3,7 @@ credentials."""
 
 import re
 from collections import deque
+from collections.abc import Iterable
 
 from confluent_kafka import KafkaError, KafkaException
 
@@ -37,6 +38,9 @@ NOT_READY = {
 DAMAGED = {KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION, KafkaError._NOT_IMPLEMENTED}
 """Messages that arrived damaged."""
 
+_DROPPED = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError._FATAL}
+"""Errors of messages that a producer dropped because another one had failed."""
+
 PERMANENT = _WRONG_CREDENTIALS | _DENIED | {KafkaError._SSL, KafkaError._AUTO_OFFSET_RESET}
 """Errors that waiting does not fix."""
 
@@ -64,6 +68,11 @@ def error_of(failure: KafkaException) -> KafkaError:
     """The error in an exception of librdkafka."""
     error: KafkaError = failure.args[0]
     return error
+
+
+def cause_among(failures: Iterable[KafkaError]) -> KafkaError | None:
+    """The first of a producer's failures that is no consequence of another one; None if all are."""
+    return next((error for error in failures if error.code() not in _DROPPED), None)
 
 
 def reason(error: KafkaError) -> str:
