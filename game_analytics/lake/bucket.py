@@ -319,7 +319,7 @@ class Lake:
             raise GameAnalyticsError(
                 f"S3 at {self.endpoint} takes no notice of conditions: it replaced {self.uri(CONDITIONS_KEY)} though "
                 "`If-None-Match: *` was asked for. A slow run could then replace newer results, so nothing was "
-                "written. Use a server that keeps conditions; `game-analytics check-lake` tries what is needed."
+                "committed. Use a server that keeps conditions; `game-analytics check-lake` tries what is needed."
             )
         return True
 

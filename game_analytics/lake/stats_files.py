@@ -84,6 +84,7 @@ def _folder(day: date, found: Sequence[Listed]) -> Folder | None:
     parts = tuple(sorted((each for each in found if _is_part(names[each.key])), key=lambda each: each.key))
     if not parts:
         return None
+    newest = max(each.last_modified for each in parts)
     versions = "".join(f"{each.key}\n{each.etag}\n" for each in parts)
     return Folder(
         key=stats_key(day),
@@ -91,7 +92,8 @@ def _folder(day: date, found: Sequence[Listed]) -> Folder | None:
         last_modified=max(each.last_modified for each in found),
         size=sum(each.size for each in parts),
         parts=parts,
-        is_marked=_SUCCESS in names.values(),
+        # One that is older than a part was left by an earlier writer.
+        is_marked=any(names[each.key] == _SUCCESS and each.last_modified >= newest for each in found),
     )
 
 

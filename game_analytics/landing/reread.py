@@ -2,7 +2,7 @@
 log no longer holds, after a rule that was too strict has been fixed."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import partial
@@ -22,6 +22,7 @@ from game_analytics.landing.report import LandingReport
 from game_analytics.landing.slices import AS_JSON, COUNTS, STRAYS, Reading, Slice, store
 from game_analytics.rules.events import REASONS, Classified, classify
 from game_analytics.rules.log_identity import LogIdentity
+from game_analytics.sources.event_log import ON_REQUEST
 
 
 @dataclass
@@ -54,7 +55,7 @@ def reread_day(lake: Lake, day: date, *, clock: Callable[[], datetime], reading:
             if landed.kind == "raw":
                 reread.objects.append(landed)
             else:
-                _read_again(lake, committed, landed, other_days, reread, by_today)
+                _read_again(lake, committed, landed, other_days, reread, by_today, reading.format.on_request)
         again = _manifest(committed.manifest, reread)
         ensure_balanced(again)
         if again != committed.manifest:
@@ -145,12 +146,14 @@ def _read_again(
     other_days: _OtherDays,
     reread: _Reread,
     by_today: Callable[[pl.DataFrame, int, date], Classified],
+    wanted: Collection[str],
 ) -> None:
     """Classify the messages of one quarantine object again, and store the rows of a changed class."""
     slice_ = _slice_of(committed.manifest.day, landed.key)
     before = quarantined(lake, committed, landed.key)
-    now = by_today(before.drop("reason", "kafka_partition"), slice_.partition, slice_.day)
+    now = by_today(_with_columns(before.drop("reason", "kafka_partition"), wanted), slice_.partition, slice_.day)
     strays = _strays(now, slice_.partition, other_days)
+    before = _with_columns(before, wanted)
     unread = before.filter(pl.col("kafka_offset").is_in(strays["kafka_offset"].implode()))
     stays = pl.concat([now.quarantined, unread.select(now.quarantined.columns)]).sort("kafka_offset")
     if now.landed.height:
@@ -167,6 +170,12 @@ def _read_again(
     for reason, sample in stays.select("reason", "value").iter_rows():
         reread.reasons[reason] += 1
         reread.samples.setdefault(reason, sample)
+
+
+def _with_columns(messages: pl.DataFrame, wanted: Collection[str]) -> pl.DataFrame:
+    """With the columns that a format asks for: null where another format had landed the messages without them."""
+    missing = [name for name in wanted if name not in messages.columns]
+    return messages.with_columns(pl.lit(None, ON_REQUEST[name]).alias(name) for name in missing)
 
 
 def _slice_of(day: date, key: str) -> Slice:

@@ -94,6 +94,8 @@ def _create_view(connection: duckdb.DuckDBPyConnection, uris: Mapping[str, str])
     connection.execute("SET VARIABLE stats_paths = $paths", {"paths": list(uris)})
     row = "file_row_number"
     if len(uris) > 1:
+        if any(name.lower() == "filename" for name in types[0]):
+            raise BadStats("its parts have a column filename, which can't be told from the name of the part: rename it")
         row = "file_row_number + getvariable('stats_offsets')[filename]"
         offsets = {"paths": list(uris), "offsets": _offsets(connection, uris)}
         connection.execute("SET VARIABLE stats_offsets = map($paths, $offsets)", offsets)

@@ -11,7 +11,8 @@ from game_analytics.errors import GameAnalyticsError
 LOOPBACK = "127.0.0.1"
 
 _NEVER_GIVEN = range(12_000, 22_000)
-"""No system gives these to outgoing connections, which could else take a port between its choice and its use."""
+"""By default no system gives these to outgoing connections, which could else take a port between its choice and its
+use."""
 
 
 def require_free_port(port: int, purpose: str, option: str) -> None:

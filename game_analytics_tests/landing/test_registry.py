@@ -108,3 +108,14 @@ def test_messages_of_an_unknown_schema_are_read_again_once_the_registry_knows_it
     again = reread_day(lake, DAY, clock=lambda: NOW, reading=reading(registry))
     assert (players(lake), again.reasons) == (["ann", "bob"], {})
     assert lake.get(schema_key(DAY, "2")) is not None
+
+
+def test_a_day_that_was_landed_as_json_is_read_again_by_the_registry(registry: StubRegistry, lake: Lake) -> None:
+    values = [avro_kill(registry.add(json.dumps(SCHEMA)), "ann"), kill("bob"), b"no JSON"]
+    options = LandingOptions(timedelta(hours=1))
+    before = land_day(log_of(*values), lake, DAY, options, clock=lambda: NOW)
+    assert before.reasons == {"avro_or_protobuf": 1, "not_json": 1}
+    for _ in range(2):
+        again = reread_day(lake, DAY, clock=lambda: NOW, reading=reading(registry))
+        assert (players(lake), again.reasons) == (["ann", "bob"], {"not_json": 1})
+    ensure_whole(lake, DAY)

@@ -151,3 +151,20 @@ def test_a_day_whose_stats_are_a_folder_of_others_is_not_counted_unless_asked_fo
     stored = lake.read_parquet(KEY)
     assert stored is not None
     assert stored["player_id"].to_list() == ["zoe"]
+
+
+def test_a_marker_that_is_older_than_a_part_is_none(connection: duckdb.DuckDBPyConnection) -> None:
+    lake = lake_with(part_1=ANN, success=b"")
+    lake.clock = lambda: WRITTEN + timedelta(minutes=1)
+    lake.put(f"{KEY}/part_2.parquet", BOB_AND_CEM)
+    with pytest.raises(GameAnalyticsError, match="still being written"):
+        rows_of(lake, connection, WRITTEN + timedelta(minutes=2))
+    assert rows_of(lake, connection, WRITTEN + timedelta(minutes=12)) == BOARD
+
+
+def test_parts_with_a_column_that_hides_the_names_of_parts_are_refused(connection: duckdb.DuckDBPyConnection) -> None:
+    buffer = io.BytesIO()
+    pl.DataFrame({"player_id": ["ann"], "kills": [9], "deaths": [1], "FileName": ["a"]}).write_parquet(buffer)
+    lake = lake_with(part_1=buffer.getvalue(), part_2=buffer.getvalue(), success=b"")
+    with pytest.raises(BadStats, match="its parts have a column filename"):
+        rows_of(lake, connection)

@@ -25,6 +25,8 @@ class StubRegistry:
     """Status and body of every answer; None for the right ones."""
     silent_for: float = 0.0
     """Seconds until an answer begins."""
+    drips: float = 0.0
+    """Seconds between the bytes of an answer."""
     user: str | None = None
     """The header `Authorization` that it asks for."""
 
@@ -90,7 +92,11 @@ def schema_registry() -> Iterator[StubRegistry]:
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            for byte in body if registry.drips else b"":
+                time.sleep(registry.drips)
+                self.wfile.write(bytes([byte]))
+            if not registry.drips:
+                self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the interface's name
             """Say nothing."""

@@ -4,6 +4,8 @@ Polars reads a block of records in a tenth of the time that fastavro takes for s
 body that does not fit its schema, others may come out wrong without an error. So each body is followed by its number,
 as one more field of the record. Where a number is not the expected one, or a block can't be read, fastavro judges
 message by message. Both get a simpler schema of the same bytes: an enum is its index, a logical type the type below it.
+Of bytes that no writer writes, two are not seen: a branch that a nullable union lacks, in a block, and a negative index
+of an enum in a union of several types.
 """
 
 import io
@@ -27,10 +29,12 @@ _CHUNK = 2_000
 """Bodies in a block."""
 _PIECE = 100
 """A block that can't be read is cut into blocks of so many bodies; one of these is judged message by message."""
-_MOST_FAILED = 20
+_MOST_FAILED = 40
 """Failed blocks after which a decoder no longer tries: Polars writes each panic to standard error."""
 _MARK = struct.Struct("<d")
 _MARKS = [_MARK.pack(number) for number in range(_CHUNK)]
+_STRUCTURE = {"type", "name", "namespace", "fields", "symbols", "size", "items", "values"}
+_NAMES = {"name", "namespace", "symbols", "size"}
 _SYNC = b"game_analytics: "
 _TIMES = {
     "timestamp-millis": (Kind.INSTANT, 3),
@@ -43,6 +47,7 @@ _TIMES = {
 _COMPLEX = {"record", "error", "enum", "fixed", "array", "map"}
 _NO_NUMBERS = {"date", "time-millis", "time-micros"}
 """Logical types of integers that are no moment."""
+_LOGICAL = _TIMES.keys() | _NO_NUMBERS
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,8 @@ class _Column:
     """Decimal places of the seconds that a time counts."""
     symbols: tuple[str, ...] | None = None
     """Of an enum, whose values are indices then."""
+    is_int: bool = False
+    """Whether its numbers have 32 bits. They are read as 64, so that larger ones are seen."""
     is_alone: bool = True
     """Whether the field has no values of other kinds."""
 
@@ -86,7 +93,7 @@ class AvroDecoder:
     """Decodes bodies that were written by one schema."""
 
     def __init__(self, schema: Schema) -> None:
-        """Raises `Unsupported` if the schema is no record, and `Malformed` if it is no Avro schema."""
+        """Raises `Unsupported` if its messages can't be read, and `Malformed` if it is no schema at all."""
         record, named = _record_of(schema)
         wanted = [field for field in record["fields"] if field["name"] in WANTED]
         self._columns = [column for field in wanted for column in _columns(field["name"], field["type"], named)]
@@ -109,7 +116,6 @@ class AvroDecoder:
         read = self._block(self._header, bodies)
         if read is not None:
             return [read]
-        self._failed += 1
         pieces = [bodies[start : start + _PIECE] for start in range(0, len(bodies), _PIECE)]
         return [self._judged(piece) if (read := self._block(self._header, piece)) is None else read for piece in pieces]
 
@@ -120,8 +126,10 @@ class AvroDecoder:
         try:
             rows = pl.read_avro(io.BytesIO(block), columns=[*(column.name for column in self._columns), self._mark])
         except (Exception, pl.exceptions.PanicException):  # by the bytes, also OSError; a panic is no Exception
+            self._failed += 1
             return None
         if not (rows[self._mark] == pl.int_range(len(bodies), eager=True)).all():
+            self._failed += 1
             return None
         return self._fields(rows, [None] * len(bodies))
 
@@ -149,6 +157,8 @@ class AvroDecoder:
                 is_symbol = values.is_between(0, len(column.symbols) - 1)
                 mismatch = mismatch.set((~is_symbol).fill_null(value=False), MISMATCH)
                 values = pl.Series(column.symbols, dtype=pl.String).gather(values.set(~is_symbol, None))
+            elif column.is_int:
+                mismatch = mismatch.set((~values.is_between(-(2**31), 2**31 - 1)).fill_null(value=False), MISMATCH)
             elif column.kind in {Kind.INSTANT, Kind.LOCAL}:
                 values = microseconds(values, column.digits)
             typed.setdefault(column.field, []).append(Typed(column.kind, values))
@@ -159,15 +169,31 @@ def _record_of(schema: Schema) -> tuple[dict[str, Any], dict[str, Any]]:
     """The schema as fastavro writes it, with full names, and all named types by their names."""
     named: dict[str, Any] = {}
     parsed: Any = None
-    try:
-        for text in (*(text for _, text in schema.references), schema.text):
-            parsed = fastavro.parse_schema(json.loads(text), named_schemas=named)
-    except (ValueError, KeyError, TypeError, AttributeError, SchemaParseException, UnknownType) as error:
-        raise Malformed(f"it is no Avro schema ({error!r})") from None
+    for text in (*(text for _, text in schema.references), schema.text):
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise Malformed(f"it is no Avro schema ({error!r})") from None
+        try:
+            parsed = fastavro.parse_schema(_without_extras(document), named_schemas=named)
+        except (ValueError, LookupError, TypeError, AttributeError, SchemaParseException, UnknownType) as error:
+            raise Unsupported(f"fastavro can't read it: {error!r}") from None
     record = named.get(parsed) if isinstance(parsed, str) else parsed
     if not isinstance(record, dict) or record["type"] not in {"record", "error"}:
         raise Unsupported("its top level is no record")
     return record, named
+
+
+def _without_extras(schema: Any) -> Any:
+    """The schema without what does not change its bytes, but may be refused where a registry has taken it: defaults,
+    aliases, texts for people, and logical types that are not read."""
+    if isinstance(schema, list):
+        return [_without_extras(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    is_known = schema.get("logicalType") in _LOGICAL
+    kept = {name: each for name, each in schema.items() if name in _STRUCTURE or (is_known and name == "logicalType")}
+    return {name: each if name in _NAMES else _without_extras(each) for name, each in kept.items()}
 
 
 def _columns(field: str, schema: Any, named: Mapping[str, Any]) -> list[_Column]:
@@ -177,9 +203,12 @@ def _columns(field: str, schema: Any, named: Mapping[str, Any]) -> list[_Column]
     if len(columns) <= 1:
         return columns
     texts = [_Column(field, Kind.TEXT, pl.String())] if any(column.kind is Kind.TEXT for column in columns) else []
-    others = [column for column in columns if column.kind is not Kind.TEXT]
-    # Of int and long, where both are there, a time stands for both: so it comes last.
-    by_dtype = {column.dtype: column for column in sorted(others, key=lambda column: column.kind is not Kind.NUMBER)}
+    by_dtype: dict[pl.DataType, _Column] = {}
+    for column in columns:
+        known = by_dtype.setdefault(column.dtype, column)
+        if column.kind is not Kind.TEXT and (known.kind, known.digits) != (column.kind, column.digits):
+            raise Unsupported(f"its {field} may be an integer of two meanings")
+    by_dtype = {dtype: column for dtype, column in by_dtype.items() if column.kind is not Kind.TEXT}
     return [replace(column, is_alone=False) for column in (*texts, *by_dtype.values())]
 
 
@@ -200,7 +229,7 @@ def _column(field: str, schema: Any, named: Mapping[str, Any]) -> _Column:
             kind, digits = _TIMES[logical]
             column = _Column(field, kind, pl.Int64(), digits)
         case "int" | "long" if logical not in _NO_NUMBERS:
-            column = _Column(field, Kind.NUMBER, pl.Int64())
+            column = _Column(field, Kind.NUMBER, pl.Int64(), is_int=schema == "int")
         case "float" | "double":
             column = _Column(field, Kind.NUMBER, pl.Float64())
     return column
@@ -211,8 +240,8 @@ class _Simplified:
 
     def __init__(self, named: Mapping[str, Any]) -> None:
         self._named = named
-        self._open: dict[int, str] = {}
-        """The records that are being simplified: by their identity, their new names."""
+        self._open: set[int] = set()
+        """The records that are being simplified, by their identity."""
         self._names = (f"type{number}" for number in count())
         self.is_readable_in_blocks = True
         """Whether Polars can read what was made so far."""
@@ -227,7 +256,9 @@ class _Simplified:
                 simple = self._union(branches)
             case {"type": "enum", "symbols": symbols}:
                 enum = {"type": "enum", "name": next(self._names), "symbols": symbols}
-                simple = enum if keeps_enums else "int"
+                simple = enum if keeps_enums else "long"
+            case "int":
+                simple = "long"
             case {"type": "fixed", "size": size}:
                 simple = {"type": "fixed", "name": next(self._names), "size": size}
             case {"type": "array", "items": items}:
@@ -243,18 +274,18 @@ class _Simplified:
 
     def _record(self, schema: Mapping[str, Any]) -> Any:
         if id(schema) in self._open:
-            self.is_readable_in_blocks = False
-            return self._open[id(schema)]
-        name = self._open[id(schema)] = next(self._names)
+            # How deep a message is nested would be up to its bytes, and fastavro calls itself for each level.
+            raise Unsupported("it contains itself")
+        self._open.add(id(schema))
         fields = [{"name": field["name"], "type": self.of(field["type"])} for field in schema["fields"]]
-        del self._open[id(schema)]
-        return {"type": "record", "name": name, "fields": fields}
+        self._open.remove(id(schema))
+        return {"type": "record", "name": next(self._names), "fields": fields}
 
     def _union(self, branches: Sequence[Any]) -> list[Any]:
-        is_nullable = len(branches) == 2 and "null" in branches
-        if not is_nullable:
+        if len(branches) != 2 or "null" not in branches:
             self.is_readable_in_blocks = False
-        return [self.of(branch, keeps_enums=not is_nullable) for branch in branches]
+        has_several = len([branch for branch in branches if branch != "null"]) > 1
+        return [self.of(branch, keeps_enums=has_several) for branch in branches]
 
     @staticmethod
     def _array(items: Any) -> dict[str, Any]:

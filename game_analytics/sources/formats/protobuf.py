@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import grpc_tools
 import polars as pl
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, FileDescriptorSet
@@ -18,7 +19,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from game_analytics.sources.formats.registry_schema import Malformed, Schema, Unsupported
+from game_analytics.sources.formats.registry_schema import Schema, Unsupported
 from game_analytics.sources.formats.typed_fields import WANTED, Kind, Typed, fields_of
 
 MISMATCH = "schema_mismatch"
@@ -26,7 +27,7 @@ MISMATCH = "schema_mismatch"
 _CHUNK = 2_000
 """Messages that are objects at the same time."""
 _COMPILED_WITHIN_SECONDS = 30
-_FILE = "schema.proto"
+_MAIN = "schema.proto"
 _FIRST = (0,)
 _LONGEST_NUMBER = 10
 """Bytes of a number of 64 bits, 7 bits each."""
@@ -51,7 +52,7 @@ class ProtobufDecoder:
     """Decodes bodies that were written by one schema, which may define several message types."""
 
     def __init__(self, schema: Schema) -> None:
-        """Raises `Malformed` if the schema is no Protobuf file, and `Unsupported` if it defines no message."""
+        """Raises `Unsupported` if the schema is no Protobuf file that can be compiled, or defines no message."""
         files = _files(schema)
         self._file = files[-1]
         if not self._file.message_type:
@@ -62,7 +63,7 @@ class ProtobufDecoder:
                 self.pool.Add(file)
             self.pool.FindFileByName(self._file.name)
         except (TypeError, KeyError) as error:
-            raise Malformed(f"it is no Protobuf file ({error})") from None
+            raise Unsupported(f"it is no Protobuf file ({error})") from None
         self._readers = lru_cache(maxsize=None)(self._reader)
 
     def decode(self, bodies: pl.Series, appendices: pl.Series) -> pl.DataFrame:
@@ -229,18 +230,22 @@ def _zigzag(source: bytes, at: int) -> tuple[int, int]:
 def _files(schema: Schema) -> list[FileDescriptorProto]:
     """The schema's file, last, after those that it imports. Registries hold the file's source, or, from Python's
     serializer, its descriptor in base64."""
-    described = {name: _descriptor(text) for name, text in (*schema.references, (_FILE, schema.text))}
-    sources = {name: text for name, text in (*schema.references, (_FILE, schema.text)) if described[name] is None}
+    main = _MAIN
+    while main in dict(schema.references):
+        main = f"_{main}"
+    texts = {**dict(schema.references), main: schema.text}
+    described = {name: _descriptor(text) for name, text in texts.items()}
+    sources = {name: text for name, text in texts.items() if described[name] is None}
     imported = {each for file in described.values() if file is not None for each in file.dependency} - {*described}
-    if _FILE not in sources and (imported := imported | {*sources}):
-        sources[_FILE] = 'syntax = "proto3";' + "".join(f'import "{name}";' for name in sorted(imported))
-    files = {file.name: file for file in (_compiled(sources) if sources else [])}
+    if main not in sources and (imported := imported | {*sources}):
+        sources[main] = 'syntax = "proto3";' + "".join(f'import "{name}";' for name in sorted(imported))
+    files = {file.name: file for file in (_compiled(sources, main) if sources else [])}
     for name, file in described.items():
         if file is not None:
             file.name = name
             files.pop(name, None)
             files[name] = file
-    return [*(file for name, file in files.items() if name != _FILE), files[_FILE]]
+    return [*(file for name, file in files.items() if name != main), files[main]]
 
 
 def _descriptor(text: str) -> FileDescriptorProto | None:
@@ -252,26 +257,31 @@ def _descriptor(text: str) -> FileDescriptorProto | None:
     return file
 
 
-def _compiled(sources: Mapping[str, str]) -> list[FileDescriptorProto]:
-    """The descriptors of Protobuf files and of those that they import, each after its own imports."""
+def _compiled(sources: Mapping[str, str], main: str) -> list[FileDescriptorProto]:
+    """The descriptors of a Protobuf file and of those that it imports, each after its own imports. Google's common
+    types are found where their package is installed."""
     with TemporaryDirectory() as folder:
         root = Path(folder, "sources")
         for name, text in sources.items():
             path = root / name
             if not path.resolve().is_relative_to(root.resolve()):
-                raise Malformed(f"it imports {name}, which is no name of a file")
+                raise Unsupported(f"it imports {name}, which is no name of a file")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         output = Path(folder, "compiled")
-        command = ["-m", "grpc_tools.protoc", f"-I{root}", "--include_imports", f"--descriptor_set_out={output}", _FILE]
-        done = subprocess.run(  # noqa: S603 - our own program, no shell
-            [sys.executable, *command],
-            capture_output=True,
-            text=True,
-            timeout=_COMPILED_WITHIN_SECONDS,
-            cwd=folder,
-            check=False,
-        )
+        paths = [f"-I{root}", f"-I{Path(str(grpc_tools.__file__)).parents[1]}"]
+        command = ["-m", "grpc_tools.protoc", *paths, "--include_imports", f"--descriptor_set_out={output}", main]
+        try:
+            done = subprocess.run(  # noqa: S603 - our own program, no shell
+                [sys.executable, *command],
+                capture_output=True,
+                text=True,
+                timeout=_COMPILED_WITHIN_SECONDS,
+                cwd=folder,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise Unsupported(f"it does not compile within {_COMPILED_WITHIN_SECONDS} s") from None
         if done.returncode:
-            raise Malformed(f"it is no Protobuf file ({' '.join(done.stderr.split())})")
+            raise Unsupported(f"it is no Protobuf file ({' '.join(done.stderr.split())})")
         return list(FileDescriptorSet.FromString(output.read_bytes()).file)

@@ -67,8 +67,12 @@ class RegistryFormat(Format):
 def url_fault(urls: str) -> str | None:
     """What is wrong with the URLs of a registry, if anything: a clause without a subject."""
     for url in urls.split(","):
-        parts = urlsplit(url.strip())
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        try:
+            parts = urlsplit(url.strip())
+            is_url = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            is_url = False
+        if not is_url:
             return "is no URL such as http://registry:8081, or several separated by commas"
         if parts.username or parts.password:
             return (

@@ -1,8 +1,10 @@
 """The client of a Schema Registry. Confluent's own is used for fetching schemas alone: its deserializers take ten
 times as long as landing may."""
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from queue import Empty, Queue
 
 import httpx2
 from confluent_kafka.schema_registry import Schema as Registered
@@ -16,6 +18,7 @@ from game_analytics.sources.formats.registry_schema import Schema, SchemaType
 
 _RETRIES = 2
 _ANSWERS_WITHIN_SECONDS = 10
+_DONE_WITHIN_SECONDS = 14
 _TYPES: Mapping[str, SchemaType] = {"AVRO": "AVRO", "PROTOBUF": "PROTOBUF", "JSON": "JSON"}
 _UNKNOWN = {40401, 40402, 40403}
 """The registry's codes for a subject, a version and a schema that it does not have."""
@@ -42,7 +45,7 @@ class Registry:
         }
         try:
             client = SchemaRegistryClient({**settings.properties, **ours})
-        except (ValueError, TypeError, OSError) as error:
+        except (ValueError, TypeError, OSError, httpx2.InvalidURL) as error:
             raise GameAnalyticsError(
                 f"The Schema Registry's client can't be created: {error}. Fix the file that "
                 "SCHEMA_REGISTRY_CONFIG_FILE names."
@@ -57,6 +60,24 @@ class Registry:
         Raises `Unavailable` if the registry does not answer within 15 seconds, and `GameAnalyticsError` if it refuses
         or is none.
         """
+        # In a thread: the client's timeout is for each piece of an answer, and there may be many, and several schemas.
+        done: Queue[Schema | Exception | None] = Queue()
+        threading.Thread(target=lambda: done.put(self._result(reference)), daemon=True).start()
+        try:
+            result = done.get(timeout=_DONE_WITHIN_SECONDS)
+        except Empty:
+            raise self._unanswered(schema_name(reference), f"no whole answer within {_DONE_WITHIN_SECONDS} s") from None
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def _result(self, reference: bytes) -> Schema | Exception | None:
+        try:
+            return self._schema(reference)
+        except Exception as error:
+            return error
+
+    def _schema(self, reference: bytes) -> Schema | None:
         name = schema_name(reference)
         try:
             if len(reference) == 4:
@@ -70,11 +91,7 @@ class Registry:
                 return None
             raise self._refused(error, name) from None
         except (OAuthTokenError, httpx2.HTTPError) as error:
-            raise Unavailable(
-                f"The Schema Registry at {self.url} was asked for schema {name} and does not answer ({_text(error)}). "
-                "Nothing was committed. Start it, or check SCHEMA_REGISTRY_URL, and TLS and credentials in the file "
-                "that SCHEMA_REGISTRY_CONFIG_FILE names. Then run again."
-            ) from None
+            raise self._unanswered(name, f"{type(error).__name__}: {error}".rstrip(": .")) from None
         except (ValueError, KeyError, TypeError, AttributeError):
             raise self._no_registry(name) from None
         kind = _TYPES.get(found.schema_type or "AVRO")
@@ -91,6 +108,13 @@ class Registry:
                 referred = self._client.get_version(str(each.subject), int(each.version or 0), deleted=True).schema
                 self._add_references(referred, found)
                 found[str(each.name)] = str(referred.schema_str)
+
+    def _unanswered(self, name: str, why: str) -> Unavailable:
+        return Unavailable(
+            f"The Schema Registry at {self.url} was asked for schema {name} and does not answer ({why}). Nothing was "
+            "committed. Start it, or check SCHEMA_REGISTRY_URL, and TLS and credentials in the file that "
+            "SCHEMA_REGISTRY_CONFIG_FILE names. Then run again."
+        )
 
     def _refused(self, error: SchemaRegistryError, name: str) -> GameAnalyticsError:
         status = error.http_status_code
@@ -115,7 +139,3 @@ class Registry:
             "committed. Check SCHEMA_REGISTRY_URL: is the path right (Apicurio's is /apis/ccompat/v7), is a proxy "
             "between?"
         )
-
-
-def _text(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".rstrip(": .")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import msgspec
 import polars as pl
 
 from game_analytics.errors import GameAnalyticsError
@@ -50,7 +51,7 @@ class RegistryDecoder:
             return lambda rows: _all_faulty(rows, "unknown_schema")
         try:
             return _decoder_of(schema)
-        except Unsupported:
+        except (Unsupported, RecursionError):  # the latter for a schema that is nested a thousand deep
             return lambda rows: _all_faulty(rows, "unsupported_schema")
         except Malformed as why:
             raise GameAnalyticsError(
@@ -66,10 +67,10 @@ class RegistryDecoder:
         name = schema_name(reference)
         schema, kept = self._registry.schema(reference), self._kept.get(name)
         if schema is None:
-            return None if kept is None else Schema.from_json(kept)
+            return None if kept is None else self._read(kept, name)
         if kept is None:
             self._kept.keep(name, schema.to_json())
-        elif Schema.from_json(kept) != schema:
+        elif self._read(kept, name) != schema:
             raise GameAnalyticsError(
                 f"Schema {name} of the Schema Registry at {self._registry.url} is not the one that this day was landed "
                 f"with before, which is kept at {self._kept.place(name)}. Ids are given once, so this registry was "
@@ -77,6 +78,15 @@ class RegistryDecoder:
                 "delete that object, if all messages of the day were written by the new schema."
             )
         return schema
+
+    def _read(self, kept: bytes, name: str) -> Schema:
+        try:
+            return Schema.from_json(kept)
+        except msgspec.MsgspecError:
+            raise GameAnalyticsError(
+                f"{self._kept.place(name)}, where schema {name} is kept, is damaged. Nothing was committed. Restore "
+                "it from a backup, or delete it: it is written again from the Schema Registry."
+            ) from None
 
 
 def _decoder_of(schema: Schema) -> _Decode:

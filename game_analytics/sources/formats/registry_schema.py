@@ -30,4 +30,4 @@ class Unsupported(Exception):
 
 
 class Malformed(Exception):
-    """The text of a schema is none. The text says why: a sentence without an end."""
+    """What the registry gives is no schema at all. The text says why: a sentence without an end."""

@@ -145,15 +145,15 @@ def test_a_field_that_the_schema_lacks_is_absent() -> None:
 ENUM = {"type": "enum", "name": "Kind", "symbols": ["KILL", "DEATH", "SPAWN"]}
 
 
-@pytest.mark.parametrize("type_", [ENUM, ["null", ENUM], [ENUM, "null"], ["null", "int", ENUM]])
+@pytest.mark.parametrize("type_", [ENUM, [ENUM], ["null", ENUM], [ENUM, "null"], ["null", "int", ENUM]])
 def test_an_enum_is_its_symbol(type_: object) -> None:
     for symbol in ("KILL", "DEATH", "SPAWN"):
         assert only(with_field("event_type", type_), {**EVENT, "event_type": symbol})["event_type"] == symbol
 
 
-@pytest.mark.parametrize("index", [3, 100, -1, -3])
+@pytest.mark.parametrize("index", [3, 100, -1, -3, 2**32])
 def test_an_index_that_the_enum_lacks_is_a_mismatch(index: int) -> None:
-    body = body_of(with_field("event_type", "int"), {**EVENT, "event_type": index})
+    body = body_of(with_field("event_type", "long"), {**EVENT, "event_type": index})
     good = body_of(with_field("event_type", ENUM), EVENT)
     first, bad, last = decoded(with_field("event_type", ENUM), good, body, good)
     assert (first["fault"], bad["fault"], last["fault"]) == (None, "schema_mismatch", None)
@@ -204,10 +204,34 @@ def test_what_else_the_record_holds_does_no_harm() -> None:
     assert [row["player_id"] for row in decoded(schema, *bodies)] == ["p0", "p1", "p2"]
 
 
-def test_a_schema_that_contains_itself_is_read() -> None:
-    schema = with_field("cause", ["null", "com.example.Event"])
-    inner = {**EVENT, "player_id": "inner", "cause": None}
-    assert only(schema, {**EVENT, "cause": inner})["player_id"] == "ann"
+def test_what_a_registry_takes_though_it_is_no_good_schema_does_no_harm() -> None:
+    fields = [
+        {**field, "default": {"no": "default"}, "aliases": ["1"], "doc": 5} if field["name"] != "ts" else field
+        for field in PLAIN["fields"]
+    ]
+    price = {"type": "fixed", "name": "Price", "size": 2, "logicalType": "decimal", "precision": 99, "scale": 1}
+    kind = {**ENUM, "default": "NONE"}
+    schema = {**PLAIN, "fields": [*fields, {"name": "price", "type": price}, {"name": "kind", "type": kind}]}
+    raw = {
+        **PLAIN,
+        "fields": [
+            *PLAIN["fields"],
+            {"name": "price", "type": {"type": "fixed", "name": "Price", "size": 2}},
+            {"name": "kind", "type": ENUM},
+        ],
+    }
+    [fields_of_it] = decoded(schema, body_of(raw, {**EVENT, "price": b"ab", "kind": "KILL"}))
+    assert (fields_of_it["fault"], fields_of_it["player_id"]) == (None, "ann")
+
+
+def test_an_integer_of_more_bits_than_its_type_has_is_a_mismatch_in_any_company() -> None:
+    schema, wide = with_field("ts", "int"), with_field("ts", "long")
+    good = body_of(schema, {**EVENT, "ts": 1_767_088_800})
+    bad = body_of(wide, {**EVENT, "ts": 2**32 + 1_767_088_800})
+    assert [row["fault"] for row in decoded(schema, bad)] == ["schema_mismatch"]
+    rows = decoded(schema, good, bad, good[:-1], good)
+    assert [row["fault"] for row in rows] == [None, "schema_mismatch", "schema_mismatch", None]
+    assert rows[3]["ts_number"] == "1767088800"
 
 
 def test_types_of_other_schemas_are_found_by_their_names() -> None:
@@ -288,16 +312,27 @@ def test_any_bytes_give_fields_or_a_mismatch_and_leave_the_others_as_they_are(ga
 
 @pytest.mark.parametrize(
     "schema",
-    ["string", {"type": "array", "items": "string"}, with_field("x", {"type": "array", "items": "null"})],
+    [
+        "string",
+        {"type": "array", "items": "string"},
+        with_field("x", {"type": "array", "items": "null"}),
+        with_field("x", ["null", "com.example.Event"]),
+        with_field("ts", ["int", {"type": "long", "logicalType": "timestamp-millis"}]),
+    ],
+    ids=["text", "array", "values without bytes", "itself", "two meanings"],
 )
-def test_a_schema_that_is_no_record_or_has_values_without_bytes_is_not_read(schema: object) -> None:
+def test_a_schema_whose_messages_have_no_certain_meaning_is_not_read(schema: object) -> None:
     with pytest.raises(Unsupported):
         AvroDecoder(schema_of(schema))
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]]", '"Unknown"', '{"type": "record"}', '{"type": "recrod", "name": "x"}', "17"]
-)
-def test_a_text_that_is_no_schema_is_called_so(text: str) -> None:
+@pytest.mark.parametrize("text", ["", "{", "[]]", "<html>"])
+def test_a_text_that_is_no_json_is_called_so(text: str) -> None:
     with pytest.raises(Malformed, match="no Avro schema"):
+        AvroDecoder(Schema("AVRO", text))
+
+
+@pytest.mark.parametrize("text", ['"Unknown"', '{"type": "record"}', '{"type": "recrod", "name": "x"}', "17", "null"])
+def test_json_that_is_no_schema_is_not_read(text: str) -> None:
+    with pytest.raises(Unsupported):
         AvroDecoder(Schema("AVRO", text))

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from game_analytics.sources.formats.protobuf import ProtobufDecoder
-from game_analytics.sources.formats.registry_schema import Malformed, Schema, Unsupported
+from game_analytics.sources.formats.registry_schema import Schema, Unsupported
 
 TYPES = """
 syntax = "proto3";
@@ -207,14 +207,28 @@ def test_any_bytes_give_fields_or_a_mismatch(garbage: list[bytes]) -> None:
 
 
 def test_a_text_that_is_no_file_or_has_no_message_is_called_so() -> None:
-    with pytest.raises(Malformed, match="no Protobuf file"):
+    with pytest.raises(Unsupported, match="no Protobuf file"):
         ProtobufDecoder(Schema("PROTOBUF", "no protobuf"))
-    with pytest.raises(Malformed, match=r"no Protobuf file.*missing\.proto"):
+    with pytest.raises(Unsupported, match=r"no Protobuf file.*missing\.proto"):
         ProtobufDecoder(Schema("PROTOBUF", 'syntax = "proto3"; import "missing.proto"; message E {}'))
     with pytest.raises(Unsupported):
         ProtobufDecoder(Schema("PROTOBUF", 'syntax = "proto3"; enum E { A = 0; }'))
 
 
 def test_a_name_that_leads_out_of_the_folder_is_refused() -> None:
-    with pytest.raises(Malformed, match="no name of a file"):
+    with pytest.raises(Unsupported, match="no name of a file"):
         ProtobufDecoder(Schema("PROTOBUF", EVENTS, (("../shared/types.proto", TYPES),)))
+
+
+def test_a_reference_may_have_any_name(pool: DescriptorPool) -> None:
+    text = EVENTS.replace("shared/types.proto", "schema.proto")
+    body = EVENT + made(pool, "game.Event", event_type=1).SerializeToString()
+    [fields] = decoded(body, schema=Schema("PROTOBUF", text, (("schema.proto", TYPES),)))
+    assert fields["event_type"] == "KILL"
+
+
+def test_googles_common_types_need_no_reference() -> None:
+    text = 'syntax = "proto3"; import "google/type/money.proto"; message E { google.type.Money ts = 1; }'
+    decoder = ProtobufDecoder(Schema("PROTOBUF", text))
+    fields = decoder.decode(pl.Series([b"\0\x0a\x02\x10\x05"]), pl.Series([None], dtype=pl.Binary)).to_dicts()
+    assert [row["ts"] for row in fields] == [""]
