@@ -80,6 +80,15 @@ class _Column:
             return self.dtype == (pl.Int64 if isinstance(value, int) else pl.Float64)
         return self.kind is (Kind.TEXT if isinstance(value, str) else Kind.WRONG)
 
+    def as_judged(self) -> pl.Expr:
+        """The column as Polars reads it, in the type that it has in `of`."""
+        read = pl.col(self.name)
+        return (
+            pl.when(read.is_not_null()).then(True).alias(self.name)
+            if self.kind is Kind.WRONG
+            else read.cast(self.dtype)
+        )
+
     def of(self, records: Sequence[Mapping[str, Any] | None]) -> pl.Series:
         """The column of these records; null where there is none."""
         values = [None if record is None else record[self.field] for record in records]
@@ -103,14 +112,17 @@ class AvroDecoder:
         self._mark = "mark" + "_" * max(len(field["name"]) for field in (*record["fields"], {"name": ""}))
         self._header = _header(simple, self._mark) if simplified.is_readable_in_blocks else None
         self._failed = 0
+        no_fault = pl.when(pl.col(self._mark).is_null()).then(pl.lit(MISMATCH)).alias("fault")  # as long as the block
+        self._as_judged = [*(column.as_judged() for column in self._columns), no_fault]
 
     def decode(self, bodies: pl.Series) -> pl.DataFrame:
         """The fields of each body, as `fields_of` returns them; the fault `MISMATCH` where one does not fit."""
         values = bodies.to_list()
         chunks = (self._chunk(values[start : start + _CHUNK]) for start in range(0, len(values), _CHUNK))
-        return pl.concat(piece for pieces in chunks for piece in pieces)
+        return self._fields(pl.concat((piece for pieces in chunks for piece in pieces), rechunk=True))
 
     def _chunk(self, bodies: Sequence[bytes]) -> list[pl.DataFrame]:
+        """The values of bodies: a column for each of ``_columns``, and ``fault``."""
         if self._header is None or self._failed >= _MOST_FAILED:
             return [self._judged(bodies)]
         read = self._block(self._header, bodies)
@@ -120,7 +132,7 @@ class AvroDecoder:
         return [self._judged(piece) if (read := self._block(self._header, piece)) is None else read for piece in pieces]
 
     def _block(self, header: bytes, bodies: Sequence[bytes]) -> pl.DataFrame | None:
-        """The fields of bodies by Polars; None if one of them does not fit."""
+        """The values of bodies by Polars; None if one of them does not fit."""
         data = b"".join(chain.from_iterable(zip(bodies, _MARKS, strict=False)))
         block = b"".join((header, _long(len(bodies)), _long(len(data)), data, _SYNC))
         try:
@@ -131,13 +143,13 @@ class AvroDecoder:
         if not (rows[self._mark] == pl.int_range(len(bodies), eager=True)).all():
             self._failed += 1
             return None
-        return self._fields(rows, [None] * len(bodies))
+        return rows.select(self._as_judged)
 
     def _judged(self, bodies: Sequence[bytes]) -> pl.DataFrame:
-        """The fields of bodies by fastavro, one by one."""
+        """The values of bodies by fastavro, one by one."""
         records = [self._record(body) for body in bodies]
-        columns = pl.DataFrame([column.of(records) for column in self._columns])
-        return self._fields(columns, [MISMATCH if record is None else None for record in records])
+        faults = pl.Series("fault", [MISMATCH if record is None else None for record in records], dtype=pl.String)
+        return pl.DataFrame([*(column.of(records) for column in self._columns), faults])
 
     def _record(self, body: bytes) -> Mapping[str, Any] | None:
         """The record, if the body holds it and nothing else."""
@@ -148,9 +160,9 @@ class AvroDecoder:
             return None
         return record if stream.tell() == len(body) and isinstance(record, dict) else None
 
-    def _fields(self, rows: pl.DataFrame, faults: Sequence[str | None]) -> pl.DataFrame:
+    def _fields(self, rows: pl.DataFrame) -> pl.DataFrame:
         typed: dict[str, list[Typed]] = {}
-        mismatch = pl.Series(faults, dtype=pl.String)
+        mismatch = rows["fault"]
         for column in self._columns:
             values = rows[column.name]
             if column.symbols is not None:

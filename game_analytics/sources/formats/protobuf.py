@@ -4,7 +4,8 @@ import base64
 import binascii
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from operator import attrgetter
 from pathlib import Path
@@ -71,6 +72,9 @@ class ProtobufDecoder:
 
         ``appendices``: the message indexes where they stand in a header; null where they stand before the body.
         """
+        named_in_value = appendices.null_count() == len(appendices)
+        if named_in_value and bodies.bin.starts_with(b"\0").all():  # nearly always: the file's first message
+            return self._of_type(_FIRST, bodies.bin.slice(1).to_list())
         values = [_located(body, appendix) for body, appendix in zip(bodies, appendices, strict=True)]
         types = [indexes for indexes, _ in values]
         if len(set(types)) == 1:
@@ -86,7 +90,7 @@ class ProtobufDecoder:
         reader = None if indexes is None else self._readers(indexes)
         if reader is None:
             return fields_of({}, pl.Series([MISMATCH], dtype=pl.String).new_from_index(0, len(bodies)))
-        return pl.concat(reader.read(bodies[start : start + _CHUNK]) for start in range(0, len(bodies), _CHUNK))
+        return reader.read(bodies)
 
     def _reader(self, indexes: tuple[int, ...]) -> "_MessageReader | None":
         """For the message type at this place of the file; None if it defines none there."""
@@ -99,71 +103,87 @@ class ProtobufDecoder:
         return _MessageReader(self.pool.FindMessageTypeByName(name))
 
 
+@dataclass(frozen=True)
+class _Column:
+    """How the values of one field are read."""
+
+    kind: Kind
+    dtype: pl.DataType
+    values: Callable[[Sequence[Message]], Sequence[Any]]
+    """One for each message: None where it is absent."""
+
+
 class _MessageReader:
     """Reads messages of one type."""
 
     def __init__(self, descriptor: Descriptor) -> None:
         self._parse: Callable[[bytes], Message] = GetMessageClass(descriptor).FromString
-        wanted = [field for field in descriptor.fields if field.name in WANTED]
-        self._columns = {field.name: _column(field) for field in wanted}
         self._nothing = GetMessageClass(descriptor)()
+        self._columns = {field.name: _column(field) for field in descriptor.fields if field.name in WANTED}
 
     def read(self, bodies: Sequence[bytes]) -> pl.DataFrame:
+        """The fields of each body, as `fields_of` returns them."""
         faults: list[str | None] = [None] * len(bodies)
-        messages = []
-        for index, body in enumerate(bodies):
+        values: dict[str, list[Any]] = {name: [] for name in self._columns}
+        for start in range(0, len(bodies), _CHUNK):
+            messages = self._parsed(bodies, range(start, min(start + _CHUNK, len(bodies))), faults)
+            for name, column in self._columns.items():
+                values[name] += column.values(messages)
+        typed = {
+            name: [Typed(column.kind, pl.Series(values[name], dtype=column.dtype))]
+            for name, column in self._columns.items()
+        }
+        return fields_of(typed, pl.Series(faults, dtype=pl.String))
+
+    def _parsed(self, bodies: Sequence[bytes], rows: range, faults: list[str | None]) -> list[Message]:
+        """The messages of these rows; an empty one, and its fault noted, where a body does not fit."""
+        messages: list[Message] = []
+        waiting = iter(bodies[rows.start : rows.stop])
+        while len(messages) < len(rows):
             try:
-                messages.append(self._parse(body))
-            except DecodeError:
+                messages.extend(map(self._parse, waiting))
+            except DecodeError:  # those before it are parsed
+                faults[rows[len(messages)]] = MISMATCH
                 messages.append(self._nothing)
-                faults[index] = MISMATCH
-        columns = {name: [column(messages)] for name, column in self._columns.items()}
-        return fields_of(columns, pl.Series(faults, dtype=pl.String))
-
-
-_Column = Callable[[Sequence[Message]], Typed]
-"""The values of one field of messages."""
+        return messages
 
 
 def _column(field: FieldDescriptor) -> _Column:
-    """How the values of a field are read."""
     name, get = field.name, attrgetter(field.name)
     if field.is_repeated:
-        return lambda messages: _wrong(len(get(message)) > 0 for message in messages)
+        return _wrong(lambda messages: [True if len(get(message)) else None for message in messages])
     if field.message_type is None:
         return _scalar(field)
     if field.message_type.full_name == _TIMESTAMP:
-        return lambda messages: Typed(
+        return _Column(
             Kind.INSTANT,
-            pl.Series(
-                [_microseconds(get(message)) if message.HasField(name) else None for message in messages],
-                dtype=pl.Int64,
-            ),
+            pl.Int64(),
+            lambda messages: [_microseconds(get(each)) if each.HasField(name) else None for each in messages],
         )
     if field.message_type.full_name in _WRAPPERS:
         kind, dtype = _type_of(field.message_type.fields_by_name["value"])
-        return lambda messages: Typed(
-            kind,
-            pl.Series([get(message).value if message.HasField(name) else None for message in messages], dtype=dtype),
+        return _Column(
+            kind, dtype, lambda messages: [get(each).value if each.HasField(name) else None for each in messages]
         )
-    return lambda messages: _wrong(message.HasField(name) for message in messages)
+    return _wrong(lambda messages: [True if message.HasField(name) else None for message in messages])
 
 
 def _scalar(field: FieldDescriptor) -> _Column:
     values = _values_of(field)
     if field.enum_type is not None:
-        symbols = {number: each.name for number, each in field.enum_type.values_by_number.items()}
-        return lambda messages: Typed(
-            Kind.TEXT,
-            pl.Series(
-                [None if value is None else symbols.get(value, str(value)) for value in values(messages)],
-                dtype=pl.String,
-            ),
+        symbols: dict[int | None, str | None] = {None: None}
+        symbols |= {number: each.name for number, each in field.enum_type.values_by_number.items()}
+        return _Column(
+            Kind.TEXT, pl.String(), lambda messages: [symbols.get(value, str(value)) for value in values(messages)]
         )
     kind, dtype = _type_of(field)
     if kind is Kind.WRONG:
-        return lambda messages: _wrong(value is not None for value in values(messages))
-    return lambda messages: Typed(kind, pl.Series(values(messages), dtype=dtype))
+        return _wrong(lambda messages: [None if value is None else True for value in values(messages)])
+    return _Column(kind, dtype, values)
+
+
+def _wrong(is_there: Callable[[Sequence[Message]], Sequence[Any]]) -> _Column:
+    return _Column(Kind.WRONG, pl.Boolean(), is_there)
 
 
 def _type_of(field: FieldDescriptor) -> tuple[Kind, pl.DataType]:
@@ -185,10 +205,6 @@ def _values_of(field: FieldDescriptor) -> Callable[[Sequence[Message]], list[Any
     if field.enum_type is not None:
         return lambda messages: list(map(get, messages))
     return lambda messages: [get(message) or None for message in messages]
-
-
-def _wrong(present: Iterable[bool]) -> Typed:
-    return Typed(Kind.WRONG, pl.Series([True if each else None for each in present], dtype=pl.Boolean))
 
 
 def _microseconds(moment: Any) -> int:

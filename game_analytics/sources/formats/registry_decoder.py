@@ -32,13 +32,16 @@ class RegistryDecoder:
         """`FIELDS` of messages with ``value`` and ``headers``. Raises what fetching a schema raises."""
         framed = pl.concat([messages.select("value", "headers"), frames(messages)], how="horizontal")
         by_schema = framed.with_row_index("row").partition_by("schema", maintain_order=True, as_dict=True)
-        parts = []
-        for (schema,), rows in by_schema.items():
-            fields = _unnamed(rows) if schema is None else self._decoder(schema)(rows)
-            parts.append(fields.with_columns(row=rows["row"]))
+        parts = [
+            (rows, _unnamed(rows) if schema is None else self._decoder(schema)(rows))
+            for (schema,), rows in by_schema.items()
+        ]
         if not parts:
             return decode_values(messages["value"])
-        return pl.concat(parts, how="diagonal").sort("row").drop("row")
+        if len(parts) == 1:
+            return parts[0][1]
+        numbered = [fields.with_columns(row=rows["row"]) for rows, fields in parts]
+        return pl.concat(numbered, how="diagonal").sort("row").drop("row")
 
     def _decoder(self, reference: bytes) -> _Decode:
         if reference not in self._decoders:
