@@ -211,8 +211,8 @@ def ensure_own_or_absent(lake: Lake, day: date) -> None:
     whose = _foreign(lake, day)
     if whose is not None:
         raise GameAnalyticsError(
-            f"{lake.uri(stats_key(day))} {whose}, so it stays as it is. To have the day counted again, remove it, or "
-            "run daily_player_stats with `replace_foreign_stats: true` in its run config."
+            f"{lake.uri(stats_key(day))} {whose}, so it stays as it is. To have the day counted again, remove the "
+            "file, or run daily_player_stats with `replace_foreign_stats: true` in its run config."
         )
 
 

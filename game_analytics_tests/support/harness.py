@@ -18,6 +18,7 @@ from game_analytics.defs.resources import EventLogResource, LakeResource, Memory
 from game_analytics.defs.sensors.new_stats_file import new_stats_file
 from game_analytics.errors import Unavailable
 from game_analytics.lake.bucket import Lake
+from game_analytics.lake.names import CONDITIONS_KEY
 from game_analytics.sources.event_log import EventLog
 
 ALL = "__ASSET_JOB"
@@ -129,8 +130,8 @@ class Pipeline:
         return None if board is None else board.rows()
 
     def content(self) -> dict[str, str]:
-        """The ETag of each object in the lake."""
-        return {found.key: found.etag for found in self.lake.listing("")}
+        """The ETag of each object in the lake, but for the marker of conditions."""
+        return {found.key: found.etag for found in self.lake.listing("") if found.key != CONDITIONS_KEY}
 
 
 @contextmanager

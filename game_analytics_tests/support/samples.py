@@ -9,7 +9,7 @@ from game_analytics.engines.local import LocalEngine
 from game_analytics.lake.bucket import Lake
 from game_analytics.lake.committed import read_landing
 from game_analytics.lake.manifest import Account, Manifest
-from game_analytics.lake.names import manifest_key
+from game_analytics.lake.names import CONDITIONS_KEY, manifest_key
 from game_analytics.landing.day import land_day
 from game_analytics.landing.late import find_late_events
 from game_analytics.landing.neighbours import Neighbours
@@ -98,8 +98,8 @@ def standing(lake: Lake, day: date = DAY) -> Manifest:
 
 
 def stored(lake: Lake, prefix: str = "") -> dict[str, str]:
-    """The ETag of each object below a prefix."""
-    return {found.key: found.etag for found in lake.listing(prefix)}
+    """The ETag of each object below a prefix, but for the marker of conditions."""
+    return {found.key: found.etag for found in lake.listing(prefix) if found.key != CONDITIONS_KEY}
 
 
 def body_of(lake: Lake, key: str) -> bytes:

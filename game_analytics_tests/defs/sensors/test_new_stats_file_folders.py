@@ -33,6 +33,7 @@ def test_a_folder_whose_parts_change_is_ranked_again(pipeline: Pipeline) -> None
     pipeline.put(MARKER, b"")
     run(pipeline, tick(pipeline).request)
     pipeline.put(PART, bob_leads())
+    pipeline.put(MARKER, b"")
     assert run(pipeline, tick(pipeline).request).success
     assert pipeline.board(DAY) == BOB_FIRST
     assert tick(pipeline).days == []
