@@ -259,6 +259,7 @@ def test_a_wrong_answer_fails_in_one_line_that_names_the_registry(
     assert isinstance(refused, Unavailable) is passes
 
 
+@pytest.mark.trial
 @pytest.mark.parametrize(("silent_for", "drips"), [(60, 0), (0, 1)])
 def test_a_registry_that_says_nothing_whole_fails_within_15_seconds(
     registry: StubRegistry, silent_for: float, drips: float
