@@ -44,7 +44,7 @@ test: .venv/ready  ## the tests that need only Python and little time
 	@$(BIN)/pytest --numprocesses 2 -m "not real and not trial"
 
 test-real: .venv/ready  ## tests on real servers and a browser (skipped where missing), and the long ones
-	@$(BIN)/pytest --numprocesses 3 -m "real or trial"
+	@$(BIN)/pytest --numprocesses 2 -m "real or trial"
 
 pictures: .venv/ready  ## take the screenshots of the README and docs/ again, with a real browser
 	@PICTURES=docs/images REQUIRE_STACK=1 $(BIN)/pytest game_analytics_tests/local_stack/stack/test_browser.py
