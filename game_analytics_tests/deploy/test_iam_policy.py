@@ -49,7 +49,7 @@ NEEDED_FOR: dict[Right, tuple[Deed, str]] = {
     Right("s3:GetObject", "quarantine/*"): (show, ".parquet (AccessDenied, GetObject)"),
     Right("s3:GetObject", "events/*"): (materialize, "/events/2025_12_30_events.parquet (403, HeadObject)"),
     Right("s3:GetObject", "leaderboard/*"): (materialize, "/leaderboard/2025_12_30_top10.parquet (403, HeadObject)"),
-    Right("s3:PutObject", "raw/*"): (materialize, ".parquet (AccessDenied, PutObject)"),
+    Right("s3:PutObject", "raw/*"): (materialize, "/raw/conditions.txt (AccessDenied, PutObject)"),
     Right("s3:PutObject", "quarantine/*"): (materialize, ".parquet (AccessDenied, PutObject)"),
     Right("s3:PutObject", "events/*"): (materialize, "/events/2025_12_30_events.parquet (AccessDenied, PutObject)"),
     Right("s3:PutObject", "leaderboard/*"): (materialize, "_top10.parquet (AccessDenied, PutObject)"),
