@@ -19,7 +19,7 @@ from game_analytics.lake.bucket import Lake
 from game_analytics.lake.claims import board_claim, stats_claim
 from game_analytics.lake.committed import read_landing
 from game_analytics.lake.names import manifest_key, stats_key
-from game_analytics.lake.stats_files import current_version
+from game_analytics.lake.stats_files import current_version, exists
 from game_analytics.leaderboards.board import Board
 from game_analytics.leaderboards.boards import BOARDS
 
@@ -98,7 +98,7 @@ def _ensure_board_current(lake: Lake, board: Board, day: date) -> None:
     """Raises `GameAnalyticsError` unless the day's board is published and made from the current stats file."""
     key, stats = board.key(day), lake.uri(stats_key(day))
     if lake.etag(key) is None:
-        missing = stats if current_version(lake, day) is None else lake.uri(key)
+        missing = lake.uri(key) if exists(lake, day) else stats
         raise GameAnalyticsError(
             f"The board of {day} is not published: {missing} does not exist. Look at the last runs of that day, then "
             "materialize what is missing."

@@ -106,9 +106,9 @@ class Listed:
         return self.key, self.etag
 
     @property
-    def bytes_to_hash(self) -> int:
-        """How many bytes are read to know its hash."""
-        return self.size
+    def known_sha256(self) -> str | None:
+        """Its hash, where that is known without reading it."""
+        return None
 
 
 @dataclass(frozen=True)

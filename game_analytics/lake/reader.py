@@ -110,7 +110,5 @@ class Reader:
         return None if footer is None else (footer.etag, claim_of(parquet_metadata_of(footer.body)))
 
     def _hash(self, listed: Listed) -> tuple[str, str] | None:
-        if isinstance(listed, Folder):
-            return listed.etag, listed.etag
         digest = self._lake.digest(listed.key)
         return None if digest is None else (digest.etag, digest.sha256)

@@ -27,9 +27,9 @@ class Folder(Listed):
     """Whether its writer has marked it as whole."""
 
     @property
-    def bytes_to_hash(self) -> int:
+    def known_sha256(self) -> str:
         """Its ETag is its hash."""
-        return 0
+        return self.etag
 
     def is_whole(self, now: datetime) -> bool:
         return self.is_marked or now - self.last_modified > WHOLE_AFTER
@@ -68,6 +68,11 @@ def sorted_out(listing: Iterable[Listed], now: datetime) -> StatsFiles:
 def folder_of(lake: Lake, day: date) -> Folder | None:
     """The folder in the place of the day's stats file, whole or not; None if there is none, or no part in it."""
     return _folder(day, list(lake.listing(f"{stats_key(day)}/")))
+
+
+def exists(lake: Lake, day: date) -> bool:
+    """Whether the day has a stats file, be it a folder, whole or not."""
+    return lake.etag(stats_key(day)) is not None or folder_of(lake, day) is not None
 
 
 def current_version(lake: Lake, day: date) -> Downloaded | None:

@@ -86,7 +86,7 @@ def _download(lake: Lake, day: date, folder: Path, now: datetime) -> tuple[Downl
 
 
 def _create_view(connection: duckdb.DuckDBPyConnection, uris: Mapping[str, str]) -> None:
-    types = [_types(connection, path) for path in uris]
+    types = [_types_of_part(connection, path, uri, len(uris)) for path, uri in uris.items()]
     for uri, others in zip(uris.values(), types, strict=True):
         # DuckDB would read all parts by the types of the first one, and round what does not fit.
         if others != types[0]:
@@ -109,6 +109,14 @@ def _offsets(connection: duckdb.DuckDBPyConnection, paths: Iterable[str]) -> lis
     """How many rows stand before those of each file."""
     rows = [connection.execute(_ROWS, {"path": path}).fetchall()[0][0] for path in paths]
     return list(accumulate(rows, initial=0))[:-1]
+
+
+def _types_of_part(connection: duckdb.DuckDBPyConnection, path: str, uri: str, parts: int) -> dict[str, str]:
+    """As `_types`, with the part named where there are several."""
+    try:
+        return _types(connection, path)
+    except BadStats as error:
+        raise BadStats(f"{uri}, {error}" if parts > 1 else str(error)) from None
 
 
 def _types(connection: duckdb.DuckDBPyConnection, path: str) -> dict[str, str]:

@@ -168,3 +168,10 @@ def test_parts_with_a_column_that_hides_the_names_of_parts_are_refused(connectio
     lake = lake_with(part_1=buffer.getvalue(), part_2=buffer.getvalue(), success=b"")
     with pytest.raises(BadStats, match="its parts have a column filename"):
         rows_of(lake, connection)
+
+
+def test_a_part_that_lacks_a_column_is_named(connection: duckdb.DuckDBPyConnection) -> None:
+    buffer = io.BytesIO()
+    pl.DataFrame({"player_id": ["ann"], "kills": [9]}).write_parquet(buffer)
+    with pytest.raises(BadStats, match=r"part_2\.snappy\.parquet, .*deaths"):
+        rows_of(lake_with(part_1=ANN, part_2=buffer.getvalue(), success=b""), connection)

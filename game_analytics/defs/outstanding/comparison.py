@@ -108,10 +108,12 @@ class Comparison:
             for day, source in sources.items()
             if (record := records.get(day)) is not None and record.is_of(self.place, source.etag)
         }
-        others = {day: source for day, source in sources.items() if day not in recorded}
-        large = {day: NOT_HASHED for day, source in others.items() if source.bytes_to_hash > HASHED_AT_MOST}
+        known = {day: sha256 for day, source in sources.items() if (sha256 := source.known_sha256) is not None}
+        others = {day: source for day, source in sources.items() if day not in recorded | known}
+        large = {day: NOT_HASHED for day, source in others.items() if source.size > HASHED_AT_MOST}
         read = self.reader.hashes([source for day, source in others.items() if day not in large])
-        return recorded | large | {day: read[each.version] for day, each in others.items() if each.version in read}
+        hashed = {day: read[each.version] for day, each in others.items() if each.version in read}
+        return recorded | known | large | hashed
 
     def _by_claim(self, source: Listed, claim: Claim | None, sha256: str | None) -> Compared:
         if claim is None:

@@ -10,7 +10,7 @@ from game_analytics.lake.bucket import Lake
 from game_analytics.lake.claims import stats_claim
 from game_analytics.lake.committed import CommittedLanding, read_landing
 from game_analytics.lake.names import stats_key
-from game_analytics.lake.stats_files import folder_of
+from game_analytics.lake.stats_files import exists
 from game_analytics.rules.log_identity import LogIdentity
 
 
@@ -60,8 +60,8 @@ def _due_day(lake: Lake, day: date) -> DueDay | None:
 def _needs_stats(lake: Lake, landing: CommittedLanding) -> bool:
     """Whether the landed day's stats file is missing, or made by this pipeline from another landing."""
     key = stats_key(landing.manifest.day)
-    if lake.etag(key) is None:
-        return folder_of(lake, landing.manifest.day) is None
+    if not exists(lake, landing.manifest.day):
+        return True
     claim = stats_claim(lake.parquet_metadata(key))
     return claim is not None and not claim.is_of(landing.etag, landing.sha256)
 

@@ -21,9 +21,7 @@ import polars as pl
 from fastavro.schema import SchemaParseException, UnknownType
 
 from game_analytics.sources.formats.registry_schema import Malformed, Schema, Unsupported
-from game_analytics.sources.formats.typed_fields import WANTED, Kind, Typed, fields_of, microseconds
-
-MISMATCH = "schema_mismatch"
+from game_analytics.sources.formats.typed_fields import MISMATCH, WANTED, Kind, Typed, fields_of, microseconds
 
 _CHUNK = 2_000
 """Bodies in a block."""
@@ -61,8 +59,8 @@ class _Column:
     """Decimal places of the seconds that a time counts."""
     symbols: tuple[str, ...] | None = None
     """Of an enum, whose values are indices then."""
-    is_int: bool = False
-    """Whether its numbers have 32 bits. They are read as 64, so that larger ones are seen."""
+    bits: int = 0
+    """Of integers. Those of 32 are read as 64, so that larger ones are seen."""
     is_alone: bool = True
     """Whether the field has no values of other kinds."""
 
@@ -169,7 +167,7 @@ class AvroDecoder:
                 is_symbol = values.is_between(0, len(column.symbols) - 1)
                 mismatch = mismatch.set((~is_symbol).fill_null(value=False), MISMATCH)
                 values = pl.Series(column.symbols, dtype=pl.String).gather(values.set(~is_symbol, None))
-            elif column.is_int:
+            elif column.kind is Kind.NUMBER and column.bits == 32:
                 mismatch = mismatch.set((~values.is_between(-(2**31), 2**31 - 1)).fill_null(value=False), MISMATCH)
             elif column.kind in {Kind.INSTANT, Kind.LOCAL}:
                 values = microseconds(values, column.digits)
@@ -214,13 +212,12 @@ def _columns(field: str, schema: Any, named: Mapping[str, Any]) -> list[_Column]
     columns = [_column(field, branch, named) for branch in branches if branch != "null"]
     if len(columns) <= 1:
         return columns
+    if len({(column.kind, column.digits) for column in columns if column.bits}) > 1:
+        raise Unsupported(f"its {field} may be an integer of two meanings")
     texts = [_Column(field, Kind.TEXT, pl.String())] if any(column.kind is Kind.TEXT for column in columns) else []
-    by_dtype: dict[pl.DataType, _Column] = {}
-    for column in columns:
-        known = by_dtype.setdefault(column.dtype, column)
-        if column.kind is not Kind.TEXT and (known.kind, known.digits) != (column.kind, column.digits):
-            raise Unsupported(f"its {field} may be an integer of two meanings")
-    by_dtype = {dtype: column for dtype, column in by_dtype.items() if column.kind is not Kind.TEXT}
+    # Of int and long, both of one meaning, the wider one stands for both.
+    others = sorted((column for column in columns if column.kind is not Kind.TEXT), key=lambda column: column.bits)
+    by_dtype = {column.dtype: column for column in others}
     return [replace(column, is_alone=False) for column in (*texts, *by_dtype.values())]
 
 
@@ -237,11 +234,12 @@ def _column(field: str, schema: Any, named: Mapping[str, Any]) -> _Column:
             column = _Column(field, Kind.TEXT, pl.String())
         case {"type": "enum", "symbols": symbols}:
             column = _Column(field, Kind.TEXT, pl.Int64(), symbols=tuple(symbols))
-        case "long" if logical in _TIMES:
-            kind, digits = _TIMES[logical]
-            column = _Column(field, kind, pl.Int64(), digits)
-        case "int" | "long" if logical not in _NO_NUMBERS:
-            column = _Column(field, Kind.NUMBER, pl.Int64(), is_int=schema == "int")
+        case "int" | "long":
+            bits = 32 if schema == "int" else 64
+            kind, digits = _TIMES.get(logical or "", (Kind.NUMBER, 0)) if bits == 64 else (Kind.NUMBER, 0)
+            column = _Column(field, kind, pl.Int64(), digits, bits=bits)
+            if logical in _NO_NUMBERS:
+                column = _Column(field, Kind.WRONG, pl.Boolean(), bits=bits)
         case "float" | "double":
             column = _Column(field, Kind.NUMBER, pl.Float64())
     return column
@@ -259,7 +257,8 @@ class _Simplified:
         """Whether Polars can read what was made so far."""
 
     def of(self, schema: Any, *, keeps_enums: bool = False) -> Any:
-        """The schema, simplified. ``keeps_enums``: for a union that has integers, too. Raises `Unsupported`."""
+        """The schema, simplified. ``keeps_enums``: for a union of several types, where an index could be any integer.
+        Raises `Unsupported`."""
         while isinstance(schema, str) and schema in self._named:
             schema = self._named[schema]
         simple = schema

@@ -4,8 +4,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection
 from contextlib import AbstractContextManager
 
-import polars as pl
-
 from game_analytics.rules.events import Decode
 
 
@@ -36,11 +34,3 @@ class Format(ABC):
     def opened(self, kept: KeptSchemas) -> AbstractContextManager[Decode]:
         """A function from messages (`event_log.MESSAGES`) to `rules.events.FIELDS`, row by row, for the messages of one
         day, whose schemas are kept in ``kept``. Connections are closed with the block."""
-
-
-def without_fields(faults: pl.Series) -> pl.DataFrame:
-    """The `FIELDS` of messages that can't be decoded, by their faults (text)."""
-    nothing = pl.lit(None, pl.String)
-    return faults.to_frame("fault").with_columns(
-        event_type=nothing, player_id=nothing, game_id=nothing, event_id=nothing, ts=nothing
-    )

@@ -22,10 +22,11 @@ _COMPRESSED = (
     b"x\xda",
 )
 _SCHEMA_ID = b"\x00"
-_GLUE = (b"\x03\x00", b"\x03\x05")
+GLUE = (b"\x03\x00", b"\x03\x05")
+"""How AWS Glue's framing begins: as it is, or with zlib."""
 _AVRO_FILE = b"Obj\x01"
 _LEAST_FRAMED = 5
-_LEAST_GLUE = 18
+LEAST_GLUE = 18
 
 
 def unframed(value: bytes | None) -> bytes | None:
@@ -48,5 +49,5 @@ def first_bytes_fault(value: bytes | None) -> str | None:
     if value.startswith(_COMPRESSED):
         return "compressed"
     is_framed = value.startswith(_SCHEMA_ID) and len(value) >= _LEAST_FRAMED
-    is_glue = value.startswith(_GLUE) and len(value) >= _LEAST_GLUE
+    is_glue = value.startswith(GLUE) and len(value) >= LEAST_GLUE
     return "avro_or_protobuf" if is_framed or is_glue or value.startswith(_AVRO_FILE) else None

@@ -21,9 +21,15 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from game_analytics.sources.formats.registry_schema import Schema, Unsupported
-from game_analytics.sources.formats.typed_fields import WANTED, Kind, Typed, fields_of
-
-MISMATCH = "schema_mismatch"
+from game_analytics.sources.formats.typed_fields import (
+    BEFORE_1970,
+    LAST_SECOND,
+    MISMATCH,
+    WANTED,
+    Kind,
+    Typed,
+    fields_of,
+)
 
 _CHUNK = 2_000
 """Messages that are objects at the same time."""
@@ -45,8 +51,6 @@ _NUMBERS = {
     FieldDescriptor.CPPTYPE_FLOAT: pl.Float64(),
     FieldDescriptor.CPPTYPE_DOUBLE: pl.Float64(),
 }
-_LAST_SECOND = 253_402_300_799
-"""Of the year 9999."""
 
 
 class ProtobufDecoder:
@@ -89,7 +93,7 @@ class ProtobufDecoder:
     def _of_type(self, indexes: tuple[int, ...] | None, bodies: Sequence[bytes]) -> pl.DataFrame:
         reader = None if indexes is None else self._readers(indexes)
         if reader is None:
-            return fields_of({}, pl.Series([MISMATCH], dtype=pl.String).new_from_index(0, len(bodies)))
+            return fields_of({}, pl.repeat(MISMATCH, len(bodies), dtype=pl.String, eager=True))
         return reader.read(bodies)
 
     def _reader(self, indexes: tuple[int, ...]) -> "_MessageReader | None":
@@ -208,8 +212,10 @@ def _values_of(field: FieldDescriptor) -> Callable[[Sequence[Message]], list[Any
 
 
 def _microseconds(moment: Any) -> int:
-    """Of a Timestamp; -1 outside the years 1970 to 9999, which is no valid time."""
-    return moment.seconds * 1_000_000 + moment.nanos // 1_000 if 0 <= moment.seconds <= _LAST_SECOND else -1
+    """Of a Timestamp; `BEFORE_1970` outside the years 1970 to 9999."""
+    if not 0 <= moment.seconds <= LAST_SECOND:
+        return BEFORE_1970
+    return int(moment.seconds * 1_000_000 + moment.nanos // 1_000)
 
 
 def _located(body: bytes, appendix: bytes | None) -> tuple[tuple[int, ...] | None, bytes]:

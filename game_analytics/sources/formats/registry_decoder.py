@@ -7,12 +7,13 @@ import polars as pl
 
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.sources.formats.avro import AvroDecoder
-from game_analytics.sources.formats.format import KeptSchemas, without_fields
+from game_analytics.sources.formats.format import KeptSchemas
 from game_analytics.sources.formats.json import decode_values
 from game_analytics.sources.formats.protobuf import ProtobufDecoder
 from game_analytics.sources.formats.registry_client import Registry
 from game_analytics.sources.formats.registry_frame import frames, other_framing, schema_name
 from game_analytics.sources.formats.registry_schema import Malformed, Schema, Unsupported
+from game_analytics.sources.formats.typed_fields import fields_of
 
 _UNREADABLE = ("avro_or_protobuf", "not_utf8", "not_json")
 
@@ -114,4 +115,4 @@ def _unnamed(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _all_faulty(rows: pl.DataFrame, fault: str) -> pl.DataFrame:
-    return without_fields(pl.repeat(fault, rows.height, dtype=pl.String, eager=True))
+    return fields_of({}, pl.repeat(fault, rows.height, dtype=pl.String, eager=True))

@@ -9,6 +9,8 @@ import uuid
 
 import polars as pl
 
+from game_analytics.sources.formats.frame import GLUE, LEAST_GLUE
+
 FRAMES = pl.Schema({"schema": pl.Binary(), "body": pl.Binary(), "appendix": pl.Binary()})
 """One row per message. ``schema``: the id (4 bytes, big-endian) or the GUID (16 bytes) of its schema; null if it names
 none, then ``body`` is the whole value. ``appendix``: what follows in the header, Protobuf's message indexes; null if
@@ -22,7 +24,6 @@ _HEADER = "__value_schema_id"
 _NO_ID = b"\x00\x00\x00\x00"
 """No registry gives id 0: it is the first half of an id of 8 bytes, as Apicurio's clients write it."""
 
-_GLUE = (b"\x03\x00", b"\x03\x05")
 _APICURIO_HEADERS = ("apicurio.value.globalId", "apicurio.value.contentId")
 _AZURE_CONTENT_TYPE = b"avro/binary+"
 
@@ -72,7 +73,7 @@ def other_framing(messages: pl.DataFrame) -> pl.Series:
     """For each message that names no schema of ours, the reason that names the framing of another kind, if its bytes or
     headers show one; else null."""
     value = pl.col("value")
-    is_glue = pl.any_horizontal(value.bin.starts_with(start) for start in _GLUE) & (value.bin.size() >= 18)
+    is_glue = pl.any_horizontal(value.bin.starts_with(start) for start in GLUE) & (value.bin.size() >= LEAST_GLUE)
     is_apicurio = value.bin.starts_with(_MAGIC + _NO_ID)
     reasons = messages.select(
         pl.when(is_glue).then(pl.lit("glue_framing")).when(is_apicurio).then(pl.lit("apicurio_framing"))

@@ -6,8 +6,19 @@ from enum import Enum, auto
 
 import polars as pl
 
-WANTED = ("event_type", "player_id", "game_id", "event_id", "ts")
+from game_analytics.rules.events import FIELDS
+
+WANTED = tuple(name for name in FIELDS if name != "fault")
 """The fields that are read, found by these names alone."""
+
+MISMATCH = "schema_mismatch"
+"""The fault of a body that its schema does not fit."""
+
+LAST_SECOND = 253_402_300_799
+"""Of the year 9999, since 1970."""
+
+BEFORE_1970 = -1
+"""Microseconds that stand for a time that is none: the rules refuse it."""
 
 
 class Kind(Enum):
@@ -32,18 +43,14 @@ class Typed:
     values: pl.Series
 
 
-_LAST_SECOND = 253_402_300_799
-"""Of the year 9999, since 1970."""
-
-
 def microseconds(values: pl.Series, digits: int) -> pl.Series:
-    """Integers that count seconds with ``digits`` decimal places, as microseconds, truncated; -1, which is before 1970
-    and so no valid time, where they lie outside the years 1970 to 9999."""
-    valid = values.is_between(0, min((_LAST_SECOND + 1) * 10**digits, 2**63) - 1)
+    """Integers that count seconds with ``digits`` decimal places, as microseconds, truncated; `BEFORE_1970` where
+    they lie outside the years 1970 to 9999."""
+    valid = values.is_between(0, min((LAST_SECOND + 1) * 10**digits, 2**63) - 1)
     # Set to 0 first: others might not fit into 64 bits.
     inside = values.set(~valid, 0)
     scaled = inside * 10 ** (6 - digits) if digits <= 6 else inside // 10 ** (digits - 6)
-    return pl.Series(scaled.set(~valid, -1))
+    return pl.Series(scaled.set(~valid, BEFORE_1970))
 
 
 def fields_of(columns: Mapping[str, Sequence[Typed]], faults: pl.Series) -> pl.DataFrame:

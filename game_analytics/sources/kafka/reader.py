@@ -258,11 +258,11 @@ def _header_column(messages: Sequence[Sequence[tuple[str, bytes | None]] | None]
         }
     )
     lists = flat.group_by("row", maintain_order=True).agg(headers=pl.struct("name", "value"))
-    rows = pl.DataFrame({"row": pl.Series([row for row, _ in present], dtype=pl.UInt32)})
-    # A message may have headers, but none in them.
-    filled = rows.join(lists, on="row", how="left").with_columns(pl.col("headers").fill_null([]))
-    every = pl.DataFrame({"row": pl.int_range(len(messages), dtype=pl.UInt32, eager=True)})
-    return every.join(filled, on="row", how="left", maintain_order="left")["headers"].cast(ON_REQUEST["headers"])
+    is_there = pl.Series("is_there", [headers is not None for headers in messages])
+    rows = is_there.to_frame().with_row_index("row").join(lists, on="row", how="left", maintain_order="left")
+    # The list of a message may be there and empty.
+    filled = rows.select(pl.when("is_there").then(pl.col("headers").fill_null([])))
+    return filled.to_series().cast(ON_REQUEST["headers"])
 
 
 def _offsets(messages: list[Message]) -> Sequence[int]:

@@ -145,7 +145,10 @@ def test_a_field_that_the_schema_lacks_is_absent() -> None:
 ENUM = {"type": "enum", "name": "Kind", "symbols": ["KILL", "DEATH", "SPAWN"]}
 
 
-@pytest.mark.parametrize("type_", [ENUM, [ENUM], ["null", ENUM], [ENUM, "null"], ["null", "int", ENUM]])
+@pytest.mark.parametrize(
+    "type_",
+    [ENUM, [ENUM], ["null", ENUM], [ENUM, "null"], ["null", "int", ENUM], [ENUM, "long"], ["string", "int", ENUM]],
+)
 def test_an_enum_is_its_symbol(type_: object) -> None:
     for symbol in ("KILL", "DEATH", "SPAWN"):
         assert only(with_field("event_type", type_), {**EVENT, "event_type": symbol})["event_type"] == symbol
@@ -318,8 +321,9 @@ def test_any_bytes_give_fields_or_a_mismatch_and_leave_the_others_as_they_are(ga
         with_field("x", {"type": "array", "items": "null"}),
         with_field("x", ["null", "com.example.Event"]),
         with_field("ts", ["int", {"type": "long", "logicalType": "timestamp-millis"}]),
+        with_field("ts", [{"type": "int", "logicalType": "date"}, "long"]),
     ],
-    ids=["text", "array", "values without bytes", "itself", "two meanings"],
+    ids=["text", "array", "values without bytes", "itself", "two meanings", "a date or a number"],
 )
 def test_a_schema_whose_messages_have_no_certain_meaning_is_not_read(schema: object) -> None:
     with pytest.raises(Unsupported):
