@@ -44,7 +44,8 @@ test: .venv/ready  ## the tests that need only Python and little time
 	@$(BIN)/pytest --numprocesses 2 -m "not real and not trial"
 
 test-real: .venv/ready  ## tests on real servers and a browser (skipped where missing), and the long ones
-	@$(BIN)/pytest --numprocesses 2 -m "real or trial"
+	@# A core each: with more threads, Polars takes half as much time again for the small frames of a trial.
+	@POLARS_MAX_THREADS=1 $(BIN)/pytest --numprocesses 2 -m "real or trial"
 
 pictures: .venv/ready  ## take the screenshots of the README and docs/ again, with a real browser
 	@PICTURES=docs/images REQUIRE_STACK=1 $(BIN)/pytest game_analytics_tests/local_stack/stack/test_browser.py

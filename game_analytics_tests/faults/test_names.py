@@ -263,7 +263,8 @@ def listing_of(keys: list[str]) -> Answer:
 
 
 def test_the_sensor_names_odd_keys_in_one_line_each(tmp_path: Path, record_property: Trial) -> None:
-    keys = [*odd_keys(), *(f"{STATS_KEY}{name}" for name in all_names())]
+    # What begins with a slash would be a part of that day's folder.
+    keys = [*odd_keys(), *(f"{STATS_KEY}{name}" for name in all_names() if not name.startswith("/"))]
     with answering(listing_of(keys)) as server, dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
         lake = resource_at(server.url)
         pipeline = Pipeline(definitions_on(small_simulation(), lake, PipelineSettings()), lake, instance)
