@@ -15,7 +15,7 @@ WORKDIR /opt/game-analytics
 COPY pyproject.toml constraints.txt ./
 RUN python -c "import tomllib; found = tomllib.load(open('pyproject.toml', 'rb')); project = found['project']; \
         extras = project['optional-dependencies']; \
-        print(*project['dependencies'], *extras['production'], *extras['registry'], \
+        print(*project['dependencies'], *extras['msk'], *extras['production'], *extras['registry'], \
               *found['build-system']['requires'], sep='\n')" > needs.txt \
     && pip install --constraint constraints.txt --requirement needs.txt
 

@@ -201,8 +201,7 @@ def produce(  # noqa: PLR0913 - one for each option
     from game_analytics.local_stack.stop_signal import stop_signals
     from game_analytics.simulation.publish_day import produce_day
     from game_analytics.simulation.publish_live import Pace, follow_matches
-    from game_analytics.sources.kafka.client import KafkaSettings
-    from game_analytics.sources.kafka.properties import read_properties
+    from game_analytics.sources.kafka.client import OPTIONS, KafkaSettings
 
     simulation = Simulation(
         seed=seed,
@@ -211,8 +210,7 @@ def produce(  # noqa: PLR0913 - one for each option
         repeated_share=repeated_share,
         late_share=late_share,
     )
-    properties = read_properties(config_file) if config_file else {}
-    target = KafkaSettings(bootstrap_servers, topic, properties)
+    target = KafkaSettings.read(bootstrap_servers, topic, config_file, named_by=OPTIONS)
     if day is not None:
         produce_day(console(), target, day.date(), simulation, partitions=partitions, create=create_topic)
         return

@@ -84,11 +84,14 @@ class Broker(Server):
         """``port`` is for the listener without authentication; by default it takes a free one, as the others do."""
         self.folder = folder.resolve()
         super().__init__("Kafka", self.folder / "server.log")
-        plain, sasl, controller = free_ports(3, [] if port is None else [port])
+        plain, sasl, oauth, controller = free_ports(4, [] if port is None else [port])
         self.bootstrap_servers = f"{LOOPBACK}:{port or plain}"
         """The listener without authentication."""
         self.sasl_bootstrap_servers = f"{LOOPBACK}:{sasl}"
         """The listener for the users of `PASSWORDS`: SASL_PLAINTEXT, mechanism PLAIN."""
+        self.oauth_bootstrap_servers = f"{LOOPBACK}:{oauth}"
+        """The listener for unsigned tokens, which anybody can make: SASL_PLAINTEXT, mechanism OAUTHBEARER. It ends a
+        connection whose token has expired."""
         self._controller = f"{LOOPBACK}:{controller}"
         self._kafka = kafka
 
@@ -160,11 +163,19 @@ class Broker(Server):
             "node.id": 1,
             "controller.quorum.voters": f"1@{self._controller}",
             "listeners": f"PLAINTEXT://{self.bootstrap_servers},SASL_PLAINTEXT://{self.sasl_bootstrap_servers},"
-            f"CONTROLLER://{self._controller}",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+            f"OAUTH://{self.oauth_bootstrap_servers},CONTROLLER://{self._controller}",
+            "listener.security.protocol.map": (
+                "PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,OAUTH:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT"
+            ),
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
             "sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.oauth.sasl.enabled.mechanisms": "OAUTHBEARER",
+            "listener.name.oauth.oauthbearer.sasl.jaas.config": (
+                "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;"
+            ),
+            # Without it a connection would outlive its token. A token's own end counts where it is sooner.
+            "listener.name.oauth.oauthbearer.connections.max.reauth.ms": 3_600_000,
             "listener.name.sasl_plaintext.plain.sasl.jaas.config": (
                 f"org.apache.kafka.common.security.plain.PlainLoginModule required {users};"
             ),

@@ -70,7 +70,7 @@ def test_the_layer_of_packages_holds_all_that_the_project_needs_in_production() 
     found = tomllib.loads((ROOT / "pyproject.toml").read_text())
     project, builds = found["project"], found["build-system"]["requires"]
     extras = project["optional-dependencies"]
-    needed = project["dependencies"] + extras["production"] + extras["registry"]
+    needed = project["dependencies"] + extras["msk"] + extras["production"] + extras["registry"]
     assert listed.stdout.splitlines() == needed + builds
     assert any(line.startswith("dagster-postgres") for line in listed.stdout.splitlines())
 

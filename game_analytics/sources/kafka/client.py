@@ -3,11 +3,13 @@
 Settings can be pickled, and never show passwords.
 """
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from confluent_kafka import KafkaException
 
@@ -15,6 +17,7 @@ from game_analytics.errors import GameAnalyticsError
 from game_analytics.sources.kafka.errors import error_of
 from game_analytics.sources.kafka.names import servers_fault, topic_fault
 from game_analytics.sources.kafka.properties import CLIENT_DEFAULTS, read_properties
+from game_analytics.sources.kafka.tokens import TOKEN, Token, TokenSource, token_source
 
 
 @dataclass(frozen=True)
@@ -43,21 +46,34 @@ class KafkaSettings:
     """How long a broker may deliver or accept nothing before reading or publishing fails."""
     answers_within: timedelta = timedelta(seconds=10)
     """How long the cluster may take to answer a question about the topic."""
+    tokens: TokenSource | None = field(default=None, repr=False)
+    """Where tokens for OAUTHBEARER come from; None if none are needed, or librdkafka makes them."""
 
     @classmethod
     def read(
-        cls, servers: str, topic: str, config_file: Path | None, patience: timedelta = timedelta(minutes=2)
+        cls,
+        servers: str,
+        topic: str,
+        config_file: Path | None,
+        patience: timedelta = timedelta(minutes=2),
+        named_by: NamedBy = VARIABLES,
     ) -> "KafkaSettings":
-        """With the properties of the file. Raises `GameAnalyticsError` that names the environment variable if servers,
-        topic or file are malformed."""
+        """With the properties of the file. Raises `GameAnalyticsError` that names what to fix if servers, topic or file
+        are malformed."""
         properties = {} if config_file is None else read_properties(config_file)
-        settings = cls(servers, topic, properties, patience)
-        settings.ensure_well_formed(VARIABLES)
-        return settings
+        cls(servers, topic).ensure_well_formed(named_by)
+        tokens = token_source(properties, servers, named_by.file)
+        for_librdkafka = {name: value for name, value in properties.items() if name != TOKEN}
+        return cls(servers, topic, for_librdkafka, patience, tokens=tokens)
 
-    def client(self, own: Mapping[str, str]) -> dict[str, str | int | float | bool]:
-        """The properties of a client: our defaults and its ``own``, unless the file says otherwise, on this cluster."""
-        return {**CLIENT_DEFAULTS, **own, **self.properties, "bootstrap.servers": self.bootstrap_servers}
+    def client(self, own: Mapping[str, str]) -> dict[str, Any]:
+        """The properties of a client: our defaults and its ``own``, unless the file says otherwise, on this cluster.
+        Texts, and a function if it needs tokens.
+
+        Raises `GameAnalyticsError` if it needs a token and none can be made.
+        """
+        texts = {**CLIENT_DEFAULTS, **own, **self.properties, "bootstrap.servers": self.bootstrap_servers}
+        return {**texts, "oauth_cb": _RenewedToken(self.tokens)} if self.tokens is not None else {**texts}
 
     def ensure_well_formed(self, named_by: NamedBy) -> None:
         """Raises `GameAnalyticsError` if servers or topic are malformed. Checked without a client, which would search
@@ -87,3 +103,23 @@ class KafkaSettings:
             text = text.replace(f'"{value}"', '"…"')
             text = text.removesuffix(value) + "…" if text.endswith(f": {value}") else text
         return text.rstrip(".")
+
+
+class _RenewedToken:
+    """A token, and what librdkafka calls, from a thread of its own, whenever four fifths of its life are over.
+
+    The first one is made at once: within the callback its failure would be lost (confluent-kafka 2.16 waits ten seconds
+    for a token, and then raises an error of its own).
+    """
+
+    def __init__(self, source: TokenSource) -> None:
+        self._source = source
+        self._latest = source.token()
+
+    def __call__(self, _config: str) -> Token:
+        try:
+            self._latest = self._source.token()
+        except GameAnalyticsError as failure:
+            # Once it has expired, librdkafka reports that, and asks again every ten seconds.
+            logging.getLogger(__name__).warning("%s The token that was made before is used until it expires.", failure)
+        return self._latest

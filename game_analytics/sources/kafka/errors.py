@@ -115,8 +115,8 @@ def explain(error: KafkaError, cluster: str, topic: str) -> GameAnalyticsError:
 def _verdict(code: int, topic: str, why: str) -> str:
     if code in _WRONG_CREDENTIALS:
         return (
-            f"refuses the credentials ({why}). Check sasl.mechanism, sasl.username and sasl.password in the file "
-            "that KAFKA_CONFIG_FILE names."
+            f"refuses the credentials ({why}). Check sasl.mechanism, and sasl.username and sasl.password or what makes "
+            "the token, in the file that KAFKA_CONFIG_FILE names."
         )
     if code == KafkaError._SSL:
         return (

@@ -1,0 +1,112 @@
+"""Tokens for SASL's OAUTHBEARER that a program must make, since no property of librdkafka can: those of AWS IAM.
+
+What makes them comes with the extra ``game-analytics[msk]``, and is imported when the settings ask for it.
+"""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from game_analytics.errors import GameAnalyticsError
+
+TOKEN = "game-analytics.token"  # noqa: S105 - the name of a property
+"""The property of `KAFKA_CONFIG_FILE` that says where tokens come from."""
+MSK_IAM = "aws-msk-iam"
+"""Its only value."""
+
+_MECHANISMS = ("sasl.mechanism", "sasl.mechanisms")
+_OF_MSK = re.compile(r"\.kafka(?:-serverless)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?(?::|,|$)")
+
+
+class Token(NamedTuple):
+    """What a client shows to the broker."""
+
+    value: str
+    expires: float
+    """In seconds since 1970."""
+
+
+class TokenSource(ABC):
+    """Makes tokens. Can be pickled, and holds no credentials: each process finds its own."""
+
+    @abstractmethod
+    def token(self) -> Token:
+        """A new one. Raises `GameAnalyticsError` where there are no credentials to make it from."""
+
+
+def token_source(properties: Mapping[str, str], bootstrap_servers: str, named_by: str) -> TokenSource | None:
+    """What the file's properties ask for; None if they ask for nothing. ``named_by``: the variable or option that names
+    the file. Raises `GameAnalyticsError` if they ask for what there is not."""
+    asked = properties.get(TOKEN)
+    if asked is None:
+        return None
+    if asked != MSK_IAM:
+        raise GameAnalyticsError(
+            f"{TOKEN} in the file that {named_by} names is unknown: `{MSK_IAM}` is expected. Fix or remove the line."
+        )
+    if "OAUTHBEARER" not in {properties.get(name) for name in _MECHANISMS}:
+        raise GameAnalyticsError(
+            f"{TOKEN} needs sasl.mechanism=OAUTHBEARER. Set it in the file that {named_by} names, and "
+            "security.protocol=SASL_SSL."
+        )
+    return MskIamTokens.for_servers(bootstrap_servers)
+
+
+@dataclass(frozen=True)
+class MskIamTokens(TokenSource):
+    """Amazon MSK's IAM access control: a URL signed with the AWS credentials of the environment, a file or a role,
+    valid for 15 minutes (https://github.com/aws/aws-msk-iam-sasl-signer-python)."""
+
+    region: str
+
+    @classmethod
+    def for_servers(cls, bootstrap_servers: str) -> "MskIamTokens":
+        """For the region in the servers' names, else the one that the AWS settings name."""
+        signs()
+        found = _OF_MSK.search(bootstrap_servers)
+        return cls(found["region"] if found is not None else _configured_region(bootstrap_servers))
+
+    def token(self) -> Token:
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+
+        try:
+            value, expires_ms = signs()(self.region)
+        except AttributeError:  # what the signer raises where there are no credentials at all
+            raise _no_token("there are none") from None
+        except (BotoCoreError, ValueError) as error:
+            raise _no_token(str(error).rstrip(".")) from None
+        return Token(value, expires_ms / 1000)
+
+
+def signs() -> Callable[[str], tuple[str, int]]:
+    """AWS's function from a region to a token and when it expires, in milliseconds since 1970. Raises
+    `GameAnalyticsError` if the extra is missing."""
+    try:
+        from aws_msk_iam_sasl_signer import MSKAuthTokenProvider  # noqa: PLC0415
+    except ModuleNotFoundError as missing:
+        raise GameAnalyticsError(
+            f"{TOKEN} is {MSK_IAM}, and the module {missing.name} is missing. Install `game-analytics[msk]`."
+        ) from None
+    signer: Callable[[str], tuple[str, int]] = MSKAuthTokenProvider.generate_auth_token
+    return signer
+
+
+def _configured_region(bootstrap_servers: str) -> str:
+    import boto3  # noqa: PLC0415
+
+    region = boto3.Session().region_name
+    if region is None:
+        raise GameAnalyticsError(
+            f"{TOKEN} is {MSK_IAM}, and neither the servers ({bootstrap_servers}) nor the AWS settings name the "
+            "cluster's region. Set AWS_DEFAULT_REGION."
+        )
+    return region
+
+
+def _no_token(why: str) -> GameAnalyticsError:
+    return GameAnalyticsError(
+        f"No token for Kafka can be made from the AWS credentials: {why}. Give this process a role or credentials that "
+        "may connect to the cluster (kafka-cluster:Connect)."
+    )
