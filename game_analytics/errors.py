@@ -4,6 +4,7 @@ All error classes; those besides the first two are defined in the modules that r
 
     GameAnalyticsError          the user has to act; the message says how
         Unavailable             a service does not answer; the same may succeed later
+            Damaged             bytes of an object have another checksum than S3 gave with them
         Truncated               landing a day would lose messages that the log no longer holds
         OffsetGone              the log dropped an offset while it was read
         Unbalanced              a landing's account does not balance; nothing was committed

@@ -27,6 +27,7 @@ from botocore.config import Config
 from game_analytics.errors import GameAnalyticsError, Unavailable
 from game_analytics.lake.errors import (
     START_LOCALLY,
+    Damaged,
     Refusal,
     ensure_bucket_name,
     error_code,
@@ -246,8 +247,11 @@ class Lake:
         return self._get(key, {})
 
     def tail(self, key: str, size: int) -> Stored | None:
-        """The last ``size`` bytes of the object, or all of a smaller one; None if there is no such object."""
-        return self._get(key, {"Range": f"bytes=-{size}"})
+        """The last ``size`` bytes of the object, or all of it; None if there is no such object."""
+        try:
+            return self._get(key, {"Range": f"bytes=-{size}"})
+        except Damaged:  # or a server that gives the checksum of the whole object with a part of it
+            return self.get(key)
 
     def _get(self, key: str, part: Mapping[str, Any]) -> Stored | None:
         with self._request(key):
@@ -431,7 +435,7 @@ class Lake:
         while size < needed <= _LARGEST_FOOTER:
             size = needed
             stored = self.tail(key, size)
-            needed = 0 if stored is None or len(stored.body) < size else _footer_length(stored.body)
+            needed = 0 if stored is None or len(stored.body) != size else _footer_length(stored.body)
         return self.get(key) if stored is not None and not stored.body and self.size(key) else stored
 
     @property

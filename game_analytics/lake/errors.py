@@ -31,6 +31,10 @@ _ELSEWHERE = {"301", "PermanentRedirect", "AuthorizationHeaderMalformed", "Illeg
 _BUSY = {"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "Throttling", "RequestLimitExceeded"}
 
 
+class Damaged(Unavailable):
+    """Bytes of an object have another checksum than the one that S3 gave with them."""
+
+
 @dataclass(frozen=True)
 class Refusal:
     """An error answer of S3."""
@@ -81,7 +85,7 @@ def readable_s3_errors(bucket: str, endpoint: str | None, key: str = "") -> Iter
     ) as error:
         raise no_answer(type(error).__name__, bucket, endpoint, key) from error
     except botocore.exceptions.FlexibleChecksumError as error:
-        raise Unavailable(
+        raise Damaged(
             f"{place} arrived damaged from {where}, or was replaced meanwhile: its checksum is another. Try again "
             "later; if it stays so, the object is damaged: write it again."
         ) from error

@@ -71,7 +71,7 @@ def find_kafka(cache: Path | None = None, search_path: str | None = None) -> Kaf
         GameAnalyticsError: Java or Maven is missing or too old.
         Unavailable: Maven could not fetch the jars.
     """
-    java = _find_java(search_path)
+    java = find_java(search_path)
     jars = (cache or user_cache_path("game_analytics")) / f"kafka-{KAFKA_VERSION}"
     ensure_jars(jars, f"Kafka {KAFKA_VERSION}", _ARTIFACTS, search_path)
     return Kafka(java, jars)
@@ -236,7 +236,8 @@ def _refusal(admin: AdminClient) -> object:
         return refusal
 
 
-def _find_java(search_path: str | None) -> Path:
+def find_java(search_path: str | None = None) -> Path:
+    """Java, new enough for the broker. Raises `GameAnalyticsError` if there is none."""
     how = f"Install Java {_OLDEST_JAVA} or newer (on Debian: apt-get install openjdk-17-jre-headless)."
     java = shutil.which("java", path=search_path)
     if java is None:

@@ -1,7 +1,9 @@
 """What S3 refuses or fails to do comes as one line that names the thing and the next step, soon, and no secret."""
 
+import base64
 import os
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -333,6 +335,21 @@ def test_a_footer_that_a_server_gives_no_part_of_is_read_with_the_whole_object()
         lake = resource_at(server.url).open()
         assert lake.parquet_metadata(KEY)["made"] == "here"
     assert [asked.method for asked in server.asked] == ["GET", "GET", "HEAD", "GET"]
+
+
+def test_a_part_with_the_checksum_of_the_whole_object_is_read_with_the_whole_object() -> None:
+    """As gofakes3 gives it."""
+    body = to_parquet(pl.DataFrame({"a": [str(number**5) for number in range(30_000)]}), {"made": "here"})
+    checksum = base64.b64encode(zlib.crc32(body).to_bytes(4)).decode()
+    headers = {"ETag": '"a"', "x-amz-checksum-crc32": checksum}
+    part = Answer(
+        206, body[-65_536:], {**headers, "Content-Range": f"bytes {len(body) - 65_536}-{len(body) - 1}/{len(body)}"}
+    )
+    assert len(body) > len(part.body)
+    with answering(LISTED, part, Answer(200, body, headers)) as server:
+        lake = resource_at(server.url).open()
+        assert lake.parquet_metadata(KEY)["made"] == "here"
+    assert [asked.method for asked in server.asked] == ["GET", "GET", "GET"]
 
 
 def test_another_put_that_is_under_way_counts_as_a_refusal() -> None:

@@ -3,6 +3,7 @@
 import base64
 import logging
 import pickle
+import re
 import time
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -113,7 +114,7 @@ def test_an_unknown_source_is_refused_and_not_repeated(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_misspelt_is_refused_by_the_client(tmp_path: Path) -> None:
-    with pytest.raises(GameAnalyticsError, match="game-analytics.tokens"):
+    with pytest.raises(GameAnalyticsError, match=re.escape("game-analytics.tokens")):
         KafkaEventLog(settings_of(tmp_path, "game-analytics.tokens=aws-msk-iam\n")).ensure_readable()
 
 

@@ -6,7 +6,6 @@ Maven fetches both; they are kept next to the broker's jars.
 import json
 import shutil
 import subprocess
-import tempfile
 import urllib.error
 import urllib.request
 import zipfile
@@ -14,17 +13,17 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from game_analytics.errors import GameAnalyticsError, Unavailable
+from game_analytics.errors import GameAnalyticsError
 from game_analytics.local_stack.kafka_broker import Kafka
 from game_analytics.local_stack.maven import Artifact, ensure_jars
 from game_analytics.local_stack.ports import LOOPBACK, free_ports
 from game_analytics.local_stack.processes import Server, locked_log, start_child
+from game_analytics_tests.support.fetched import by_maven
 
 VERSION = "2.6.13.Final"  # the last one for Java 17
 
 _ARTIFACT = f"io.apicurio:apicurio-registry-app:{VERSION}:zip:all"
 _SERIALIZER = (Artifact("io.apicurio", "apicurio-registry-serdes-avro-serde", VERSION),)
-_FETCHED_WITHIN_SECONDS = 300
 _READY_WITHIN_SECONDS = 90.0
 _PRODUCER = Path(__file__).parent / "AvroProducer.java"
 
@@ -36,15 +35,19 @@ class Apicurio(Server):
         """Raises `GameAnalyticsError` if there is no Maven, `Unavailable` if Maven could not fetch it."""
         super().__init__("Apicurio Registry", folder / "registry.log")
         self._java = kafka.java
-        self._program = _fetched(kafka.jars.parent / f"apicurio-{VERSION}")
+        self._folder = folder
+        fetched = by_maven(kafka.jars.parent / f"apicurio-{VERSION}.zip", _ARTIFACT)
+        [self._archive] = fetched.glob("*.zip")
         self._serializer = kafka.jars.parent / f"apicurio-avro-{VERSION}"
         [port] = free_ports(1)
         self._address = f"{LOOPBACK}:{port}"
         self.url = f"http://{self._address}/apis/ccompat/v7"
         """For Confluent's clients."""
-        self._folder = folder
 
     def _start(self) -> None:
+        program = self._folder / "program"
+        with zipfile.ZipFile(self._archive) as packed:
+            packed.extractall(program)
         host, port = self._address.split(":")
         command: list[str | Path] = [
             self._java,
@@ -54,7 +57,7 @@ class Apicurio(Server):
             f"-Dquarkus.http.host={host}",
             f"-Dquarkus.http.port={port}",
             "-jar",
-            self._program / f"apicurio-registry-app-{VERSION}-runner.jar",
+            program / f"apicurio-registry-app-{VERSION}-runner.jar",
         ]
         with closing(locked_log(self._folder / "registry.log", "An Apicurio Registry", "End it.")) as output:
             self._child = start_child(command, self._folder, {"HOME": str(self._folder)}, output)
@@ -116,34 +119,3 @@ def _kind_and_bytes(value: bytes | None, fields: Mapping[str, str] | None) -> st
     if fields is not None:
         return f"record\t{json.dumps(fields).encode().hex()}"
     return "tombstone" if value is None else f"value\t{value.hex()}"
-
-
-def _fetched(folder: Path) -> Path:
-    """The unpacked program."""
-    if folder.exists():
-        return folder
-    maven = shutil.which("mvn")
-    if maven is None:
-        raise GameAnalyticsError("Apicurio is fetched by Maven, and there is no mvn on the PATH.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f"{folder.name}-", dir=folder.parent) as work:
-        command = [maven, "--quiet", "--batch-mode", "dependency:copy", f"-Dartifact={_ARTIFACT}"]
-        done = subprocess.run(  # noqa: S603 - no shell
-            [*command, f"-DoutputDirectory={work}"],
-            cwd=work,
-            text=True,
-            capture_output=True,
-            timeout=_FETCHED_WITHIN_SECONDS,
-            check=False,
-        )
-        if done.returncode:
-            raise Unavailable(f"Maven could not fetch {_ARTIFACT}. It says:\n{done.stdout}{done.stderr}")
-        [archive] = Path(work).glob("*.zip")
-        with zipfile.ZipFile(archive) as packed:
-            packed.extractall(Path(work) / "unpacked")
-        try:
-            (Path(work) / "unpacked").rename(folder)
-        except OSError:
-            if not folder.exists():  # else another process has fetched the same
-                raise
-    return folder
