@@ -285,13 +285,13 @@ def _written_times(fields: pl.DataFrame) -> pl.DataFrame:
         moments = moments.scatter(others, parsed["moment"])
         has_offset = has_offset.scatter(others, parsed["has_offset"])
     for name in TIME_FIELDS:
-        if name in fields.columns and (others := fields[name]).null_count() < len(others):
-            present = others.is_not_null()
-            values = _number_times(others) if name == "ts_number" else _valid(others)
-            moments = values.zip_with(present, moments)
-            names_time = names_time | present
+        if name in fields.columns and (times := fields[name]).null_count() < len(times):
+            others = times.is_not_null().arg_true()
+            present = times.gather(others)
+            moments = moments.scatter(others, _number_times(present) if name == "ts_number" else _valid(present))
+            names_time = names_time.scatter(others, True)
             if name != "ts_number":
-                has_offset = has_offset.set(present, name == "ts_instant")
+                has_offset = has_offset.scatter(others, name == "ts_instant")
     return pl.DataFrame({"written_time": moments, "names_time": names_time, "has_offset": has_offset})
 
 

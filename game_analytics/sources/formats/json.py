@@ -35,6 +35,7 @@ class _Fields(msgspec.Struct, gc=False):
     """A `float` only until `_decode_strictly` has read the number as it is written."""
 
 
+_NO_NUMBER = {str, NoneType}
 _NO_FIELDS = _Fields()
 _decode_fast = msgspec.json.Decoder(_Fields).decode
 # Errors of the fast decoder: the strict one then decides.
@@ -118,14 +119,13 @@ def _judged(values: Sequence[bytes | None], faults: list[str | None], index: int
 def _times(values: Sequence[bytes | None], fields: Sequence[_Fields]) -> dict[str, pl.Series]:
     """``ts``, the times that are texts, and ``ts_number``, the texts of those that are numbers, if there are any."""
     times = [row.ts for row in fields]
-    if {str, NoneType}.issuperset(map(type, times)):
+    if _NO_NUMBER.issuperset(map(type, times)):
         return {"ts": pl.Series(times, dtype=pl.String)}
-    texts = [ts if type(ts) is str else None for ts in times]
     numbers: list[str | None] = [None] * len(times)
-    for index, ts in enumerate(times):
-        if ts is not None and type(ts) is not str:
-            numbers[index] = _time_as_written(values[index] or b"") if isinstance(ts, float) else str(ts)
-    return {"ts": pl.Series(texts, dtype=pl.String), "ts_number": pl.Series(numbers, dtype=pl.String)}
+    for index in [index for index, kind in enumerate(map(type, times)) if kind not in _NO_NUMBER]:
+        ts, times[index] = times[index], None
+        numbers[index] = _time_as_written(values[index] or b"") if isinstance(ts, float) else str(ts)
+    return {"ts": pl.Series(times, dtype=pl.String), "ts_number": pl.Series(numbers, dtype=pl.String)}
 
 
 def _hidden_faults(values: Sequence[bytes | None], others: Sequence[int]) -> dict[int, str]:
