@@ -23,7 +23,11 @@ def classes_of_the_package() -> dict[str, str]:
 
 def classes_in_the_docstring() -> dict[str, str]:
     lines = re.findall(r"^    ( *)(\w+)  +\S", getdoc(errors) or "", flags=re.MULTILINE)
-    return {name: "GameAnalyticsError" if indent else "Exception" for indent, name in lines}
+    bases, found = ["Exception"], {}
+    for indent, name in lines:
+        bases = [*bases[: len(indent) // 4 + 1], name]
+        found[name] = bases[-2]
+    return found
 
 
 def test_the_docstring_lists_every_error_class_below_its_base() -> None:

@@ -210,7 +210,7 @@ def produce(  # noqa: PLR0913 - one for each option
         repeated_share=repeated_share,
         late_share=late_share,
     )
-    target = KafkaSettings.read(bootstrap_servers, topic, config_file, named_by=OPTIONS)
+    target = KafkaSettings.with_file(bootstrap_servers, topic, config_file, OPTIONS)
     if day is not None:
         produce_day(console(), target, day.date(), simulation, partitions=partitions, create=create_topic)
         return

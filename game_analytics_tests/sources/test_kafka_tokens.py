@@ -122,7 +122,7 @@ def test_the_option_is_named_where_the_file_was_given_by_one(tmp_path: Path) -> 
     file = tmp_path / "kafka.properties"
     file.write_text("game-analytics.token=aws\n")
     with pytest.raises(GameAnalyticsError, match="--config-file"):
-        KafkaSettings.read(SERVERS, "game-events", file, named_by=OPTIONS)
+        KafkaSettings.with_file(SERVERS, "game-events", file, OPTIONS)
 
 
 @pytest.mark.parametrize("mechanism", ["", "sasl.mechanism=PLAIN\n"])

@@ -56,12 +56,24 @@ class KafkaSettings:
         topic: str,
         config_file: Path | None,
         patience: timedelta = timedelta(minutes=2),
-        named_by: NamedBy = VARIABLES,
     ) -> "KafkaSettings":
-        """With the properties of the file. Raises `GameAnalyticsError` that names what to fix if servers, topic or file
-        are malformed."""
+        """With the properties of the file. Raises `GameAnalyticsError` that names the environment variable if servers,
+        topic or file are malformed."""
+        cls(servers, topic).ensure_well_formed(VARIABLES)
+        return cls.with_file(servers, topic, config_file, VARIABLES, patience)
+
+    @classmethod
+    def with_file(
+        cls,
+        servers: str,
+        topic: str,
+        config_file: Path | None,
+        named_by: NamedBy,
+        patience: timedelta = timedelta(minutes=2),
+    ) -> "KafkaSettings":
+        """With the properties of the file; servers and topic are not looked at. Raises `GameAnalyticsError` if the file
+        is malformed."""
         properties = {} if config_file is None else read_properties(config_file)
-        cls(servers, topic).ensure_well_formed(named_by)
         tokens = token_source(properties, servers, named_by.file)
         for_librdkafka = {name: value for name, value in properties.items() if name != TOKEN}
         return cls(servers, topic, for_librdkafka, patience, tokens=tokens)
