@@ -14,6 +14,7 @@ from game_analytics.errors import GameAnalyticsError
 from game_analytics.sources.kafka.client import OPTIONS, KafkaSettings
 from game_analytics.sources.kafka.log import KafkaEventLog
 from game_analytics.sources.kafka.tokens import MskIamTokens
+from game_analytics_tests.support.answering_s3 import Answer, answering
 from game_analytics_tests.support.tokens import UnsignedTokens
 
 SERVERS = "b-1.games.a1b2c3.c2.kafka.eu-west-1.amazonaws.com:9098"
@@ -99,6 +100,23 @@ def test_with_half_of_the_credentials_the_missing_half_is_named(
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
     assert "AWS_SECRET_ACCESS_KEY" in refusal_of(tmp_path)
+
+
+def test_a_role_that_may_not_be_taken_is_told_in_the_words_of_aws(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = tmp_path / "identity"
+    identity.write_text("not-for-a-log")
+    body = b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>Not this role.</Message></Error></ErrorResponse>"
+    with answering(Answer(403, body)) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+        monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/reader")
+        monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(identity))
+        message = refusal_of(tmp_path)
+    assert "AccessDenied" in message
+    assert "Not this role" in message
+    assert "not-for-a-log" not in message
 
 
 def test_our_own_property_does_not_reach_librdkafka(tmp_path: Path) -> None:

@@ -69,13 +69,13 @@ class MskIamTokens(TokenSource):
         return cls(found["region"] if found is not None else _configured_region(bootstrap_servers))
 
     def token(self) -> Token:
-        from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
         try:
             value, expires_ms = signs()(self.region)
         except AttributeError:  # what the signer raises where there are no credentials at all
             raise _no_token("there are none") from None
-        except (BotoCoreError, ValueError) as error:
+        except (BotoCoreError, ClientError, ValueError) as error:  # also what STS answers for a role
             raise _no_token(str(error).rstrip(".")) from None
         return Token(value, expires_ms / 1000)
 
