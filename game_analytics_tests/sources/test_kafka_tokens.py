@@ -72,6 +72,7 @@ def test_a_token_of_msk_is_a_url_signed_for_the_clusters_region_and_valid_for_15
         ("b-1.x.kafka.us-gov-east-1.amazonaws.com:9098,b-2.x.kafka.us-gov-east-1.amazonaws.com:9098", "us-gov-east-1"),
         ("boot-a1.c1.kafka-serverless.us-east-2.amazonaws.com:9098", "us-east-2"),
         ("b-1.x.kafka.cn-north-1.amazonaws.com.cn:9098", "cn-north-1"),
+        ("B-1.X.KAFKA.EU-WEST-1.AMAZONAWS.COM:9098", "eu-west-1"),
         ("kafka.games.example:9098", "ap-south-1"),
         ("b-1.x.kafka.eu-west-1.amazonaws.com.evil.example:9098", "ap-south-1"),
     ],
@@ -81,6 +82,16 @@ def test_the_region_is_the_one_in_the_servers_names_else_that_of_the_aws_setting
 ) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "ap-south-1")
     assert settings_of(tmp_path, servers=servers).tokens == MskIamTokens(region)
+
+
+def test_the_region_variable_of_aws_services_counts_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "sa-east-1")
+    assert settings_of(tmp_path, servers="kafka.games.example:9098").tokens == MskIamTokens("sa-east-1")
+
+
+def test_a_profile_that_does_not_exist_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    assert "nobody" in refusal_of(tmp_path, servers="kafka.games.example:9098")
 
 
 def test_without_any_region_the_variable_to_set_is_named(tmp_path: Path) -> None:
@@ -143,13 +154,23 @@ def test_the_option_is_named_where_the_file_was_given_by_one(tmp_path: Path) -> 
         KafkaSettings.with_file(SERVERS, "game-events", file, OPTIONS)
 
 
-@pytest.mark.parametrize("mechanism", ["", "sasl.mechanism=PLAIN\n"])
-def test_another_mechanism_would_not_show_the_token(tmp_path: Path, mechanism: str) -> None:
-    assert "needs sasl.mechanism=OAUTHBEARER" in refusal_of(tmp_path, f"{mechanism}game-analytics.token=aws-msk-iam\n")
+@pytest.mark.parametrize(
+    "other",
+    [
+        "",
+        "security.protocol=SASL_SSL\n",
+        "security.protocol=SASL_SSL\nsasl.mechanism=PLAIN\n",
+        "sasl.mechanism=OAUTHBEARER\n",
+        "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=OAUTHBEARER\n",
+    ],
+)
+def test_the_token_is_shown_to_nobody_but_by_its_mechanism_over_tls(tmp_path: Path, other: str) -> None:
+    message = refusal_of(tmp_path, f"{other}game-analytics.token=aws-msk-iam\n")
+    assert "needs sasl.mechanism=OAUTHBEARER and security.protocol=SASL_SSL" in message
 
 
 def test_librdkafkas_other_name_for_the_mechanism_counts_too(tmp_path: Path) -> None:
-    content = "sasl.mechanisms=OAUTHBEARER\ngame-analytics.token=aws-msk-iam\n"
+    content = "security.protocol=sasl_ssl\nsasl.mechanisms=OAUTHBEARER\ngame-analytics.token=aws-msk-iam\n"
     assert settings_of(tmp_path, content).tokens == MskIamTokens("eu-west-1")
 
 
@@ -169,11 +190,11 @@ def test_a_client_that_needs_no_token_gets_no_function() -> None:
 def test_when_no_new_token_can_be_made_the_one_before_is_used_and_the_reason_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    tokens = UnsignedTokens(seconds=60, fails_after=2)
+    tokens = UnsignedTokens(seconds=60)
     callback = KafkaSettings(SERVERS, "game-events", tokens=tokens).client({})["oauth_cb"]
-    [first] = tokens.made
-    renewed = callback("")
-    assert renewed != first
+    first, renewed = callback(""), callback("")
+    assert [first, renewed] == tokens.made
+    tokens.fails = True
     with caplog.at_level(logging.WARNING):
         assert callback("") == renewed
     assert caplog.messages == ["The role is gone. The token that was made before is used until it expires."]

@@ -31,7 +31,7 @@ def by_go(folder: Path, package: str) -> Path:
 
     Raises `GameAnalyticsError` if there is no Go, `Unavailable` if it could not build it.
     """
-    go = _program("go", package, "golang-go")
+    go = _program("go", package, "golang-go of Debian 13 or newer")
 
     def build(work: Path) -> None:
         _run([go, "install", package], work, package, {**os.environ, "GOBIN": str(work)})

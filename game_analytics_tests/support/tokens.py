@@ -39,11 +39,11 @@ class UnsignedTokens(TokenSource):
     seconds: float
     """How long each is valid."""
     made: list[Token] = field(default_factory=list)
-    fails_after: int | None = None
-    """How many it makes before it has no credentials any more; None if it always has."""
+    fails: bool = False
+    """Whether it has no credentials any more."""
 
     def token(self) -> Token:
-        if self.fails_after is not None and len(self.made) >= self.fails_after:
+        if self.fails:
             raise GameAnalyticsError("The role is gone.")
         self.made.append(unsigned_token(self.seconds))
         return self.made[-1]

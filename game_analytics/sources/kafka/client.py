@@ -127,11 +127,15 @@ class _RenewedToken:
     def __init__(self, source: TokenSource) -> None:
         self._source = source
         self._latest = source.token()
+        self._is_new = True
 
     def __call__(self, _config: str) -> Token:
+        if self._is_new:
+            self._is_new = False
+            return self._latest
         try:
             self._latest = self._source.token()
-        except GameAnalyticsError as failure:
+        except Exception as failure:
             # Once it has expired, librdkafka reports that, and asks again every ten seconds.
             logging.getLogger(__name__).warning("%s The token that was made before is used until it expires.", failure)
         return self._latest

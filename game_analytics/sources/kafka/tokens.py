@@ -3,6 +3,7 @@
 What makes them comes with the extra ``game-analytics[msk]``, and is imported when the settings ask for it.
 """
 
+import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -17,7 +18,9 @@ MSK_IAM = "aws-msk-iam"
 """Its only value."""
 
 _MECHANISMS = ("sasl.mechanism", "sasl.mechanisms")
-_OF_MSK = re.compile(r"\.kafka(?:-serverless)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?(?::|,|$)")
+_OF_MSK = re.compile(
+    r"\.kafka(?:-serverless)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?(?::|,|$)", re.IGNORECASE
+)
 
 
 class Token(NamedTuple):
@@ -26,6 +29,10 @@ class Token(NamedTuple):
     value: str
     expires: float
     """In seconds since 1970."""
+
+    def __repr__(self) -> str:
+        """Without the value, which is a secret until it expires."""
+        return f"Token(expires={self.expires})"
 
 
 class TokenSource(ABC):
@@ -46,10 +53,11 @@ def token_source(properties: Mapping[str, str], bootstrap_servers: str, named_by
         raise GameAnalyticsError(
             f"{TOKEN} in the file that {named_by} names is unknown: `{MSK_IAM}` is expected. Fix or remove the line."
         )
-    if "OAUTHBEARER" not in {properties.get(name) for name in _MECHANISMS}:
+    asks_for_tokens = "OAUTHBEARER" in {properties.get(name) for name in _MECHANISMS}
+    if not asks_for_tokens or properties.get("security.protocol", "").upper() != "SASL_SSL":
         raise GameAnalyticsError(
-            f"{TOKEN} needs sasl.mechanism=OAUTHBEARER. Set it in the file that {named_by} names, and "
-            "security.protocol=SASL_SSL."
+            f"{TOKEN} needs sasl.mechanism=OAUTHBEARER and security.protocol=SASL_SSL. Set both in the file that "
+            f"{named_by} names."
         )
     return MskIamTokens.for_servers(bootstrap_servers)
 
@@ -64,23 +72,23 @@ class MskIamTokens(TokenSource):
     @classmethod
     def for_servers(cls, bootstrap_servers: str) -> "MskIamTokens":
         """For the region in the servers' names, else the one that the AWS settings name."""
-        signs()
+        signer()
         found = _OF_MSK.search(bootstrap_servers)
-        return cls(found["region"] if found is not None else _configured_region(bootstrap_servers))
+        return cls(found["region"].lower() if found is not None else _configured_region(bootstrap_servers))
 
     def token(self) -> Token:
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
         try:
-            value, expires_ms = signs()(self.region)
+            value, expires_ms = signer()(self.region)
         except AttributeError:  # what the signer raises where there are no credentials at all
             raise _no_token("there are none") from None
-        except (BotoCoreError, ClientError, ValueError) as error:  # also what STS answers for a role
+        except (BotoCoreError, ClientError, OSError, ValueError) as error:  # also what STS answers for a role
             raise _no_token(str(error).rstrip(".")) from None
         return Token(value, expires_ms / 1000)
 
 
-def signs() -> Callable[[str], tuple[str, int]]:
+def signer() -> Callable[[str], tuple[str, int]]:
     """AWS's function from a region to a token and when it expires, in milliseconds since 1970. Raises
     `GameAnalyticsError` if the extra is missing."""
     try:
@@ -89,14 +97,18 @@ def signs() -> Callable[[str], tuple[str, int]]:
         raise GameAnalyticsError(
             f"{TOKEN} is {MSK_IAM}, and the module {missing.name} is missing. Install `game-analytics[msk]`."
         ) from None
-    signer: Callable[[str], tuple[str, int]] = MSKAuthTokenProvider.generate_auth_token
-    return signer
+    sign: Callable[[str], tuple[str, int]] = MSKAuthTokenProvider.generate_auth_token
+    return sign
 
 
 def _configured_region(bootstrap_servers: str) -> str:
     import boto3  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
 
-    region = boto3.Session().region_name
+    try:
+        region = os.environ.get("AWS_REGION") or boto3.Session().region_name
+    except BotoCoreError as error:  # a profile that does not exist
+        raise GameAnalyticsError(f"{TOKEN} is {MSK_IAM}: {str(error).rstrip('.')}. Fix the AWS settings.") from None
     if region is None:
         raise GameAnalyticsError(
             f"{TOKEN} is {MSK_IAM}, and neither the servers ({bootstrap_servers}) nor the AWS settings name the "
