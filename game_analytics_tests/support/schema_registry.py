@@ -2,14 +2,15 @@
 wrongly to order. It records what it was asked."""
 
 import json
-import threading
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from game_analytics_tests.support.serving import serving
 
 
 @dataclass
@@ -101,13 +102,5 @@ def schema_registry() -> Iterator[StubRegistry]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the interface's name
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=[0.05], daemon=True)
-    thread.start()
-    registry.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with serving(Handler) as registry.url:
         yield registry
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -3,17 +3,17 @@ OpenID Connect."""
 
 import base64
 import json
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs
 
 from game_analytics.errors import GameAnalyticsError
 from game_analytics.sources.kafka.tokens import Token, TokenSource
+from game_analytics_tests.support.serving import serving
 
 OAUTH = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "OAUTHBEARER"}
 """A client's properties for ``broker.oauth_bootstrap_servers``, beside a source of tokens."""
@@ -92,13 +92,6 @@ def token_endpoint() -> Iterator[TokenEndpoint]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the interface's name
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=[0.05], daemon=True)
-    thread.start()
-    endpoint.url = f"http://127.0.0.1:{server.server_address[1]}/token"
-    try:
+    with serving(Handler) as url:
+        endpoint.url = f"{url}/token"
         yield endpoint
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -51,11 +51,7 @@ class KafkaSettings:
 
     @classmethod
     def read(
-        cls,
-        servers: str,
-        topic: str,
-        config_file: Path | None,
-        patience: timedelta = timedelta(minutes=2),
+        cls, servers: str, topic: str, config_file: Path | None, patience: timedelta = timedelta(minutes=2)
     ) -> "KafkaSettings":
         """With the properties of the file. Raises `GameAnalyticsError` that names the environment variable if servers,
         topic or file are malformed."""
@@ -121,7 +117,8 @@ class _RenewedToken:
     """A token, and what librdkafka calls, from a thread of its own, whenever four fifths of its life are over.
 
     The first one is made at once: within the callback its failure would be lost (confluent-kafka 2.16 waits ten seconds
-    for a token, and then raises an error of its own).
+    for a token, and then raises an error of its own). Later ones may fail in any way, and none may leave the callback:
+    the interpreter would report it elsewhere.
     """
 
     def __init__(self, source: TokenSource) -> None:

@@ -72,15 +72,15 @@ class MskIamTokens(TokenSource):
     @classmethod
     def for_servers(cls, bootstrap_servers: str) -> "MskIamTokens":
         """For the region in the servers' names, else the one that the AWS settings name."""
-        signer()
-        found = _OF_MSK.search(bootstrap_servers)
-        return cls(found["region"].lower() if found is not None else _configured_region(bootstrap_servers))
+        _signer()  # first of all, so that a missing extra is told when the settings are read
+        named = _OF_MSK.search(bootstrap_servers)
+        return cls(named["region"].lower() if named is not None else _configured_region(bootstrap_servers))
 
     def token(self) -> Token:
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
         try:
-            value, expires_ms = signer()(self.region)
+            value, expires_ms = _signer()(self.region)
         except AttributeError:  # what the signer raises where there are no credentials at all
             raise _no_token("there are none") from None
         except (BotoCoreError, ClientError, OSError, ValueError) as error:  # also what STS answers for a role
@@ -88,7 +88,7 @@ class MskIamTokens(TokenSource):
         return Token(value, expires_ms / 1000)
 
 
-def signer() -> Callable[[str], tuple[str, int]]:
+def _signer() -> Callable[[str], tuple[str, int]]:
     """AWS's function from a region to a token and when it expires, in milliseconds since 1970. Raises
     `GameAnalyticsError` if the extra is missing."""
     try:
